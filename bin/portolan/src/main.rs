@@ -1,0 +1,2 @@
+//! The Portolan binary.
+fn main() {}

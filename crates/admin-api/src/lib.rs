@@ -1,0 +1,1 @@
+//! Router, handlers, middleware and error mapping of the Admin API.

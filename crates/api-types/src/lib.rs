@@ -1,0 +1,1 @@
+//! Admin API wire shapes: bodies, errors, paging, dated media types.

@@ -1,0 +1,1 @@
+//! The move protocol: a pure state machine, one file per step, the worker.

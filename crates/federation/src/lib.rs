@@ -1,0 +1,1 @@
+//! The read-only endpoints: plan, prune, union.

@@ -1,0 +1,1 @@
+//! Documents in open tables on object storage: layout, writer, verifier, scan.

@@ -1,0 +1,39 @@
+//! The nouns of Portolan as pure values: ids, organizations, projects, clusters, online archives,
+//! their states and limits.
+//!
+//! No I/O, no async, no serde: wire shapes live in `api-types`, rows in `store`. Where a rule copies
+//! MongoDB Atlas, the doc comment names the public page it comes from.
+
+mod archive;
+mod cluster;
+mod ids;
+mod limits;
+mod namespace;
+mod organization;
+mod region;
+mod role;
+mod schedule;
+
+pub use archive::{
+    ArchiveEvent, ArchiveState, CollectionType, Criteria, DateFormat, OnlineArchive, PartitionField,
+    PartitionFieldType, StateRefused, SuspendReason,
+};
+pub use cluster::{
+    AttachedCluster, Cluster, ClusterKind, ClusterState, GuardLevel, ServerVersion, UnknownLevel,
+};
+pub use ids::{
+    ApiKeyId, ArchiveId, ClusterId, EventId, InvalidId, JobId, MigrationId, OrgId, ProjectId,
+    RequestId, SecretId, ServiceAccountId, TeamId, UserId,
+};
+pub use limits::Limits;
+pub use namespace::{InvalidNamespace, Namespace};
+pub use organization::{Organization, Project, Tag};
+pub use region::{CloudProvider, DataProcessRegion};
+pub use role::{OrgRole, ProjectRole, UnknownRole};
+pub use schedule::{InvalidSchedule, Schedule, TimeOfDay, Window};
+
+/// Milliseconds since the Unix epoch, UTC.
+pub type EpochMs = i64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! The MongoDB query language over raw BSON: pure functions, no I/O.

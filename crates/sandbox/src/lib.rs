@@ -1,0 +1,1 @@
+//! The embedded MongoDB-compatible cluster: redb behind the wire server.

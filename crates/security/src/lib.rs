@@ -1,0 +1,1 @@
+//! Secret types, column encryption and the policy of dialled addresses.

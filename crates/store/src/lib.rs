@@ -1,0 +1,1 @@
+//! Control state in SQLite or PostgreSQL: one file per resource.

@@ -1,0 +1,1 @@
+//! MongoDB wire protocol server: framing, hello, SCRAM, cursors; a Backend trait.
