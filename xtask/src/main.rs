@@ -1,2 +1,40 @@
-//! Checks and chores of the repository.
-fn main() {}
+//! Checks and chores of the repository: `cargo xtask --help` lists them.
+//!
+//! Needs nothing but the Rust toolchain, except `conformance` and `bench`, which say what they miss.
+
+mod bench;
+mod ci;
+mod conformance;
+mod run;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the Portolan repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// All that must pass before a change lands: formatting, lints, tidy, the quickstart, conformance.
+    Ci,
+    /// What a program can check: room table, walks, file headers, sizes, forbidden words.
+    Tidy,
+    /// Real clients against a real server: the Go SDK, drivers, FerretDB, a Delta reader.
+    Conformance(conformance::Options),
+    /// Measures, and prints ratios of things run side by side.
+    Bench(bench::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().chore {
+        Chore::Ci => ci::run(),
+        Chore::Tidy => tidy::run(),
+        Chore::Conformance(options) => conformance::run(&options),
+        Chore::Bench(options) => bench::run(&options),
+    }
+}
