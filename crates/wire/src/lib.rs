@@ -1,1 +1,20 @@
-//! MongoDB wire protocol server: framing, hello, SCRAM, cursors; a Backend trait.
+//! The MongoDB wire protocol, server side.
+//!
+//! Framing (OP_MSG, the OP_QUERY handshake, OP_COMPRESSED), TLS, `hello`, SCRAM, sessions, cursors,
+//! limits and error codes. A [`Backend`] answers what is left: the commands that read and write
+//! data. This crate knows nothing about what stands behind that trait.
+//!
+//! The protocol is public: <https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/>
+//! and the driver specifications at <https://github.com/mongodb/specifications>.
+
+mod backend;
+mod command;
+mod error;
+mod listener;
+mod user;
+
+pub use backend::{Backend, CommandContext, CursorReply, Identity, Reply, Topology};
+pub use command::{Command, GENERIC_FIELDS, type_name};
+pub use error::{CommandError, WireError, code_name, codes};
+pub use listener::{Server, ServerOptions};
+pub use user::{Account, User, UserRole};
