@@ -1,0 +1,95 @@
+//! What the control plane asks of the process that hosts it: run sandbox clusters, dial users' own
+//! clusters, keep the read endpoints in step, wake the archiver.
+//!
+//! The binary implements these traits over `sandbox`, `cluster`, `federation` and `archiver`; the
+//! control plane itself opens no socket and knows no table. [`fake`] is the in-memory stand-in for
+//! tests.
+
+pub mod fake;
+
+use std::ops::RangeInclusive;
+
+use async_trait::async_trait;
+use portolan_cluster::{CollectionInfo, Probe};
+use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, Namespace};
+use portolan_security::SecretString;
+
+/// Why a host could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// The cluster refused, or the address policy or the connection string's check did: trying again
+    /// does not help.
+    #[error("{0}")]
+    Refused(String),
+    /// The cluster did not answer; it may later.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The host itself failed: a port in use, a full disk.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Runs and reaches clusters.
+#[async_trait]
+pub trait ClusterHost: Send + Sync + 'static {
+    /// Starts a sandbox cluster on its port; idempotent.
+    ///
+    /// # Errors
+    /// [`HostError::Failed`] when it cannot be started.
+    async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError>;
+
+    /// Stops a sandbox cluster, and removes its data for good when `remove_data` is set; idempotent.
+    ///
+    /// # Errors
+    /// [`HostError::Failed`] when its data cannot be removed.
+    async fn stop_sandbox(&self, cluster: ClusterId, remove_data: bool) -> Result<(), HostError>;
+
+    /// Dials the cluster behind a connection string and finds out what its deletes can guarantee.
+    ///
+    /// # Errors
+    /// [`HostError`] when the string or an address is refused or nobody answers.
+    async fn probe(&self, uri: &SecretString) -> Result<Probe, HostError>;
+
+    /// What the cluster knows of a collection; `None` when it has none of that name.
+    ///
+    /// # Errors
+    /// [`HostError::Unreachable`] when the cluster does not answer.
+    async fn collection(
+        &self,
+        cluster: &Cluster,
+        namespace: &Namespace,
+    ) -> Result<Option<CollectionInfo>, HostError>;
+
+    /// The cluster's read endpoints came, went or must forget what they know.
+    async fn endpoints_changed(&self, cluster: ClusterId);
+
+    /// The host name that clients dial for sandbox clusters and endpoints.
+    fn advertised_host(&self) -> String;
+
+    /// Whether those listeners speak TLS.
+    fn listens_with_tls(&self) -> bool;
+
+    /// The ports that sandbox clusters and endpoints may be given.
+    fn port_range(&self) -> RangeInclusive<u16>;
+
+    /// Whether a listener could be opened on the port just now.
+    async fn port_is_free(&self, port: u16) -> bool;
+}
+
+/// Knows where archives are stored and who moves their documents.
+#[async_trait]
+pub trait ArchiveHost: Send + Sync + 'static {
+    /// There is new work: the archiver looks for it at once.
+    async fn wake(&self);
+
+    /// The URI of the table of a new archive, from the storage location that serves the region. It is
+    /// fixed at creation and never derived again.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] when no location serves the region.
+    fn table_uri(
+        &self,
+        archive: ArchiveId,
+        region: &DataProcessRegion,
+    ) -> Result<String, HostError>;
+}

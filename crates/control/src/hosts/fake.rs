@@ -1,0 +1,181 @@
+//! Hosts that keep everything in memory, for tests of the control plane and of the HTTP surface.
+//! Nothing listens; what was asked is recorded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use portolan_cluster::{CollectionInfo, Probe};
+use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, GuardLevel, Namespace};
+use portolan_security::SecretString;
+
+use super::{ArchiveHost, ClusterHost, HostError};
+
+/// Both hosts in one.
+#[derive(Debug)]
+pub struct FakeHost {
+    state: Mutex<State>,
+    ports: RangeInclusive<u16>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: BTreeMap<ClusterId, u16>,
+    removed: BTreeSet<ClusterId>,
+    collections: BTreeMap<Namespace, CollectionInfo>,
+    busy_ports: BTreeSet<u16>,
+    probe: Option<Result<Probe, HostError>>,
+    start_fails: bool,
+    wakes: u64,
+    endpoint_changes: u64,
+}
+
+impl Default for FakeHost {
+    fn default() -> Self {
+        Self { state: Mutex::default(), ports: 47_100..=47_299 }
+    }
+}
+
+impl FakeHost {
+    /// A host with these ports to give.
+    #[must_use]
+    pub fn with_ports(ports: RangeInclusive<u16>) -> Self {
+        Self { state: Mutex::default(), ports }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the next probes answer.
+    pub fn answer_probe(&self, answer: Result<Probe, HostError>) {
+        self.state().probe = Some(answer);
+    }
+
+    /// Lets starting a sandbox cluster fail.
+    pub fn fail_starts(&self, fails: bool) {
+        self.state().start_fails = fails;
+    }
+
+    /// A collection that every cluster has.
+    pub fn add_collection(&self, namespace: Namespace, info: CollectionInfo) {
+        self.state().collections.insert(namespace, info);
+    }
+
+    /// A port that somebody else listens on.
+    pub fn occupy_port(&self, port: u16) {
+        self.state().busy_ports.insert(port);
+    }
+
+    /// Sandbox clusters that run, with their ports.
+    #[must_use]
+    pub fn running(&self) -> BTreeMap<ClusterId, u16> {
+        self.state().running.clone()
+    }
+
+    /// Whether a cluster's data was removed.
+    #[must_use]
+    pub fn was_removed(&self, cluster: ClusterId) -> bool {
+        self.state().removed.contains(&cluster)
+    }
+
+    /// How often the archiver was woken.
+    #[must_use]
+    pub fn wakes(&self) -> u64 {
+        self.state().wakes
+    }
+
+    /// How often endpoints were told to look again.
+    #[must_use]
+    pub fn endpoint_changes(&self) -> u64 {
+        self.state().endpoint_changes
+    }
+}
+
+/// What a sandbox cluster would answer to a probe.
+#[must_use]
+pub fn sandbox_probe() -> Probe {
+    Probe {
+        version: "7.0.0".to_owned(),
+        product: None,
+        level: GuardLevel::L1,
+        reasons: vec!["no transactions".to_owned()],
+        time_series: false,
+        transactions: false,
+        collection_uuid: true,
+    }
+}
+
+#[async_trait]
+impl ClusterHost for FakeHost {
+    async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError> {
+        let mut state = self.state();
+        if state.start_fails {
+            return Err(HostError::Failed("the disk is full".to_owned()));
+        }
+        if let portolan_model::ClusterKind::Sandbox { port } = cluster.kind {
+            state.running.insert(cluster.id, port);
+        }
+        Ok(())
+    }
+
+    async fn stop_sandbox(&self, cluster: ClusterId, remove_data: bool) -> Result<(), HostError> {
+        let mut state = self.state();
+        state.running.remove(&cluster);
+        if remove_data {
+            state.removed.insert(cluster);
+        }
+        Ok(())
+    }
+
+    async fn probe(&self, _uri: &SecretString) -> Result<Probe, HostError> {
+        self.state().probe.clone().unwrap_or_else(|| Ok(sandbox_probe()))
+    }
+
+    async fn collection(
+        &self,
+        _cluster: &Cluster,
+        namespace: &Namespace,
+    ) -> Result<Option<CollectionInfo>, HostError> {
+        Ok(self.state().collections.get(namespace).cloned())
+    }
+
+    async fn endpoints_changed(&self, _cluster: ClusterId) {
+        self.state().endpoint_changes += 1;
+    }
+
+    fn advertised_host(&self) -> String {
+        "localhost".to_owned()
+    }
+
+    fn listens_with_tls(&self) -> bool {
+        false
+    }
+
+    fn port_range(&self) -> RangeInclusive<u16> {
+        self.ports.clone()
+    }
+
+    async fn port_is_free(&self, port: u16) -> bool {
+        !self.state().busy_ports.contains(&port)
+    }
+}
+
+#[async_trait]
+impl ArchiveHost for FakeHost {
+    async fn wake(&self) {
+        self.state().wakes += 1;
+    }
+
+    fn table_uri(
+        &self,
+        archive: ArchiveId,
+        region: &DataProcessRegion,
+    ) -> Result<String, HostError> {
+        if region.provider == portolan_model::CloudProvider::Gcp {
+            return Err(HostError::Refused(format!("no storage location serves {}", region.region)));
+        }
+        Ok(format!("memory:///archives/{archive}"))
+    }
+}
