@@ -1,1 +1,28 @@
-//! The MongoDB query language over raw BSON: pure functions, no I/O.
+//! The MongoDB query language over raw BSON: total order, keys, filters, projections, sorts,
+//! pipelines and updates.
+//!
+//! Everything here is a pure function of documents, a parsed query and a [`Context`]: no I/O, no
+//! clock, no randomness. Storage, cursors and the wire protocol live elsewhere. The semantics are
+//! those documented for MongoDB 7.0; what is not implemented is refused by name with code 238 and
+//! never answered approximately.
+
+pub mod compare;
+mod context;
+mod error;
+mod filter;
+pub mod key;
+pub mod path;
+mod pipeline;
+mod projection;
+mod sort;
+mod update;
+
+pub use context::{Context, Limits};
+pub use error::{MqlError, code};
+pub use filter::{Filter, Interval, KeyRange};
+pub use pipeline::{Pipeline, PipelineRun};
+pub use projection::Projection;
+pub use sort::Sort;
+pub use update::Update;
+
+pub(crate) type Result<T> = std::result::Result<T, MqlError>;
