@@ -1,0 +1,62 @@
+//! Tests of the guards' text.
+
+use super::*;
+
+#[test]
+fn the_whole_document_its_size_and_the_deadline_are_guarded() {
+    let document = rawdoc! { "_id": 7, "a": { "$set": 1 } };
+    let statement = statement(&document, GuardLevel::L1, 1000).expect("a statement");
+    let size = i32::try_from(document.as_bytes().len()).expect("small");
+    let expected = rawdoc! {
+        "q": {
+            "_id": { "$eq": 7 },
+            "$expr": { "$and": [
+                { "$eq": ["$$ROOT", { "$literal": { "_id": 7, "a": { "$set": 1 } } }] },
+                { "$eq": [{ "$bsonSize": "$$ROOT" }, size] },
+                { "$lt": ["$$NOW", bson::DateTime::from_millis(1000)] },
+            ] },
+        },
+        "limit": 1,
+        "collation": { "locale": "simple" },
+        "hint": { "_id": 1 },
+    };
+    assert_eq!(statement, expected);
+}
+
+#[test]
+fn without_expressions_each_field_is_guarded() {
+    let document = rawdoc! { "_id": 7, "a": RawBson::Null, "b": "x" };
+    let statement = statement(&document, GuardLevel::L0, 0).expect("a statement");
+    let expected = rawdoc! {
+        "q": { "_id": { "$eq": 7 }, "a": { "$eq": RawBson::Null, "$exists": true }, "b": { "$eq": "x" } },
+        "limit": 1,
+    };
+    assert_eq!(statement, expected);
+}
+
+#[test]
+fn what_cannot_be_guarded_is_named() {
+    let mut twice = rawdoc! { "_id": 1, "a": 1 };
+    twice.append(cstr!("a"), 2);
+    assert!(unguardable(&twice, GuardLevel::L1).is_some());
+    assert!(unguardable(&twice, GuardLevel::L2).is_none());
+    let dotted = rawdoc! { "_id": 1, "a.b": 1 };
+    assert!(unguardable(&dotted, GuardLevel::L1).is_none());
+    assert!(unguardable(&dotted, GuardLevel::L0).is_some());
+    assert!(unguardable(&rawdoc! { "a": 1 }, GuardLevel::L1).is_some());
+    let mut deep = rawdoc! { "leaf": 1 };
+    for _ in 0..120 {
+        deep = rawdoc! { "_id": 1, "d": deep };
+    }
+    assert!(unguardable(&deep, GuardLevel::L1).is_some());
+}
+
+#[test]
+fn regular_expressions_as_ids_are_values() {
+    let pattern = RawBson::RegularExpression(bson::Regex {
+        pattern: bson::raw::CString::try_from("a".to_owned()).expect("no NUL"),
+        options: bson::raw::CString::try_from(String::new()).expect("no NUL"),
+    });
+    let filter = ids_filter(&[RawBson::Int32(1), pattern]);
+    assert!(filter.get_array("$or").is_ok());
+}

@@ -1,0 +1,3 @@
+//! placeholder until mql lands
+/// Simulated cluster.
+pub struct MemoryCluster;

@@ -1,0 +1,222 @@
+//! A cluster reached through the official MongoDB driver.
+//!
+//! All commands are written here as raw BSON and sent by `runCommand`: the driver then neither
+//! decodes documents nor retries writes. Reads ask the primary with read concern majority; writes
+//! wait for the majority. Retryable writes are off for good: a delete that the driver sends twice
+//! would report a count that means nothing.
+
+mod connect;
+mod delete;
+mod errors;
+mod probe;
+mod replies;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+
+use async_trait::async_trait;
+use bson::raw::cstr;
+use bson::{Document, RawBson, RawDocument, RawDocumentBuf, rawdoc};
+use futures::{StreamExt, TryStreamExt};
+use mongodb::Client;
+use portolan_model::Namespace;
+use portolan_runtime::Runtime;
+use portolan_security::SecretString;
+use portolan_security::address::AddressPolicy;
+
+use crate::guard::ids_filter;
+use crate::{
+    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, Probe,
+    ReadOptions,
+};
+use connect::Watch;
+use errors::{of_read, of_write};
+
+/// The database that Portolan keeps for itself on users' clusters; never archived.
+const OWN_DATABASE: &str = "portolan";
+
+/// Whether write commands take `collectionUUID`: not asked yet, no, yes.
+const UUID_UNTRIED: u8 = 0;
+const UUID_REFUSED: u8 = 1;
+const UUID_TAKEN: u8 = 2;
+
+/// A cluster behind a connection string.
+#[derive(Clone)]
+pub struct MongoCluster {
+    client: Client,
+    watch: Arc<Watch>,
+    runtime: Runtime,
+    takes_uuid: Arc<AtomicU8>,
+}
+
+impl MongoCluster {
+    /// Checks the connection string and every host in it against the policy, and prepares to dial.
+    ///
+    /// # Errors
+    /// [`ClusterError::Denied`] when the policy refuses, [`ClusterError::Invalid`] for a string that
+    /// cannot be read, [`ClusterError::Unavailable`] when a name does not resolve.
+    pub async fn connect(
+        uri: &SecretString,
+        policy: &AddressPolicy,
+        runtime: &Runtime,
+    ) -> Result<Self, ClusterError> {
+        let (client, watch) = connect::client(uri, policy, runtime).await?;
+        let takes_uuid = Arc::new(AtomicU8::new(UUID_UNTRIED));
+        Ok(Self { client, watch, runtime: runtime.clone(), takes_uuid })
+    }
+
+    /// Runs a command that reads.
+    async fn ask(&self, database: &str, command: RawDocumentBuf) -> Result<Document, ClusterError> {
+        self.watch.check()?;
+        self.client.database(database).run_raw_command(command).await.map_err(|e| of_read(&e))
+    }
+
+    /// Runs a command that writes: an error may hide a success.
+    async fn tell(&self, database: &str, command: RawDocumentBuf) -> Result<Document, ClusterError> {
+        self.watch.check()?;
+        self.client.database(database).run_raw_command(command).await.map_err(|e| of_write(&e))
+    }
+
+    async fn cursor(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+        batch_size: Option<u32>,
+    ) -> Result<DocumentStream, ClusterError> {
+        self.watch.check()?;
+        let database = self.client.database(database);
+        let mut run = database.run_raw_cursor_command(command);
+        if let Some(size) = batch_size {
+            run = run.batch_size(size);
+        }
+        let cursor = run.await.map_err(|e| of_read(&e))?;
+        Ok(cursor.with_type::<RawDocumentBuf>().map_err(|e| of_read(&e)).boxed())
+    }
+
+    async fn listed(
+        &self,
+        database: &str,
+        filter: RawDocumentBuf,
+    ) -> Result<Vec<CollectionInfo>, ClusterError> {
+        let command = rawdoc! { "listCollections": 1, "filter": filter };
+        let found: Vec<_> = self.cursor(database, command, None).await?.try_collect().await?;
+        found.iter().map(|document| replies::collection(document)).collect()
+    }
+}
+
+fn find_command(
+    namespace: &Namespace,
+    filter: &RawDocument,
+    options: ReadOptions,
+) -> RawDocumentBuf {
+    let mut command = rawdoc! { "find": namespace.collection.as_str() };
+    command.append(cstr!("filter"), filter);
+    if let Some(sort) = options.sort {
+        command.append(cstr!("sort"), sort);
+    }
+    if let Some(projection) = options.projection {
+        command.append(cstr!("projection"), projection);
+    }
+    if let Some(limit) = options.limit {
+        command.append(cstr!("limit"), i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+    if let Some(size) = options.batch_size {
+        command.append(cstr!("batchSize"), i64::from(size));
+    }
+    if options.majority {
+        command.append(cstr!("readConcern"), rawdoc! { "level": "majority" });
+    }
+    if let Some(ms) = options.max_time_ms {
+        command.append(cstr!("maxTimeMS"), i64::try_from(ms).unwrap_or(i64::MAX));
+    }
+    command
+}
+
+#[async_trait]
+impl Cluster for MongoCluster {
+    async fn probe(&self) -> Result<Probe, ClusterError> {
+        probe::run(self).await
+    }
+
+    async fn collection(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<CollectionInfo>, ClusterError> {
+        let filter = rawdoc! { "name": namespace.collection.as_str() };
+        let found = self.listed(&namespace.database, filter).await?;
+        Ok(found.into_iter().find(|info| info.name == namespace.collection))
+    }
+
+    async fn read(
+        &self,
+        namespace: &Namespace,
+        filter: &RawDocument,
+        options: ReadOptions,
+    ) -> Result<DocumentStream, ClusterError> {
+        let batch_size = options.batch_size;
+        let command = find_command(namespace, filter, options);
+        self.cursor(&namespace.database, command, batch_size).await
+    }
+
+    async fn find_by_ids(
+        &self,
+        namespace: &Namespace,
+        ids: &[RawBson],
+    ) -> Result<Vec<RawDocumentBuf>, ClusterError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let options = ReadOptions { majority: true, ..ReadOptions::default() };
+        self.read(namespace, &ids_filter(ids), options).await?.try_collect().await
+    }
+
+    async fn delete_guarded(
+        &self,
+        namespace: &Namespace,
+        request: &DeleteRequest<'_>,
+    ) -> Result<Deleted, ClusterError> {
+        delete::run(self, namespace, request).await
+    }
+
+    async fn clock_ms(&self) -> Result<i64, ClusterError> {
+        let reply = self.ask("admin", rawdoc! { "hello": 1 }).await?;
+        let time = reply.get_datetime("localTime").map_err(|_| {
+            ClusterError::Unsupported("the server's hello does not tell its clock".to_owned())
+        })?;
+        Ok(time.timestamp_millis())
+    }
+
+    async fn list_databases(&self) -> Result<Vec<String>, ClusterError> {
+        let reply = self.ask("admin", rawdoc! { "listDatabases": 1, "nameOnly": true }).await?;
+        replies::database_names(&reply)
+    }
+
+    async fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>, ClusterError> {
+        self.listed(database, RawDocumentBuf::new()).await
+    }
+
+    async fn estimated_count(&self, namespace: &Namespace) -> Result<u64, ClusterError> {
+        let command = rawdoc! { "count": namespace.collection.as_str() };
+        let reply = self.ask(&namespace.database, command).await?;
+        replies::count(&reply, "n")
+    }
+
+    async fn any_in_id_range(
+        &self,
+        namespace: &Namespace,
+        low: &RawBson,
+        high: &RawBson,
+    ) -> Result<bool, ClusterError> {
+        let mut range = RawDocumentBuf::new();
+        range.append(cstr!("$gte"), low.as_raw_bson_ref());
+        range.append(cstr!("$lte"), high.as_raw_bson_ref());
+        let options = ReadOptions {
+            projection: Some(rawdoc! { "_id": 1 }),
+            limit: Some(1),
+            majority: true,
+            ..ReadOptions::default()
+        };
+        let mut found = self.read(namespace, &rawdoc! { "_id": range }, options).await?;
+        Ok(found.try_next().await?.is_some())
+    }
+}

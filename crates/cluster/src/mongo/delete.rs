@@ -1,0 +1,99 @@
+//! The `delete` command: one statement per document, unordered, never sent twice.
+
+use std::sync::atomic::Ordering;
+
+use bson::raw::{RawArrayBuf, cstr};
+use bson::spec::BinarySubtype;
+use bson::{Binary, Bson, Document, RawDocumentBuf, rawdoc};
+use portolan_model::{GuardLevel, Namespace};
+
+use super::{MongoCluster, UUID_TAKEN, errors, replies};
+use crate::{Cluster, ClusterError, DeleteRequest, Deleted, Refused, guard};
+
+/// Time allowed for the majority. Past it the outcome counts as unknown.
+const MAJORITY_WAIT_MS: i32 = 30_000;
+
+pub(super) async fn run(
+    cluster: &MongoCluster,
+    namespace: &Namespace,
+    request: &DeleteRequest<'_>,
+) -> Result<Deleted, ClusterError> {
+    if request.documents.is_empty() {
+        return Ok(Deleted::default());
+    }
+    let in_command = request.level > GuardLevel::L0
+        && cluster.takes_uuid.load(Ordering::Relaxed) == UUID_TAKEN;
+    let uuid = if in_command {
+        request.uuid
+    } else {
+        check_uuid(cluster, namespace, request.uuid).await?;
+        None
+    };
+    let command = command(namespace, request, uuid)?;
+    let reply = send(cluster, namespace, command).await?;
+    outcome(&reply)
+}
+
+/// Without `collectionUUID` in the command the pinned collection is looked up just before.
+async fn check_uuid(
+    cluster: &MongoCluster,
+    namespace: &Namespace,
+    pinned: Option<[u8; 16]>,
+) -> Result<(), ClusterError> {
+    let Some(info) = cluster.collection(namespace).await? else {
+        return Err(ClusterError::NamespaceMissing(namespace.clone()));
+    };
+    if info.uuid != pinned {
+        return Err(ClusterError::CollectionReplaced(namespace.clone()));
+    }
+    Ok(())
+}
+
+fn command(
+    namespace: &Namespace,
+    request: &DeleteRequest<'_>,
+    uuid: Option<[u8; 16]>,
+) -> Result<RawDocumentBuf, ClusterError> {
+    let mut statements = RawArrayBuf::new();
+    for document in request.documents {
+        statements.push(guard::statement(document, request.level, request.deadline_ms)?);
+    }
+    let mut command = rawdoc! {
+        "delete": namespace.collection.as_str(),
+        "deletes": statements,
+        "ordered": false,
+        "writeConcern": { "w": "majority", "wtimeout": MAJORITY_WAIT_MS },
+    };
+    if let Some(uuid) = uuid {
+        let binary = Binary { subtype: BinarySubtype::Uuid, bytes: uuid.to_vec() };
+        command.append(cstr!("collectionUUID"), binary);
+    }
+    Ok(command)
+}
+
+async fn send(
+    cluster: &MongoCluster,
+    namespace: &Namespace,
+    command: RawDocumentBuf,
+) -> Result<Document, ClusterError> {
+    cluster.watch.check()?;
+    let sent = cluster.client.database(&namespace.database).run_raw_command(command).await;
+    sent.map_err(|error| {
+        errors::name_collection(&error, namespace).unwrap_or_else(|| errors::of_write(&error))
+    })
+}
+
+fn outcome(reply: &Document) -> Result<Deleted, ClusterError> {
+    if let Ok(problem) = reply.get_document("writeConcernError") {
+        return Err(ClusterError::Unknown(format!("the majority did not acknowledge: {problem}")));
+    }
+    let n = replies::count(reply, "n")?;
+    let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    Ok(Deleted { n, refused: errors.iter().filter_map(refused).collect() })
+}
+
+fn refused(error: &Bson) -> Option<Refused> {
+    let error = error.as_document()?;
+    let index = usize::try_from(replies::count(error, "index").ok()?).ok()?;
+    Some(Refused { index, message: error.get_str("errmsg").unwrap_or("refused").to_owned() })
+}

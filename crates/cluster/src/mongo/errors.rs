@@ -1,0 +1,97 @@
+//! From the driver's errors to ours. The direction matters: the same lost connection means "ask
+//! again" to a read and "perhaps done" to a write.
+
+use mongodb::error::{CommandError, Error, ErrorKind};
+use portolan_model::Namespace;
+
+use crate::ClusterError;
+
+const UNAUTHORIZED: i32 = 13;
+const AUTHENTICATION_FAILED: i32 = 18;
+pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
+pub(super) const COLLECTION_UUID_MISMATCH: i32 = 361;
+const COMMAND_NOT_FOUND: i32 = 59;
+const NOT_IMPLEMENTED: i32 = 238;
+const COMMAND_NOT_SUPPORTED: i32 = 115;
+const BAD_VALUE: i32 = 2;
+const FAILED_TO_PARSE: i32 = 9;
+const TYPE_MISMATCH: i32 = 14;
+const UNKNOWN_FIELD: i32 = 40415;
+
+/// Codes with which a server refuses a command before it does anything.
+const REFUSED_BEFORE: [i32; 4] = [BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, UNKNOWN_FIELD];
+
+/// Codes of a server that is changing its state or is busy: interrupted, not primary, shutting down,
+/// timed out.
+const PASSING: [i32; 17] =
+    [6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 11601];
+
+/// Error of an operation that changes nothing.
+pub(super) fn of_read(error: &Error) -> ClusterError {
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) => of_command(command, ClusterError::Unavailable),
+        _ => of_driver(error, ClusterError::Unavailable),
+    }
+}
+
+/// Error of an operation that may have changed something: whatever is not plainly a refusal leaves
+/// the outcome open.
+pub(super) fn of_write(error: &Error) -> ClusterError {
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) if REFUSED_BEFORE.contains(&command.code) => server(command),
+        ErrorKind::Command(command) => match of_command(command, ClusterError::Unknown) {
+            ClusterError::Server { code, name, message } => {
+                ClusterError::Unknown(format!("the cluster answered {name} ({code}): {message}"))
+            }
+            other => other,
+        },
+        _ => of_driver(error, ClusterError::Unknown),
+    }
+}
+
+fn of_command(error: &CommandError, passing: fn(String) -> ClusterError) -> ClusterError {
+    let text = || format!("{} ({}): {}", error.code_name, error.code, error.message);
+    match error.code {
+        UNAUTHORIZED | AUTHENTICATION_FAILED => ClusterError::Denied(text()),
+        COMMAND_NOT_FOUND | NOT_IMPLEMENTED | COMMAND_NOT_SUPPORTED => {
+            ClusterError::Unsupported(text())
+        }
+        code if PASSING.contains(&code) => passing(text()),
+        _ => server(error),
+    }
+}
+
+fn server(error: &CommandError) -> ClusterError {
+    ClusterError::Server {
+        code: error.code,
+        name: error.code_name.clone(),
+        message: error.message.clone(),
+    }
+}
+
+fn of_driver(error: &Error, open: fn(String) -> ClusterError) -> ClusterError {
+    let text = error.kind.to_string();
+    match error.kind.as_ref() {
+        ErrorKind::Authentication { .. } => ClusterError::Denied(text),
+        ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. } => {
+            ClusterError::Unavailable(text)
+        }
+        ErrorKind::InvalidArgument { .. } | ErrorKind::InvalidTlsConfig { .. } => {
+            ClusterError::Invalid(text)
+        }
+        ErrorKind::IncompatibleServer { .. } | ErrorKind::SessionsNotSupported => {
+            ClusterError::Unsupported(text)
+        }
+        _ => open(text),
+    }
+}
+
+/// Makes the answers about missing and replaced collections their own variants.
+pub(super) fn name_collection(error: &Error, namespace: &Namespace) -> Option<ClusterError> {
+    let ErrorKind::Command(command) = error.kind.as_ref() else { return None };
+    match command.code {
+        NAMESPACE_NOT_FOUND => Some(ClusterError::NamespaceMissing(namespace.clone())),
+        COLLECTION_UUID_MISMATCH => Some(ClusterError::CollectionReplaced(namespace.clone())),
+        _ => None,
+    }
+}

@@ -1,0 +1,61 @@
+//! Reading the replies of commands. Servers other than MongoDB leave fields out or use other numeric
+//! types; what is not there stays unknown.
+
+use bson::spec::BinarySubtype;
+use bson::{Bson, Document, RawBsonRef, RawDocument};
+
+use crate::{ClusterError, CollectionInfo, CollectionKind};
+
+/// One entry of `listCollections`.
+pub(super) fn collection(entry: &RawDocument) -> Result<CollectionInfo, ClusterError> {
+    let name = entry
+        .get_str("name")
+        .map_err(|_| ClusterError::Internal("listCollections gave an entry without name".into()))?;
+    let kind = match entry.get_str("type") {
+        Ok("view") => CollectionKind::View,
+        Ok("timeseries") => CollectionKind::TimeSeries,
+        _ => CollectionKind::Collection,
+    };
+    let capped = entry.get_document("options").is_ok_and(|options| truthy(options, "capped"));
+    let uuid = entry.get_document("info").ok().and_then(uuid);
+    Ok(CollectionInfo { name: name.to_owned(), uuid, kind, capped })
+}
+
+fn truthy(document: &RawDocument, name: &str) -> bool {
+    match document.get(name) {
+        Ok(Some(RawBsonRef::Boolean(value))) => value,
+        Ok(Some(RawBsonRef::Int32(value))) => value != 0,
+        Ok(Some(RawBsonRef::Double(value))) => value != 0.0,
+        _ => false,
+    }
+}
+
+fn uuid(info: &RawDocument) -> Option<[u8; 16]> {
+    match info.get("uuid") {
+        Ok(Some(RawBsonRef::Binary(binary))) if binary.subtype == BinarySubtype::Uuid => {
+            binary.bytes.try_into().ok()
+        }
+        _ => None,
+    }
+}
+
+/// The names in a reply of `listDatabases`.
+pub(super) fn database_names(reply: &Document) -> Result<Vec<String>, ClusterError> {
+    let databases = reply
+        .get_array("databases")
+        .map_err(|_| ClusterError::Internal("listDatabases gave no databases".into()))?;
+    let name = |entry: &Bson| entry.as_document()?.get_str("name").ok().map(str::to_owned);
+    Ok(databases.iter().filter_map(name).collect())
+}
+
+/// A count, whatever numeric type the server chose.
+pub(super) fn count(reply: &Document, name: &str) -> Result<u64, ClusterError> {
+    match reply.get(name) {
+        Some(Bson::Int32(n)) => u64::try_from(*n).ok(),
+        Some(Bson::Int64(n)) => u64::try_from(*n).ok(),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        Some(Bson::Double(n)) if *n >= 0.0 => Some(*n as u64),
+        _ => None,
+    }
+    .ok_or_else(|| ClusterError::Internal(format!("the reply has no count {name:?}")))
+}

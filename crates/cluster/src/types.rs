@@ -1,0 +1,159 @@
+//! The trait through which every room sees a cluster, and its values.
+
+use async_trait::async_trait;
+use bson::{RawBson, RawDocument, RawDocumentBuf};
+use futures::stream::BoxStream;
+use portolan_model::{GuardLevel, Namespace};
+
+use crate::ClusterError;
+
+/// Documents as they arrive, exact bytes.
+pub type DocumentStream = BoxStream<'static, Result<RawDocumentBuf, ClusterError>>;
+
+/// What a server was found able to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Version as the server reports it.
+    pub version: String,
+    /// Product name when it is not MongoDB itself, such as `FerretDB 1.24.2`.
+    pub product: Option<String>,
+    /// What its deletes can guarantee.
+    pub level: GuardLevel,
+    /// Why that level and not a higher one, for people.
+    pub reasons: Vec<String>,
+    /// Whether it has time-series collections.
+    pub time_series: bool,
+    /// Whether multi-document transactions work.
+    pub transactions: bool,
+    /// Whether write commands take `collectionUUID`.
+    pub collection_uuid: bool,
+}
+
+/// What a collection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CollectionKind {
+    /// A plain collection.
+    Collection,
+    /// A view.
+    View,
+    /// A time-series collection.
+    TimeSeries,
+}
+
+/// A collection as the cluster lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// Its name.
+    pub name: String,
+    /// Its UUID, where the server tells.
+    pub uuid: Option<[u8; 16]>,
+    /// What it is.
+    pub kind: CollectionKind,
+    /// Whether it is capped: nothing can be deleted from it.
+    pub capped: bool,
+}
+
+/// How to read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// Order.
+    pub sort: Option<RawDocumentBuf>,
+    /// Fields.
+    pub projection: Option<RawDocumentBuf>,
+    /// At most so many documents; `None` is all.
+    pub limit: Option<u64>,
+    /// Documents per batch; the server's default when `None`.
+    pub batch_size: Option<u32>,
+    /// Read concern majority instead of local.
+    pub majority: bool,
+    /// Time allowed per operation at the server.
+    pub max_time_ms: Option<u64>,
+}
+
+/// One batch of guarded deletes.
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteRequest<'a> {
+    /// UUID of the collection as pinned; `None` where the server tells none.
+    pub uuid: Option<[u8; 16]>,
+    /// The documents to remove, exact bytes: only a document equal to one of these may go.
+    pub documents: &'a [RawDocumentBuf],
+    /// The guard to use; never higher than what [`Cluster::probe`] found.
+    pub level: GuardLevel,
+    /// The cluster's clock from which on the delete must do nothing any more (not at level L0).
+    pub deadline_ms: i64,
+}
+
+/// A statement of a batch that the server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Index into [`DeleteRequest::documents`].
+    pub index: usize,
+    /// The server's words.
+    pub message: String,
+}
+
+/// What a batch did. Nothing more may be concluded from `n`: the reply of a bulk delete does not say
+/// which statements matched.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Deleted {
+    /// Documents removed, as the server counts.
+    pub n: u64,
+    /// Statements that the server refused.
+    pub refused: Vec<Refused>,
+}
+
+/// A live cluster.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// Finds out what the server can do, by trying on a scratch collection of its `portolan` database.
+    async fn probe(&self) -> Result<Probe, ClusterError>;
+
+    /// The collection of that name, if there is one.
+    async fn collection(&self, namespace: &Namespace)
+    -> Result<Option<CollectionInfo>, ClusterError>;
+
+    /// Documents that match `filter`, from the primary. A collection that does not exist is empty.
+    async fn read(
+        &self,
+        namespace: &Namespace,
+        filter: &RawDocument,
+        options: ReadOptions,
+    ) -> Result<DocumentStream, ClusterError>;
+
+    /// The documents with one of these `_id`s, majority, in no order. At most a thousand at once.
+    async fn find_by_ids(
+        &self,
+        namespace: &Namespace,
+        ids: &[RawBson],
+    ) -> Result<Vec<RawDocumentBuf>, ClusterError>;
+
+    /// Deletes the given documents where they are still equal, never retried. Waits for the majority.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unknown`] when the reply was lost: some may be gone.
+    async fn delete_guarded(
+        &self,
+        namespace: &Namespace,
+        request: &DeleteRequest<'_>,
+    ) -> Result<Deleted, ClusterError>;
+
+    /// The cluster's clock, milliseconds since the epoch.
+    async fn clock_ms(&self) -> Result<i64, ClusterError>;
+
+    /// Names of its databases.
+    async fn list_databases(&self) -> Result<Vec<String>, ClusterError>;
+
+    /// The collections of a database.
+    async fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>, ClusterError>;
+
+    /// About how many documents a collection holds.
+    async fn estimated_count(&self, namespace: &Namespace) -> Result<u64, ClusterError>;
+
+    /// Whether any document has an `_id` of the type bracket of `low` in `low..=high`.
+    async fn any_in_id_range(
+        &self,
+        namespace: &Namespace,
+        low: &RawBson,
+        high: &RawBson,
+    ) -> Result<bool, ClusterError>;
+}
