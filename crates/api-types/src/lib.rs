@@ -1,1 +1,35 @@
-//! Admin API wire shapes: bodies, errors, paging, dated media types.
+//! The wire shapes of the Admin API: bodies, the error body and its codes, paging, links and dated
+//! media types, with conversions to and from `model`.
+//!
+//! What is not here: routing, SQL, decisions. Requests are read through [`fields::Fields`], which
+//! refuses what it does not know by name; answers are `serde_json` values whose keys the admin API
+//! sorts when it writes them.
+
+pub mod api_key;
+pub mod cluster;
+pub mod database_user;
+pub mod error;
+pub mod fields;
+pub mod link_token;
+pub mod links;
+pub mod names;
+pub mod online_archive;
+pub mod organization;
+pub mod own_api;
+pub mod paging;
+pub mod project;
+pub mod service_account;
+pub mod system_status;
+pub mod tags;
+pub mod time;
+pub mod user;
+pub mod version;
+
+pub use error::{ErrorCode, ErrorKind, FieldViolation, Problem};
+pub use fields::Fields;
+pub use links::Link;
+pub use paging::{Page, Paging};
+pub use version::{MediaType, VersionDate};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Wire shapes of Portolan's own API under /api/portolan/v1.
