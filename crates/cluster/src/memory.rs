@@ -1,3 +1,355 @@
-//! placeholder until mql lands
-/// Simulated cluster.
-pub struct MemoryCluster;
+//! The simulated cluster: collections in memory behind the [`Cluster`] trait, for tests of the rooms
+//! that use clusters.
+//!
+//! Filters and guards are evaluated by `mql`, one delete statement at a time under one lock, so it
+//! behaves as a server of level L1, or L0 when told so. What clients do is played with `insert`,
+//! `replace` and `remove`. No faults happen here; they are injected at effect points.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use futures::{StreamExt, stream};
+use portolan_model::{GuardLevel, Namespace};
+use portolan_mql::{Context, Filter, MqlError, Projection, Sort, key};
+use portolan_runtime::Runtime;
+
+use crate::guard::{ids_filter, statement};
+use crate::{
+    Cluster, ClusterError, CollectionInfo, CollectionKind, DeleteRequest, Deleted, DocumentStream,
+    Probe, ReadOptions,
+};
+
+#[derive(Debug, Clone)]
+struct Collection {
+    uuid: [u8; 16],
+    capped: bool,
+    documents: BTreeMap<Vec<u8>, RawDocumentBuf>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    collections: BTreeMap<(String, String), Collection>,
+    clock_skew_ms: i64,
+    down: bool,
+}
+
+/// A cluster in memory.
+pub struct MemoryCluster {
+    runtime: Runtime,
+    level: GuardLevel,
+    state: Mutex<State>,
+}
+
+impl MemoryCluster {
+    /// An empty cluster of level L1 whose clock is the runtime's.
+    #[must_use]
+    pub fn new(runtime: &Runtime) -> Self {
+        Self::with_level(runtime, GuardLevel::L1)
+    }
+
+    /// An empty cluster of that level; L0 compares field by field, as FerretDB 1.x does.
+    #[must_use]
+    pub fn with_level(runtime: &Runtime, level: GuardLevel) -> Self {
+        Self { runtime: runtime.clone(), level, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Creates an empty collection with a UUID of its own.
+    pub fn create(&self, namespace: &Namespace, capped: bool) {
+        let uuid = self.runtime.uuid_v4();
+        let collection = Collection { uuid, capped, documents: BTreeMap::new() };
+        self.state().collections.insert(place(namespace), collection);
+    }
+
+    /// A client inserts, creating the collection if need be.
+    ///
+    /// # Errors
+    /// [`ClusterError::Invalid`] for a document without `_id`, [`ClusterError::Server`] 11000 for an
+    /// `_id` that is there already.
+    pub fn insert(
+        &self,
+        namespace: &Namespace,
+        documents: impl IntoIterator<Item = RawDocumentBuf>,
+    ) -> Result<(), ClusterError> {
+        if !self.state().collections.contains_key(&place(namespace)) {
+            self.create(namespace, false);
+        }
+        for document in documents {
+            let identity = identity(&document)?;
+            let mut state = self.state();
+            let collection = found(&mut state, namespace)?;
+            if collection.documents.contains_key(&identity) {
+                return Err(ClusterError::Server {
+                    code: 11000,
+                    name: "DuplicateKey".into(),
+                    message: "E11000 duplicate key error".into(),
+                });
+            }
+            collection.documents.insert(identity, document);
+        }
+        Ok(())
+    }
+
+    /// A client replaces the document with the same `_id`. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`ClusterError::Invalid`] for a document without `_id`.
+    pub fn replace(
+        &self,
+        namespace: &Namespace,
+        document: RawDocumentBuf,
+    ) -> Result<bool, ClusterError> {
+        let identity = identity(&document)?;
+        let mut state = self.state();
+        let collection = found(&mut state, namespace)?;
+        Ok(match collection.documents.get_mut(&identity) {
+            Some(stored) => {
+                *stored = document;
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// A client deletes by `_id`. Answers whether there was a document.
+    pub fn remove(&self, namespace: &Namespace, id: RawBsonRef<'_>) -> bool {
+        let mut state = self.state();
+        found(&mut state, namespace)
+            .is_ok_and(|collection| collection.documents.remove(&key::encode(id)).is_some())
+    }
+
+    /// A client drops the collection.
+    pub fn drop_collection(&self, namespace: &Namespace) {
+        self.state().collections.remove(&place(namespace));
+    }
+
+    /// A client renames the collection, which keeps its UUID.
+    pub fn rename(&self, from: &Namespace, to: &Namespace) {
+        let mut state = self.state();
+        if let Some(collection) = state.collections.remove(&place(from)) {
+            state.collections.insert(place(to), collection);
+        }
+    }
+
+    /// Everything in a collection, in order of `_id`.
+    #[must_use]
+    pub fn documents(&self, namespace: &Namespace) -> Vec<RawDocumentBuf> {
+        let state = self.state();
+        let collection = state.collections.get(&place(namespace));
+        collection.map(|it| it.documents.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Sets the cluster's clock ahead of the runtime's.
+    pub fn set_clock_skew_ms(&self, skew_ms: i64) {
+        self.state().clock_skew_ms = skew_ms;
+    }
+
+    /// Makes every request fail as unavailable, or ends that.
+    pub fn set_down(&self, down: bool) {
+        self.state().down = down;
+    }
+
+    fn up(&self) -> Result<MutexGuard<'_, State>, ClusterError> {
+        let state = self.state();
+        if state.down {
+            return Err(ClusterError::Unavailable("the simulated cluster is down".into()));
+        }
+        Ok(state)
+    }
+
+    fn matching(
+        &self,
+        namespace: &Namespace,
+        filter: &RawDocument,
+    ) -> Result<Vec<RawDocumentBuf>, ClusterError> {
+        let state = self.up()?;
+        let context = Context::new(self.runtime.now_ms() + state.clock_skew_ms);
+        let filter = Filter::parse(filter, &context).map_err(refused)?;
+        let Some(collection) = state.collections.get(&place(namespace)) else {
+            return Ok(Vec::new());
+        };
+        let mut matching = Vec::new();
+        for document in collection.documents.values() {
+            if filter.matches(document).map_err(refused)? {
+                matching.push(document.clone());
+            }
+        }
+        Ok(matching)
+    }
+
+    fn delete_one(
+        &self,
+        collection: &mut Collection,
+        document: &RawDocument,
+        request: &DeleteRequest<'_>,
+        now_ms: i64,
+    ) -> Result<u64, ClusterError> {
+        let statement = statement(document, request.level, request.deadline_ms)?;
+        let filter = Filter::parse(statement.get_document("q")?, &Context::new(now_ms))
+            .map_err(refused)?;
+        let identity = identity(document)?;
+        match collection.documents.get(&identity) {
+            Some(stored) if filter.matches(stored).map_err(refused)? => {
+                collection.documents.remove(&identity);
+                Ok(1)
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+fn place(namespace: &Namespace) -> (String, String) {
+    (namespace.database.clone(), namespace.collection.clone())
+}
+
+fn found<'a>(
+    state: &'a mut State,
+    namespace: &Namespace,
+) -> Result<&'a mut Collection, ClusterError> {
+    state
+        .collections
+        .get_mut(&place(namespace))
+        .ok_or_else(|| ClusterError::NamespaceMissing(namespace.clone()))
+}
+
+fn identity(document: &RawDocument) -> Result<Vec<u8>, ClusterError> {
+    let id = document
+        .get("_id")?
+        .ok_or_else(|| ClusterError::Invalid("the document has no _id".to_owned()))?;
+    Ok(key::encode(id))
+}
+
+fn refused(error: MqlError) -> ClusterError {
+    ClusterError::Server {
+        code: error.code,
+        name: error.name.to_owned(),
+        message: error.message,
+    }
+}
+
+fn shaped(
+    mut documents: Vec<RawDocumentBuf>,
+    options: &ReadOptions,
+    context: &Context,
+) -> Result<Vec<RawDocumentBuf>, MqlError> {
+    if let Some(sort) = &options.sort {
+        let sort = Sort::parse(sort)?;
+        documents.sort_by(|a, b| sort.compare(a, b));
+    }
+    if let Some(limit) = options.limit {
+        documents.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    }
+    let Some(projection) = &options.projection else { return Ok(documents) };
+    let projection = Projection::parse(projection, context)?;
+    documents.iter().map(|document| projection.apply(document)).collect()
+}
+
+#[async_trait]
+impl Cluster for MemoryCluster {
+    async fn probe(&self) -> Result<Probe, ClusterError> {
+        drop(self.up()?);
+        Ok(Probe {
+            version: "7.0.0".into(),
+            product: None,
+            level: self.level,
+            reasons: vec!["simulated".into()],
+            time_series: false,
+            transactions: false,
+            collection_uuid: true,
+        })
+    }
+
+    async fn collection(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<CollectionInfo>, ClusterError> {
+        let all = self.list_collections(&namespace.database).await?;
+        Ok(all.into_iter().find(|info| info.name == namespace.collection))
+    }
+
+    async fn read(
+        &self,
+        namespace: &Namespace,
+        filter: &RawDocument,
+        options: ReadOptions,
+    ) -> Result<DocumentStream, ClusterError> {
+        let context = Context::new(self.clock_ms().await?);
+        let documents = self.matching(namespace, filter)?;
+        let documents = shaped(documents, &options, &context).map_err(refused)?;
+        Ok(stream::iter(documents.into_iter().map(Ok)).boxed())
+    }
+
+    async fn find_by_ids(
+        &self,
+        namespace: &Namespace,
+        ids: &[RawBson],
+    ) -> Result<Vec<RawDocumentBuf>, ClusterError> {
+        self.matching(namespace, &ids_filter(ids))
+    }
+
+    async fn delete_guarded(
+        &self,
+        namespace: &Namespace,
+        request: &DeleteRequest<'_>,
+    ) -> Result<Deleted, ClusterError> {
+        let mut state = self.up()?;
+        let now_ms = self.runtime.now_ms() + state.clock_skew_ms;
+        let collection = found(&mut state, namespace)?;
+        if request.uuid.is_some_and(|uuid| uuid != collection.uuid) {
+            return Err(ClusterError::CollectionReplaced(namespace.clone()));
+        }
+        let mut deleted = Deleted::default();
+        for document in request.documents {
+            deleted.n += self.delete_one(collection, document, request, now_ms)?;
+        }
+        Ok(deleted)
+    }
+
+    async fn clock_ms(&self) -> Result<i64, ClusterError> {
+        Ok(self.runtime.now_ms() + self.up()?.clock_skew_ms)
+    }
+
+    async fn list_databases(&self) -> Result<Vec<String>, ClusterError> {
+        let state = self.up()?;
+        let mut names: Vec<_> = state.collections.keys().map(|(name, _)| name.clone()).collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    async fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>, ClusterError> {
+        let state = self.up()?;
+        let of_database = state.collections.iter().filter(|((name, _), _)| name == database);
+        Ok(of_database
+            .map(|((_, name), collection)| CollectionInfo {
+                name: name.clone(),
+                uuid: Some(collection.uuid),
+                kind: CollectionKind::Collection,
+                capped: collection.capped,
+            })
+            .collect())
+    }
+
+    async fn estimated_count(&self, namespace: &Namespace) -> Result<u64, ClusterError> {
+        let state = self.up()?;
+        let count = state.collections.get(&place(namespace)).map_or(0, |it| it.documents.len());
+        Ok(count as u64)
+    }
+
+    async fn any_in_id_range(
+        &self,
+        namespace: &Namespace,
+        low: &RawBson,
+        high: &RawBson,
+    ) -> Result<bool, ClusterError> {
+        let filter = rawdoc! { "_id": { "$gte": low.clone(), "$lte": high.clone() } };
+        Ok(!self.matching(namespace, &filter)?.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;
