@@ -1,0 +1,244 @@
+//! The table's log through `deltalake-core`: create, load from scratch, one attempt to commit.
+//!
+//! No attempt is ever rebased or repeated in here, and nothing runs after a commit: no checkpoint, no
+//! clean-up. Those decisions are the caller's.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deltalake_core::DeltaTable;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, Transaction};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use portolan_runtime::Runtime;
+use url::Url;
+
+use crate::layout::{Layout, MONTH};
+use crate::location::Location;
+use crate::marker::{Entry, Marker, TXN_COMMITTED, TXN_CONFIRMED, TXN_FENCE};
+use crate::stats::FileStats;
+use crate::{DataFile, LakeError, TableSpec, Version};
+
+/// Log entries looked at, at most, when a table is loaded for the first time by this process.
+const HISTORY_ENTRIES_MAX: u64 = 1_000;
+
+/// The log of one table.
+pub(crate) struct Log {
+    store: LogStoreRef,
+    location: Location,
+    name: String,
+    runtime: Runtime,
+    /// Which entries were looked at for commits of other engines; entries never change.
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    through: Option<u64>,
+    foreign: Option<i64>,
+    last: Option<Marker>,
+}
+
+/// A version together with what a commit on top of it needs.
+pub(crate) struct Loaded {
+    pub(crate) version: Version,
+    table: DeltaTable,
+}
+
+impl Log {
+    pub(crate) fn new(location: &Location, name: &str, runtime: &Runtime) -> Result<Self, LakeError> {
+        let objects = location.store(runtime)?;
+        // The scheme only has to be one that no storage registry acts upon: both stores are given.
+        let url = Url::parse(&format!("portolan:///{name}/")).map_err(LakeError::internal)?;
+        let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(objects.clone(), name));
+        let store = default_logstore(prefixed, objects, &url, &StorageConfig::default());
+        Ok(Self {
+            store,
+            location: location.clone(),
+            name: name.to_owned(),
+            runtime: runtime.clone(),
+            seen: Mutex::default(),
+        })
+    }
+
+    /// The table's objects, `/` being the table's folder.
+    pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
+        self.store.object_store(None)
+    }
+
+    pub(crate) async fn exists(&self) -> Result<bool, LakeError> {
+        Ok(self.store.is_delta_table_location().await?)
+    }
+
+    /// One attempt to create the table. Whether it is there, and whose it is, only loading tells.
+    pub(crate) async fn create(&self, spec: &TableSpec) -> Result<(), LakeError> {
+        let layout = Layout::new(spec);
+        let mut properties = spec.to_properties();
+        properties.insert("delta.dataSkippingStatsColumns".into(), layout.stats_columns());
+        // Log entries are what tells commits apart; they are cleaned up by us or not at all.
+        properties.insert("delta.enableExpiredLogCleanup".into(), "false".into());
+        let marker = Marker {
+            kind: "create".into(),
+            owner: spec.owner.clone(),
+            config_version: spec.config_version,
+            ..Marker::default()
+        };
+        CreateBuilder::new()
+            .with_log_store(Arc::clone(&self.store))
+            .with_table_name(spec.archive_id.clone())
+            .with_columns(layout.delta_fields())
+            .with_partition_columns(layout.month.then_some(MONTH))
+            .with_configuration(properties.into_iter().map(|(name, value)| (name, Some(value))))
+            .with_raise_if_key_not_exists(false)
+            .with_save_mode(SaveMode::ErrorIfExists)
+            .with_commit_properties(properties_of(marker.to_metadata()))
+            .await?;
+        Ok(())
+    }
+
+    /// Loads the newest version from scratch.
+    pub(crate) async fn load(&self) -> Result<Loaded, LakeError> {
+        let mut table = DeltaTable::new(Arc::clone(&self.store));
+        table.load().await?;
+        let number = table.version().ok_or_else(|| LakeError::internal("no version"))?;
+        let state = table.snapshot()?;
+        let spec = TableSpec::from_properties(state.metadata().configuration())?;
+        let seen = self.look_through(number).await?;
+        let last = seen.last.unwrap_or_default();
+        let version = Version {
+            number: to_i64(number)?,
+            fence: self.txn(&table, TXN_FENCE).await?,
+            fence_token: (!last.token.is_empty()).then_some(last.token),
+            committed: self.txn(&table, TXN_COMMITTED).await?,
+            confirmed: self.txn(&table, TXN_CONFIRMED).await?,
+            files: data_files(&table)?,
+            config_version: spec.config_version.max(last.config_version),
+            spec,
+            foreign: seen.foreign,
+        };
+        Ok(Loaded { version, table })
+    }
+
+    async fn txn(&self, table: &DeltaTable, id: &str) -> Result<i64, LakeError> {
+        let version = table.snapshot()?.transaction_version(&self.store, id).await?;
+        Ok(version.unwrap_or(0))
+    }
+
+    /// Reads the entries that were not read before, newest first, and remembers what they say.
+    async fn look_through(&self, newest: u64) -> Result<Seen, LakeError> {
+        let known = self.seen().clone();
+        let known = if known.through > Some(newest) { Seen::default() } else { known };
+        let mut found = Seen { through: Some(newest), ..Seen::default() };
+        let floor = newest.saturating_sub(HISTORY_ENTRIES_MAX);
+        let first = known.through.map_or(0, |through| through + 1).max(floor);
+        for number in (first..=newest).rev() {
+            let Some(entry) = self.entry(number).await? else { break };
+            match entry.marker {
+                Some(marker) => found.last = found.last.or(Some(marker)),
+                None if entry.changes_files => found.foreign = found.foreign.max(Some(to_i64(number)?)),
+                None => {}
+            }
+        }
+        found.foreign = found.foreign.max(known.foreign);
+        found.last = found.last.or(known.last);
+        *self.seen() = found.clone();
+        Ok(found)
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A log entry; `None` when it is not there (any more).
+    async fn entry(&self, number: u64) -> Result<Option<Entry>, LakeError> {
+        let bytes = self.store.read_commit_entry(number).await?;
+        bytes.map(|bytes| Entry::parse(&bytes)).transpose()
+    }
+
+    /// The newest of our commits at or below `newest` that `wanted` accepts.
+    pub(crate) async fn find(
+        &self,
+        newest: i64,
+        wanted: impl Fn(&Marker) -> bool + Send,
+    ) -> Result<Option<Marker>, LakeError> {
+        let newest = u64::try_from(newest).map_err(LakeError::internal)?;
+        for number in (newest.saturating_sub(HISTORY_ENTRIES_MAX)..=newest).rev() {
+            let Some(entry) = self.entry(number).await? else { break };
+            if let Some(marker) = entry.marker.filter(|marker| wanted(marker)) {
+                return Ok(Some(marker));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a log entry that was found, not acknowledged, durable.
+    pub(crate) async fn settle(&self, number: i64) -> Result<(), LakeError> {
+        let path = Path::from(format!("{}/_delta_log/{number:020}.json", self.name));
+        self.location.settle(&self.runtime, &path).await
+    }
+
+    /// One attempt to commit right after `loaded`: put-if-absent of the next entry, no rebase.
+    pub(crate) async fn attempt(
+        &self,
+        loaded: &Loaded,
+        actions: Vec<Action>,
+        txns: Vec<Transaction>,
+        marker: &Marker,
+    ) -> Result<(), LakeError> {
+        let properties = properties_of(marker.to_metadata()).with_application_transactions(txns);
+        let operation = operation_of(&actions);
+        let prepared = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(loaded.table.snapshot()?), Arc::clone(&self.store), operation)
+            .into_prepared_commit_future()
+            .await?;
+        prepared.await?;
+        Ok(())
+    }
+
+    /// Writes a checkpoint of `loaded`, so that later loads need not read the whole log.
+    pub(crate) async fn checkpoint(&self, loaded: &Loaded) -> Result<(), LakeError> {
+        Ok(deltalake_core::checkpoints::create_checkpoint(&loaded.table, None).await?)
+    }
+}
+
+fn properties_of(metadata: HashMap<String, serde_json::Value>) -> CommitProperties {
+    CommitProperties::default()
+        .with_metadata(metadata)
+        .with_max_retries(0)
+        .with_create_checkpoint(false)
+        .with_cleanup_expired_logs(Some(false))
+}
+
+fn operation_of(actions: &[Action]) -> DeltaOperation {
+    if actions.iter().any(|action| matches!(action, Action::Remove(_))) {
+        return DeltaOperation::Delete { predicate: None };
+    }
+    DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+}
+
+fn data_files(table: &DeltaTable) -> Result<Vec<DataFile>, LakeError> {
+    table
+        .snapshot()?
+        .log_data()
+        .iter()
+        .map(|file| {
+            if file.deletion_vector_descriptor().is_some() {
+                return Err(LakeError::Unsupported("a deletion vector of another engine".into()));
+            }
+            let stats = file.stats().map_or_else(|| Ok(FileStats::default()), |s| FileStats::parse(&s))?;
+            let month = file.partition_values_map().remove(MONTH).flatten();
+            let size_bytes = u64::try_from(file.size()).map_err(LakeError::internal)?;
+            Ok(DataFile::new(file.path().into_owned(), size_bytes, month, file.modification_time(), stats))
+        })
+        .collect()
+}
+
+fn to_i64(number: u64) -> Result<i64, LakeError> {
+    i64::try_from(number).map_err(LakeError::internal)
+}

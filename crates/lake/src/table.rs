@@ -1,0 +1,146 @@
+//! A table: create it, open it, load its newest version, drop its objects.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use portolan_runtime::Runtime;
+
+use crate::layout::Layout;
+use crate::log::Log;
+use crate::{LakeError, Location, TableSpec, Version};
+
+/// One archive's table. Cheap to clone; holds no state of the table beyond what it is for.
+#[derive(Clone)]
+pub struct Table {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    uri: String,
+    spec: TableSpec,
+    layout: Layout,
+    log: Log,
+    objects: Arc<dyn ObjectStore>,
+    runtime: Runtime,
+}
+
+impl Table {
+    /// Creates the table behind `uri`, or opens it if it is there and of the same archive and owner.
+    ///
+    /// # Errors
+    /// [`LakeError::Conflict`] when somebody else's table is there; storage errors.
+    pub async fn create(
+        location: &Location,
+        uri: &str,
+        spec: &TableSpec,
+        runtime: &Runtime,
+    ) -> Result<Self, LakeError> {
+        spec.check()?;
+        let log = Log::new(location, &location.table_name(uri)?, runtime)?;
+        let answer = match log.exists().await? {
+            true => Ok(()),
+            false => runtime.effect("lake.create", log.create(spec)).await,
+        };
+        // Whatever was answered, what is there now decides.
+        match Self::open(location, uri, runtime).await? {
+            Some(table) if table.spec().owner == spec.owner && table.spec().archive_id == spec.archive_id => {
+                Ok(table)
+            }
+            Some(_) => Err(LakeError::Conflict(format!("{uri} is the table of somebody else"))),
+            None => Err(answer.err().unwrap_or_else(|| LakeError::Missing(uri.to_owned()))),
+        }
+    }
+
+    /// Opens the table behind `uri`; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`LakeError::Unsupported`] when it is a table of another kind or layout; storage errors.
+    pub async fn open(
+        location: &Location,
+        uri: &str,
+        runtime: &Runtime,
+    ) -> Result<Option<Self>, LakeError> {
+        let log = Log::new(location, &location.table_name(uri)?, runtime)?;
+        if !log.exists().await? {
+            return Ok(None);
+        }
+        let spec = log.load().await?.version.spec;
+        let inner = Inner {
+            uri: uri.to_owned(),
+            layout: Layout::new(&spec),
+            spec,
+            objects: log.objects(),
+            log,
+            runtime: runtime.clone(),
+        };
+        Ok(Some(Self { inner: Arc::new(inner) }))
+    }
+
+    /// Its URI.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.inner.uri
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn spec(&self) -> &TableSpec {
+        &self.inner.spec
+    }
+
+    /// Its newest version, read from scratch.
+    ///
+    /// # Errors
+    /// Storage errors; [`LakeError::Missing`] when the table is gone.
+    pub async fn load(&self) -> Result<Version, LakeError> {
+        Ok(self.inner.log.load().await?.version)
+    }
+
+    /// Removes every object of the table, data first and the log last, so that an interrupted drop
+    /// can be found and repeated. Only a purge may do this.
+    ///
+    /// # Errors
+    /// Storage errors; what was removed stays removed.
+    pub async fn drop_table(&self) -> Result<u64, LakeError> {
+        let objects = &self.inner.objects;
+        let mut all: Vec<_> =
+            objects.list(None).map_ok(|meta| meta.location).try_collect().await?;
+        all.sort_by_key(|path| path.as_ref().starts_with("_delta_log"));
+        let count = all.len() as u64;
+        let remove = async {
+            let paths = futures::stream::iter(all.into_iter().map(Ok)).boxed();
+            let mut removed = objects.delete_stream(paths);
+            while let Some(result) = removed.next().await {
+                match result {
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(())
+        };
+        self.inner.runtime.effect("lake.drop", remove).await.map(|()| count)
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.inner.log
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.inner.layout
+    }
+
+    pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner.objects
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Table({})", self.inner.uri)
+    }
+}
