@@ -11,7 +11,10 @@ use portolan_model::{
 };
 
 pub use parse::{parse_create, parse_update};
-pub use view::{CriteriaView, OnlineArchiveView, PartitionFieldView, RegionView, ScheduleView};
+pub use view::{
+    CriteriaView, ExpirationView, OnlineArchiveView, PartitionFieldView, RegionView, ScheduleView,
+    WindowView, is_paused,
+};
 
 /// Longest name of a partition field (schema `PartitionFieldView`).
 pub const PARTITION_FIELD_CHARS_MAX: usize = 700;
