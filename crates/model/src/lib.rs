@@ -6,6 +6,7 @@
 
 mod archive;
 mod cluster;
+mod database_user;
 mod ids;
 mod limits;
 mod namespace;
@@ -21,6 +22,7 @@ pub use archive::{
 pub use cluster::{
     AttachedCluster, Cluster, ClusterKind, ClusterState, GuardLevel, ServerVersion, UnknownLevel,
 };
+pub use database_user::{DatabaseRole, DatabaseUser, ScopeKind, UserScope};
 pub use ids::{
     ApiKeyId, ArchiveId, ClusterId, EventId, InvalidId, JobId, MigrationId, OrgId, ProjectId,
     RequestId, SecretId, ServiceAccountId, TeamId, UserId,
