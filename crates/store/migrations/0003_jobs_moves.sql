@@ -1,0 +1,1 @@
+-- Jobs, leases, archive runs and the journal of the move protocol.

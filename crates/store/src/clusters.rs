@@ -1,0 +1,1 @@
+//! Clusters of projects: sandbox and attached.

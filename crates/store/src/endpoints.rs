@@ -1,0 +1,1 @@
+//! Endpoints of clusters and their ports.

@@ -1,0 +1,1 @@
+//! Link tokens of organizations, and the migrations that use them.

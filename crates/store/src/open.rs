@@ -1,0 +1,203 @@
+//! Opening the database and keeping its connections.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use portolan_runtime::Runtime;
+use portolan_security::KeyRing;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::error::{Phase, classify};
+use crate::{Dialect, StoreError, migrate};
+
+const SQLITE_CONNECTIONS_MAX: u32 = 8;
+const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+
+/// SQLite as a durable store: a log beside the file, synced at each commit.
+const SQLITE_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+
+/// The control state. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: AnyPool,
+    dialect: Dialect,
+    keys: KeyRing,
+    runtime: Runtime,
+    /// Held by the one writer that SQLite allows.
+    writer: Option<Mutex<()>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dialect", &self.inner.dialect).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` (made when absent, readable by its owner alone) or `postgres://…`, and
+    /// brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidUrl`], [`StoreError::NewerDatabase`], [`StoreError::Retry`] when the
+    /// database cannot be reached.
+    pub async fn open(url: &str, keys: KeyRing, runtime: Runtime) -> Result<Self, StoreError> {
+        let dialect = Dialect::of_url(url)?;
+        let options = match dialect {
+            Dialect::Sqlite => sqlite_options(&sqlite_path(url)?)?,
+            Dialect::Postgres => parse_options(url)?,
+        };
+        let pool = pool_options(dialect)
+            .connect_with(options.disable_statement_logging())
+            .await
+            .map_err(|error| classify(&error, dialect, "store.open", Phase::Work))?;
+        let writer = (dialect == Dialect::Sqlite).then(|| Mutex::new(()));
+        let store = Self { inner: Arc::new(Inner { pool, dialect, keys, runtime, writer }) };
+        migrate::run(&store).await?;
+        Ok(store)
+    }
+
+    /// Opens a SQLite file.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_file(
+        path: &Path,
+        keys: KeyRing,
+        runtime: Runtime,
+    ) -> Result<Self, StoreError> {
+        Self::open(&sqlite_url(path)?, keys, runtime).await
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Retry`] when it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let answer = sqlx::raw_sql("SELECT 1").execute(self.pool()).await;
+        answer
+            .map(|_| ())
+            .map_err(|error| classify(&error, self.dialect(), "store.ping", Phase::Work))
+    }
+
+    /// Closes all connections; SQLite folds its log into the file.
+    pub async fn close(&self) {
+        self.inner.pool.close().await;
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.inner.dialect
+    }
+
+    /// Time, randomness and ids.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.inner.keys
+    }
+
+    pub(crate) fn pool(&self) -> &AnyPool {
+        &self.inner.pool
+    }
+
+    pub(crate) async fn writers_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match &self.inner.writer {
+            Some(writer) => Some(writer.lock().await),
+            None => None,
+        }
+    }
+}
+
+fn pool_options(dialect: Dialect) -> AnyPoolOptions {
+    sqlx::any::install_default_drivers();
+    match dialect {
+        Dialect::Postgres => AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS_MAX),
+        Dialect::Sqlite => AnyPoolOptions::new()
+            .max_connections(SQLITE_CONNECTIONS_MAX)
+            .test_before_acquire(false)
+            .after_connect(|connection: &mut AnyConnection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(SQLITE_PRAGMAS).execute(connection).await?;
+                    Ok(())
+                })
+            }),
+    }
+}
+
+/// Never repeats the address in the error: it may hold a password.
+fn parse_options(url: &str) -> Result<AnyConnectOptions, StoreError> {
+    url.parse().map_err(|_| StoreError::InvalidUrl { reason: "it is not a valid URL".to_owned() })
+}
+
+fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
+    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
+        let reason = "sqlite: must be followed by the path of a file, without options";
+        return Err(StoreError::InvalidUrl { reason: reason.to_owned() });
+    }
+    percent_decode(path).map(PathBuf::from).ok_or_else(|| StoreError::InvalidUrl {
+        reason: "the path of the SQLite file is not percent-encoded UTF-8".to_owned(),
+    })
+}
+
+fn sqlite_options(path: &Path) -> Result<AnyConnectOptions, StoreError> {
+    let made = create_private(path);
+    made.map_err(|error| StoreError::InvalidUrl {
+        reason: format!("{} cannot be made: {error}", path.display()),
+    })?;
+    parse_options(&sqlite_url(path)?)
+}
+
+/// Makes the file before SQLite does, so that nobody else can read it; its companions inherit that.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn sqlite_url(path: &Path) -> Result<String, StoreError> {
+    let invalid = |reason: String| StoreError::InvalidUrl { reason };
+    let path = std::path::absolute(path).map_err(|error| invalid(error.to_string()))?;
+    let text = path.to_str().ok_or_else(|| invalid("the path is not UTF-8".to_owned()))?;
+    let mut url = String::from("sqlite://");
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            url.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Ok(url)
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte == b'%' {
+            bytes.push(*hex::decode(after.get(..2)?).ok()?.first()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(byte);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}

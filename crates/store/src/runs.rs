@@ -1,0 +1,1 @@
+//! Archive runs and their progress.

@@ -1,0 +1,88 @@
+//! What all tests of the store share: the two databases.
+
+use portolan_runtime::{FaultPlan, Runtime};
+use portolan_security::KeyRing;
+
+use crate::Store;
+
+/// 2023-11-14T22:13:20Z.
+pub(crate) const NOW_MS: i64 = 1_700_000_000_000;
+
+/// A store of its own, removed with it.
+pub(crate) struct TestStore {
+    pub(crate) store: Store,
+    pub(crate) url: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl std::ops::Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+pub(crate) fn keys() -> KeyRing {
+    KeyRing::new(&[1; 32], &[])
+}
+
+/// Real sleeps, so that back-off ends; time and ids need not repeat.
+pub(crate) fn runtime(faults: FaultPlan) -> Runtime {
+    Runtime::system().with_faults(faults)
+}
+
+impl TestStore {
+    pub(crate) async fn sqlite(faults: FaultPlan) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = format!("sqlite:{}", folder.path().join("control.db").display());
+        let store = Store::open(&url, keys(), runtime(faults)).await.expect("a new file opens");
+        Self { store, url, _folder: Some(folder) }
+    }
+
+    /// `None` when no server was named.
+    pub(crate) async fn postgres(faults: FaultPlan) -> Option<Self> {
+        let server = std::env::var("PORTOLAN_TEST_POSTGRES_URL").ok()?;
+        let name = format!("t_{}", u64::from_be_bytes(Runtime::system().random_bytes()));
+        let url = make_database(&server, &name).await;
+        let store = Store::open(&url, keys(), runtime(faults)).await.expect("a new one opens");
+        Some(Self { store, url, _folder: None })
+    }
+
+    /// Every database there is.
+    pub(crate) async fn each(faults: FaultPlan) -> Vec<Self> {
+        let mut stores = vec![Self::sqlite(faults.clone()).await];
+        stores.extend(Self::postgres(faults).await);
+        stores
+    }
+}
+
+/// Replaces the last part of the server's address by a new database.
+async fn make_database(server: &str, name: &str) -> String {
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(server).await.expect("the PostgreSQL server answers");
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&pool).await.expect("a database is made");
+    pool.close().await;
+    let (base, _) = server.rsplit_once('/').expect("an address with a database");
+    format!("{base}/{name}")
+}
+
+/// Declares tests that take a [`TestStore`] and run once per database.
+macro_rules! on_each_database {
+    ($($(#[$meta:meta])* async fn $name:ident($store:ident) $body:block)*) => {$(
+        $(#[$meta])*
+        #[tokio::test]
+        async fn $name() {
+            let plan = portolan_runtime::FaultPlan::none();
+            for $store in $crate::tests::TestStore::each(plan).await {
+                let dialect = $store.dialect();
+                println!("on {dialect:?}");
+                $body
+                $store.store.close().await;
+            }
+        }
+    )*};
+}
+
+pub(crate) use on_each_database;
