@@ -1,0 +1,169 @@
+//! The command line. `--help` teaches: every command says what it does, what it needs and what next.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A self-hosted control plane for MongoDB-compatible clusters, with online archives.
+///
+/// Start with `portolan quickstart`: it makes a small instance on this machine, archives real flights
+/// out of a sandbox cluster, and prints what to try next.
+#[derive(Debug, Parser)]
+#[command(name = "portolan", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows the main job on this machine: a cluster, real data, an archive, both read endpoints.
+    Quickstart(Quickstart),
+    /// Runs an instance from a configuration file until Ctrl-C or SIGTERM.
+    Serve(Serve),
+    /// Makes the first organization of a new instance; prints its key pair and service account, once.
+    Bootstrap(Bootstrap),
+    /// Checks a configuration file and everything that it names, and starts nothing.
+    CheckConfig(CheckConfig),
+    /// Works with clusters of a running instance.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Works with online archives of a running instance.
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Quickstart {
+    /// Folder of the instance. Run again on the same folder, it starts from what is there.
+    #[arg(long, default_value = "./portolan-data")]
+    pub(crate) dir: PathBuf,
+    /// Address and port of the HTTP API; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Exit 0 when the main job is done, instead of serving.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print only warnings and errors.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration file (TOML). PORTOLAN__SECTION__KEY overrides single keys.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Serve plain HTTP beyond loopback: only behind a proxy that ends TLS.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bootstrap {
+    /// The configuration file of the instance; the instance must not be running.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Name of the organization.
+    #[arg(long)]
+    pub(crate) org: String,
+    /// E-mail address of its first owner.
+    #[arg(long)]
+    pub(crate) user: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfig {
+    /// The configuration file.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Attaches a live cluster by its connection string and shows what its deletes can guarantee.
+    Attach(Attach),
+    /// Lists the clusters of a project.
+    List(InProject),
+    /// Shows the three connection strings of a cluster.
+    ConnectionStrings(OfCluster),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArchiveCommand {
+    /// Lists the online archives of a cluster.
+    List(OfCluster),
+    /// Shows the runs of an online archive, newest first, with live progress.
+    Runs(OfArchive),
+}
+
+/// How to reach a running instance.
+#[derive(Debug, Args)]
+pub(crate) struct Connection {
+    /// Base URL of the instance.
+    #[arg(long, env = "PORTOLAN_BASE_URL")]
+    pub(crate) base_url: Option<String>,
+    /// Client id of a service account.
+    #[arg(long, env = "PORTOLAN_CLIENT_ID")]
+    pub(crate) client_id: Option<String>,
+    /// Client secret of the service account; better given by the environment.
+    #[arg(long, env = "PORTOLAN_CLIENT_SECRET", hide_env_values = true)]
+    pub(crate) client_secret: Option<String>,
+    /// Takes all of this from the quickstart.json of a folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["base_url", "client_id", "client_secret"])]
+    pub(crate) from: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InProject {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Id of the project; with --from, that of the quickstart when left out.
+    #[arg(long)]
+    pub(crate) project: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OfCluster {
+    #[command(flatten)]
+    pub(crate) project: InProject,
+    /// Name of the cluster.
+    #[arg(long)]
+    pub(crate) cluster: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OfArchive {
+    #[command(flatten)]
+    pub(crate) cluster: OfCluster,
+    /// Id of the online archive.
+    #[arg(long)]
+    pub(crate) archive: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    #[command(flatten)]
+    pub(crate) project: InProject,
+    /// Name that the cluster gets in the project.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// File that holds the connection string (it carries a password, so it is not an argument).
+    #[arg(long)]
+    pub(crate) uri_file: PathBuf,
+    /// You state that documents that match an archive's criteria are no longer written. Clusters
+    /// that cannot guard deletes (level L0, such as FerretDB 1.x) are refused without it.
+    #[arg(long)]
+    pub(crate) writes_quiesced: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

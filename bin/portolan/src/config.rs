@@ -1,0 +1,310 @@
+//! The configuration file: one TOML file, overlaid by environment variables
+//! `PORTOLAN__SECTION__KEY`. Unknown keys are refused, every value is checked before anything starts.
+//! What is not here: what the values do. The instance takes them from here.
+
+mod overlay;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Folder of the instance: control state, keys, sandbox clusters, archives.
+    pub(crate) dir: PathBuf,
+    /// The HTTP listener.
+    pub(crate) server: Server,
+    /// Where the control state lives.
+    pub(crate) state: State,
+    /// The key that encrypts stored secrets.
+    pub(crate) keys: Keys,
+    /// Where archives lie.
+    pub(crate) storage: Vec<Storage>,
+    /// Listeners of sandbox clusters and archive endpoints.
+    pub(crate) endpoints: Endpoints,
+    /// Which clusters may be attached.
+    pub(crate) clusters: Clusters,
+    /// Cadence and sizes of archive runs.
+    pub(crate) archiver: Archiver,
+    /// Limits.
+    pub(crate) limits: Limits,
+    /// Logging.
+    pub(crate) log: Log,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// Address and port. Anything but loopback needs `tls` or `insecure`.
+    pub(crate) listen: SocketAddr,
+    /// The base URL that clients use, for links; default: from `listen`.
+    pub(crate) public_url: Option<String>,
+    /// Certificate and key.
+    pub(crate) tls: Option<Tls>,
+    /// Serve plain HTTP beyond loopback: only behind a proxy that ends TLS.
+    pub(crate) insecure: bool,
+}
+
+/// Certificate and key files, PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// Chain, leaf first.
+    pub(crate) cert_file: PathBuf,
+    /// Private key.
+    pub(crate) key_file: PathBuf,
+}
+
+/// Where the control state lives.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct State {
+    /// `sqlite:PATH` or `postgres://…`; default: `control.db` in the folder.
+    pub(crate) url: Option<String>,
+    /// A file that holds the URL, for URLs with a password.
+    pub(crate) url_file: Option<PathBuf>,
+}
+
+/// The key that encrypts stored secrets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Keys {
+    /// Master key file; default: `keys/master.key` in the folder, made at first start.
+    pub(crate) master_key_file: Option<PathBuf>,
+}
+
+/// One storage location.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Storage {
+    /// Its name.
+    pub(crate) name: String,
+    /// `file:///…`. Other stores are refused until they are supported.
+    pub(crate) url: String,
+    /// `PROVIDER/REGION` labels of `dataProcessRegion` that it serves; empty: all others.
+    #[serde(default)]
+    pub(crate) regions: Vec<String>,
+}
+
+/// Listeners of sandbox clusters and archive endpoints.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Endpoints {
+    /// Address to listen on.
+    pub(crate) bind: std::net::IpAddr,
+    /// Host name in connection strings; drivers must be able to resolve it.
+    pub(crate) advertised_host: String,
+    /// First and last port; each listener keeps its port for life.
+    pub(crate) port_range: (u16, u16),
+    /// Certificate and key; without them `bind` must be loopback or `server.insecure` set.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// Which clusters may be attached.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Clusters {
+    /// Private and loopback networks that may be dialled, as CIDR.
+    pub(crate) allowed_networks: Vec<IpNet>,
+}
+
+/// Cadence and sizes of archive runs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Archiver {
+    /// Pause between two runs of an archive that has much to move.
+    pub(crate) interval_ms: u64,
+    /// The longest pause, reached in steps of `interval_ms` while there is little to move.
+    pub(crate) interval_max_ms: u64,
+    /// Raw bytes of one move.
+    pub(crate) move_bytes_max: u64,
+    /// After the first seven days an archive waits until so many bytes are cold.
+    pub(crate) run_bytes_min: u64,
+    /// How long files of a deleted archive stay.
+    pub(crate) deleted_grace_ms: u64,
+    /// How long a lease lasts without renewal.
+    pub(crate) lease_ttl_ms: u64,
+}
+
+/// Limits.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Bytes of a request body.
+    pub(crate) body_bytes_max: usize,
+    /// Connections of one sandbox cluster or endpoint.
+    pub(crate) connections_max: usize,
+}
+
+/// Logging.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// A filter such as `info` or `warn,portolan_archiver=debug`.
+    pub(crate) level: String,
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("./portolan-data"),
+            server: Server::default(),
+            state: State::default(),
+            keys: Keys::default(),
+            storage: Vec::new(),
+            endpoints: Endpoints::default(),
+            clusters: Clusters::default(),
+            archiver: Archiver::default(),
+            limits: Limits::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        Self { listen, public_url: None, tls: None, insecure: false }
+    }
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Self {
+            bind: [127, 0, 0, 1].into(),
+            advertised_host: "127.0.0.1".to_owned(),
+            port_range: (27_100, 27_399),
+            tls: None,
+        }
+    }
+}
+
+impl Default for Archiver {
+    /// Five minutes, stretched to four hours, 5 MiB after seven days, five days of grace: as the
+    /// Atlas documentation describes Online Archive.
+    fn default() -> Self {
+        Self {
+            interval_ms: 5 * 60_000,
+            interval_max_ms: 4 * 3_600_000,
+            move_bytes_max: 64 << 20,
+            run_bytes_min: 5 << 20,
+            deleted_grace_ms: 5 * 86_400_000,
+            lease_ttl_ms: 30_000,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes_max: 5 << 20, connections_max: 1_000 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl Config {
+    /// Reads the file, if any, overlays the environment, and checks the whole.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let text = match file {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the configuration {}", path.display()))?,
+            None => String::new(),
+        };
+        let table: toml::Table = text.parse().context("the configuration is not TOML")?;
+        let table = overlay::apply(table, environment)?;
+        let config: Self = table.try_into().context("the configuration")?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot say.
+    pub(crate) fn check(&self) -> Result<()> {
+        let server = &self.server;
+        ensure!(
+            server.listen.ip().is_loopback() || server.tls.is_some() || server.insecure,
+            "server.listen {} is not loopback: set server.tls, or server.insecure = true behind a \
+             proxy that ends TLS",
+            server.listen
+        );
+        ensure!(
+            self.endpoints.bind.is_loopback() || self.endpoints.tls.is_some() || server.insecure,
+            "endpoints.bind {} is not loopback: set endpoints.tls, or server.insecure = true",
+            self.endpoints.bind
+        );
+        let (first, last) = self.endpoints.port_range;
+        ensure!(
+            first > 0 && first <= last,
+            "endpoints.port_range must be [first, last], rising, without 0"
+        );
+        ensure!(
+            self.archiver.interval_ms > 0 && self.archiver.interval_max_ms >= self.archiver.interval_ms,
+            "archiver.interval_max_ms must not be below archiver.interval_ms, which must not be 0"
+        );
+        ensure!(
+            (1 << 20..=1 << 30).contains(&self.archiver.move_bytes_max),
+            "archiver.move_bytes_max goes from 1 MiB to 1 GiB"
+        );
+        ensure!(self.archiver.lease_ttl_ms >= 3_000, "archiver.lease_ttl_ms must be at least 3000");
+        ensure!(
+            self.state.url.is_none() || self.state.url_file.is_none(),
+            "state.url and state.url_file exclude each other"
+        );
+        self.check_storage()
+    }
+
+    fn check_storage(&self) -> Result<()> {
+        let mut names = BTreeSet::new();
+        for location in &self.storage {
+            ensure!(names.insert(&location.name), "two storage locations are named {}", location.name);
+            if !location.url.starts_with("file:///") {
+                bail!(
+                    "storage {}: {} is not supported yet; only file:/// folders are",
+                    location.name,
+                    location.url
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The URL of the control state.
+    pub(crate) fn state_url(&self) -> Result<String> {
+        if let Some(file) = &self.state.url_file {
+            let url = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read state.url_file {}", file.display()))?;
+            return Ok(url.trim().to_owned());
+        }
+        let default = || format!("sqlite:{}", self.dir.join("control.db").display());
+        Ok(self.state.url.clone().unwrap_or_else(default))
+    }
+}
+
+#[cfg(test)]
+mod tests;

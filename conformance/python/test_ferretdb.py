@@ -1,0 +1,81 @@
+"""FerretDB 1.24.2, attached as a live cluster of level L0, and 500 documents archived from it."""
+
+import datetime
+import os
+import time
+
+import pytest
+from pymongo import MongoClient
+
+DOCUMENTS = 500
+
+
+@pytest.fixture(scope="module", name="uri")
+def fixture_uri():
+    """Where FerretDB listens."""
+    return os.environ["PORTOLAN_FERRETDB"]
+
+
+@pytest.fixture(scope="module", name="source")
+def fixture_source(uri):
+    """The collection, freshly filled."""
+    with MongoClient(uri) as client:
+        events = client.ferret.events
+        events.drop()
+        start = datetime.datetime(2020, 1, 1)
+        events.insert_many(
+            {"_id": n, "at": start + datetime.timedelta(hours=n), "who": f"user {n % 7}", "n": n}
+            for n in range(DOCUMENTS)
+        )
+        events.insert_many({"_id": 10_000 + n, "n": n} for n in range(5))
+        yield events
+
+
+def wait_for(what, condition, seconds=90):
+    """Polls until the condition gives something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.5)
+    pytest.fail(f"{what} did not happen within {seconds} s")
+
+
+def test_attach_and_archive(api, summary, uri, source):
+    """Attach, archive, and read everything back through the union."""
+    group = f"/api/portolan/v1/groups/{summary['groupId']}"
+    body = {"name": "Ferret", "connectionString": uri}
+    status, answer = api.call("POST", group + "/clusters:attach", body)
+    assert (status, "writesQuiesced" in str(answer)) == (400, True), answer
+    status, answer = api.call("POST", group + "/clusters:attach", body | {"writesQuiesced": True})
+    assert status == 201 and answer["level"] == "L0", answer
+
+    archives = f"/api/atlas/v2/groups/{summary['groupId']}/clusters/Ferret/onlineArchives"
+    rule = {
+        "dbName": "ferret",
+        "collName": "events",
+        "criteria": {"type": "DATE", "dateField": "at", "expireAfterDays": 30},
+        "partitionFields": [{"fieldName": "at", "order": 0}],
+    }
+    status, archive = api.call("POST", archives, rule)
+    assert status == 200, archive
+
+    def left():
+        return source.count_documents({}) == 5
+
+    wait_for("the archive run", left)
+
+    def paused():
+        status, answer = api.call("PATCH", f"{archives}/{archive['_id']}", {"paused": True})
+        return status == 200 and api.call("GET", f"{archives}/{archive['_id']}")[1]["state"] == "PAUSED"
+
+    wait_for("the pause", paused)
+    status, strings = api.call("GET", group + "/clusters/Ferret/connectionStrings")
+    assert status == 200, strings
+    account = summary["connectionStrings"]["cluster"].split("://")[1].split("@")[0]
+    with MongoClient(strings["clusterAndArchive"].replace("://", f"://{account}@")) as client:
+        found = sorted(d["_id"] for d in client.ferret.events.find())
+    assert found == [*range(DOCUMENTS), *(10_000 + n for n in range(5))]
+    with MongoClient(strings["archive"].replace("://", f"://{account}@")) as client:
+        assert client.ferret.events.count_documents({}) == DOCUMENTS
