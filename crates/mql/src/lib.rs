@@ -8,13 +8,18 @@
 
 pub mod compare;
 mod context;
+mod decimal;
 mod error;
 mod filter;
 pub mod key;
+mod number;
 pub mod path;
 mod pipeline;
 mod projection;
 mod sort;
+#[cfg(test)]
+mod testing;
+mod types;
 mod update;
 
 pub use context::{Context, Limits};
