@@ -1,1 +1,102 @@
-//! Jobs: what is due, and when.
+//! Jobs: when each archive is looked at next, and how the last look went. Table `archive_jobs`.
+
+use std::collections::HashMap;
+
+use portolan_model::{ArchiveId, EpochMs, GuardLevel};
+
+use crate::{FromRow, Row, StoreError, Tx, args};
+
+/// The job of one archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveJob {
+    /// Its archive.
+    pub archive_id: ArchiveId,
+    /// When to look next.
+    pub due_at: EpochMs,
+    /// Distance to the look after that.
+    pub interval_ms: i64,
+    /// Failures in a row.
+    pub failures: i64,
+    /// The last failure, until a look succeeds.
+    pub last_error: Option<String>,
+    /// The cluster's level when it was last probed.
+    pub level: Option<GuardLevel>,
+    /// When its table was removed.
+    pub purged_at: Option<EpochMs>,
+}
+
+impl FromRow for ArchiveJob {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            archive_id: row.parse("archive_id")?,
+            due_at: row.int("due_at")?,
+            interval_ms: row.int("interval_ms")?,
+            failures: row.int("failures")?,
+            last_error: row.opt_text("last_error")?,
+            level: row.opt_parse("level")?,
+            purged_at: row.opt_int("purged_at")?,
+        })
+    }
+}
+
+const COLUMNS: &str = "archive_id, due_at, interval_ms, failures, last_error, level, purged_at";
+
+/// Every job.
+///
+/// # Errors
+/// The database's.
+pub async fn all(tx: &mut Tx<'_>) -> Result<HashMap<ArchiveId, ArchiveJob>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM archive_jobs");
+    let jobs: Vec<ArchiveJob> = tx.fetch_all(sqlx::AssertSqlSafe(sql), args![]).await?;
+    Ok(jobs.into_iter().map(|job| (job.archive_id, job)).collect())
+}
+
+/// The job of one archive, if it was looked at before.
+///
+/// # Errors
+/// The database's.
+pub async fn get(
+    tx: &mut Tx<'_>,
+    archive_id: ArchiveId,
+) -> Result<Option<ArchiveJob>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM archive_jobs WHERE archive_id = $1");
+    tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![archive_id]).await
+}
+
+/// Writes a job, new or known.
+///
+/// # Errors
+/// The database's.
+pub async fn save(tx: &mut Tx<'_>, job: &ArchiveJob) -> Result<(), StoreError> {
+    let now_ms = tx.now_ms();
+    tx.execute(
+        "INSERT INTO archive_jobs (archive_id, due_at, interval_ms, failures, last_error, level, \
+         purged_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         ON CONFLICT (archive_id) DO UPDATE SET due_at = excluded.due_at, \
+         interval_ms = excluded.interval_ms, failures = excluded.failures, \
+         last_error = excluded.last_error, level = excluded.level, \
+         purged_at = excluded.purged_at, updated_at = excluded.updated_at",
+        args![
+            job.archive_id,
+            job.due_at,
+            job.interval_ms,
+            job.failures,
+            job.last_error,
+            job.level.map(GuardLevel::as_str),
+            job.purged_at,
+            now_ms
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Makes an archive due at once: it was created, resumed, or its criteria changed.
+///
+/// # Errors
+/// The database's.
+pub async fn wake(tx: &mut Tx<'_>, archive_id: ArchiveId) -> Result<(), StoreError> {
+    tx.execute("UPDATE archive_jobs SET due_at = 0 WHERE archive_id = $1", args![archive_id])
+        .await?;
+    Ok(())
+}
