@@ -32,6 +32,8 @@ pub struct DatabaseRole {
     pub role: String,
     /// The database that it is about; `admin` for roles on all of them.
     pub database: String,
+    /// The one collection that it is about; `None`: all of them.
+    pub collection: Option<String>,
 }
 
 /// A place where a user may log in.

@@ -1,1 +1,307 @@
-//! Clusters of projects: sandbox and attached.
+//! Clusters of projects: sandbox and attached. Owns table `clusters`.
+//!
+//! The connection string of an attached cluster is sealed and read by [`uri`] alone. Deleted clusters
+//! stay as rows, unseen by everything but this file, because archives and ports refer to them.
+
+use portolan_auth::{Authorized, Instance, ProjectScope};
+use portolan_model::{
+    AttachedCluster, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ServerVersion, Tag,
+};
+use portolan_security::{Place, SecretString};
+
+use crate::{FromRow, Listed, Page, Row, StoreError, Tx, args};
+
+/// A cluster with what only the control plane asks about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCluster {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Why it has its guard level and no higher one.
+    pub level_reasons: Vec<String>,
+    /// Whether it has time-series collections.
+    pub time_series: bool,
+    /// What a client set and reads back, as a JSON object.
+    pub settings_json: String,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbedFacts {
+    /// Server version.
+    pub version: ServerVersion,
+    /// Guard level.
+    pub level: GuardLevel,
+    /// Why no higher one.
+    pub level_reasons: Vec<String>,
+    /// Whether it has time-series collections.
+    pub time_series: bool,
+}
+
+const COLUMNS: &str = "id, project_id, name, kind, port, hosts, writes_quiesced, state, version, \
+     level, level_reasons, time_series, termination_protection, tags, replication_specs, settings, \
+     created_at";
+
+impl FromRow for StoredCluster {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            cluster: Cluster {
+                id: row.parse("id")?,
+                project_id: row.parse("project_id")?,
+                name: row.text("name")?,
+                kind: kind(row)?,
+                state: row.parse("state")?,
+                version: row.opt_text("version")?.map(ServerVersion),
+                level: row.parse("level")?,
+                termination_protection_enabled: row.flag("termination_protection")?,
+                tags: tags_from(row, "tags")?,
+                replication_specs_json: row.text("replication_specs")?,
+                created_at: row.int("created_at")?,
+            },
+            level_reasons: row.json("level_reasons")?,
+            time_series: row.flag("time_series")?,
+            settings_json: row.text("settings")?,
+        })
+    }
+}
+
+fn kind(row: &Row) -> Result<ClusterKind, StoreError> {
+    match row.text("kind")?.as_str() {
+        "SANDBOX" => {
+            let port = row.opt_int("port")?.and_then(|port| u16::try_from(port).ok());
+            let port = port.ok_or_else(|| StoreError::corrupt("clusters.port", "no port"))?;
+            Ok(ClusterKind::Sandbox { port })
+        }
+        "ATTACHED" => Ok(ClusterKind::Attached(AttachedCluster {
+            hosts: row.json("hosts")?,
+            writes_quiesced: row.flag("writes_quiesced")?,
+        })),
+        other => Err(StoreError::corrupt("clusters.kind", other)),
+    }
+}
+
+/// Tags and labels are kept as an array of pairs.
+pub(crate) fn tags_from(row: &Row, column: &str) -> Result<Vec<Tag>, StoreError> {
+    let pairs: Vec<(String, String)> = row.json(column)?;
+    Ok(pairs.into_iter().map(|(key, value)| Tag { key, value }).collect())
+}
+
+/// See [`tags_from`].
+pub(crate) fn tags_json(tags: &[Tag]) -> String {
+    let pairs: Vec<(&str, &str)> =
+        tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
+    json_text(&pairs)
+}
+
+/// Plain data always becomes JSON.
+pub(crate) fn json_text<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("strings, numbers and lists of them always serialize")
+}
+
+fn uri_place(id: &str) -> Place<'_> {
+    Place { table: "clusters", row: id, column: "uri_sealed" }
+}
+
+/// Adds a cluster. `uri` is the connection string of an attached one.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the name is taken in the project.
+pub async fn insert(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    stored: &StoredCluster,
+    uri: Option<&SecretString>,
+) -> Result<(), StoreError> {
+    let cluster = &stored.cluster;
+    let id = cluster.id.to_string();
+    let sealed = uri.map(|uri| tx.seal(&uri_place(&id), uri.expose().as_bytes()));
+    let (kind, port, hosts, quiesced) = match &cluster.kind {
+        ClusterKind::Sandbox { port } => ("SANDBOX", Some(*port), Vec::new(), false),
+        ClusterKind::Attached(attached) => {
+            ("ATTACHED", None, attached.hosts.clone(), attached.writes_quiesced)
+        }
+    };
+    tx.execute(
+        "INSERT INTO clusters (id, project_id, name, kind, port, uri_sealed, hosts, \
+         writes_quiesced, state, version, level, level_reasons, time_series, \
+         termination_protection, tags, replication_specs, settings, created_at) VALUES \
+         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        args![
+            id,
+            authorized.project_id(),
+            cluster.name,
+            kind,
+            port,
+            sealed,
+            json_text(&hosts),
+            quiesced,
+            cluster.state.as_str(),
+            cluster.version.as_ref().map(|version| version.0.clone()),
+            cluster.level.as_str(),
+            json_text(&stored.level_reasons),
+            stored.time_series,
+            cluster.termination_protection_enabled,
+            tags_json(&cluster.tags),
+            cluster.replication_specs_json,
+            stored.settings_json,
+            cluster.created_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A cluster of the project by name.
+///
+/// # Errors
+/// The database's.
+pub async fn by_name(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    name: &str,
+) -> Result<Option<StoredCluster>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM clusters WHERE project_id = $1 AND name = $2 AND deleted_at IS NULL"
+    );
+    tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![authorized.project_id(), name]).await
+}
+
+/// The project's clusters, oldest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    page: Page,
+) -> Result<Listed<StoredCluster>, StoreError> {
+    let tail = "FROM clusters WHERE project_id = $1 AND deleted_at IS NULL";
+    let values = args![authorized.project_id()];
+    tx.fetch_page(COLUMNS, tail, "created_at, id", values, page).await
+}
+
+/// How many clusters the project has, those being deleted included.
+///
+/// # Errors
+/// The database's.
+pub async fn count(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+) -> Result<i64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM clusters WHERE project_id = $1 AND deleted_at IS NULL";
+    tx.count(sql, args![authorized.project_id()]).await
+}
+
+/// Every cluster of the instance, for the process that hosts them.
+///
+/// # Errors
+/// The database's.
+pub async fn list_all(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+) -> Result<Vec<StoredCluster>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM clusters WHERE deleted_at IS NULL ORDER BY created_at, id"
+    );
+    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![]).await
+}
+
+/// A cluster by id, for workers.
+///
+/// # Errors
+/// The database's.
+pub async fn fetch(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ClusterId,
+) -> Result<Option<StoredCluster>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM clusters WHERE id = $1 AND deleted_at IS NULL");
+    tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![id]).await
+}
+
+struct Sealed(Option<Vec<u8>>);
+
+impl FromRow for Sealed {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        row.opt_blob("uri_sealed").map(Self)
+    }
+}
+
+/// The connection string of an attached cluster; `None` for a sandbox cluster.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such cluster, [`StoreError::Secret`] when it does not
+/// open.
+pub async fn uri(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ClusterId,
+) -> Result<Option<SecretString>, StoreError> {
+    let sql = "SELECT uri_sealed FROM clusters WHERE id = $1 AND deleted_at IS NULL";
+    let Sealed(sealed) = tx.fetch_one(sql, args![id], "cluster").await?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    let opened = tx.open(&uri_place(&id.to_string()), &sealed)?;
+    let text = opened.to_text();
+    text.map(Some).ok_or_else(|| StoreError::corrupt("clusters.uri_sealed", "no text"))
+}
+
+/// Sets the state, and what a probe found where there was one.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such cluster.
+pub async fn set_state(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ClusterId,
+    state: ClusterState,
+) -> Result<(), StoreError> {
+    tx.execute_one(
+        "UPDATE clusters SET state = $2 WHERE id = $1 AND deleted_at IS NULL",
+        args![id, state.as_str()],
+        "cluster",
+    )
+    .await
+}
+
+/// Records what a probe found.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such cluster.
+pub async fn set_facts(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ClusterId,
+    facts: &ProbedFacts,
+) -> Result<(), StoreError> {
+    tx.execute_one(
+        "UPDATE clusters SET version = $2, level = $3, level_reasons = $4, time_series = $5 \
+         WHERE id = $1 AND deleted_at IS NULL",
+        args![
+            id,
+            facts.version.0,
+            facts.level.as_str(),
+            json_text(&facts.level_reasons),
+            facts.time_series,
+        ],
+        "cluster",
+    )
+    .await
+}
+
+/// Takes a cluster away for good, its connection string included.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such cluster.
+pub async fn remove(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ClusterId,
+) -> Result<(), StoreError> {
+    let now_ms = tx.now_ms();
+    tx.execute_one(
+        "UPDATE clusters SET deleted_at = $2, uri_sealed = NULL \
+         WHERE id = $1 AND deleted_at IS NULL",
+        args![id, now_ms],
+        "cluster",
+    )
+    .await
+}

@@ -1,0 +1,187 @@
+//! What workers read and write of archives: which are due, their state, what runs found out.
+
+use portolan_auth::{Authorized, Instance};
+use portolan_model::{
+    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, EpochMs, PartitionFieldType, StateRefused,
+};
+
+use super::codec::{partition_fields, partition_fields_json, state};
+use super::{COLUMNS, StoredArchive};
+use crate::{FromRow, Row, StoreError, Tx, args};
+
+/// The archives whose time has come, the longest waiting first: new ones, idle ones, and those whose
+/// run was cut off.
+///
+/// # Errors
+/// The database's.
+pub async fn list_due(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    now_ms: EpochMs,
+    limit: i64,
+) -> Result<Vec<StoredArchive>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM online_archives WHERE deleted_at IS NULL AND due_at <= $1 \
+         AND state IN ('PENDING', 'IDLE', 'ARCHIVING', 'PAUSING') ORDER BY due_at, id LIMIT $2"
+    );
+    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![now_ms, limit]).await
+}
+
+/// When the next archive is due; `None` when none waits.
+///
+/// # Errors
+/// The database's.
+pub async fn next_due_at(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+) -> Result<Option<EpochMs>, StoreError> {
+    let sql = "SELECT MIN(due_at) FROM online_archives WHERE deleted_at IS NULL \
+               AND state IN ('PENDING', 'IDLE', 'ARCHIVING', 'PAUSING')";
+    tx.fetch_one(sql, args![], "archive").await
+}
+
+/// An archive by id, deleted ones included.
+///
+/// # Errors
+/// The database's.
+pub async fn fetch(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ArchiveId,
+) -> Result<Option<StoredArchive>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM online_archives WHERE id = $1");
+    tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![id]).await
+}
+
+/// The archives of a cluster that can be read, newest first: all but deleted ones.
+///
+/// # Errors
+/// The database's.
+pub async fn list_of_cluster(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    cluster_id: ClusterId,
+) -> Result<Vec<StoredArchive>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM online_archives WHERE cluster_id = $1 AND deleted_at IS NULL \
+         ORDER BY created_at DESC, id DESC"
+    );
+    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![cluster_id]).await
+}
+
+/// Deleted archives whose files may go: deleted at or before `before_ms`.
+///
+/// # Errors
+/// The database's.
+pub async fn list_purgeable(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    before_ms: EpochMs,
+) -> Result<Vec<StoredArchive>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM online_archives WHERE deleted_at IS NOT NULL AND deleted_at <= $1 \
+         ORDER BY deleted_at, id"
+    );
+    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![before_ms]).await
+}
+
+struct State(ArchiveState);
+
+impl FromRow for State {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        state(row).map(Self)
+    }
+}
+
+/// Lets something happen to an archive. The outer error is the store's; the inner one says that the
+/// transition table does not allow it, and nothing was written.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such archive, and the database's.
+pub async fn advance(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ArchiveId,
+    event: ArchiveEvent,
+) -> Result<Result<ArchiveState, StateRefused>, StoreError> {
+    let sql = "SELECT state, suspend_reason FROM online_archives WHERE id = $1";
+    let State(current) = tx.fetch_one(sql, args![id], "online archive").await?;
+    let next = match current.next(event) {
+        Ok(next) => next,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let now_ms = tx.now_ms();
+    let deleted_at = (next == ArchiveState::Deleted).then_some(now_ms);
+    let reason = next.suspend_reason().map(|reason| reason.as_str());
+    tx.execute_one(
+        "UPDATE online_archives SET state = $2, suspend_reason = $3, deleted_at = $4 WHERE id = $1",
+        args![id, next.as_str(), reason, deleted_at],
+        "online archive",
+    )
+    .await?;
+    Ok(Ok(next))
+}
+
+/// Sets the next look and the distance to the one after.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such archive.
+pub async fn set_due(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ArchiveId,
+    due_at: EpochMs,
+    interval_ms: i64,
+) -> Result<(), StoreError> {
+    tx.execute_one(
+        "UPDATE online_archives SET due_at = $2, interval_ms = $3 WHERE id = $1",
+        args![id, due_at, interval_ms],
+        "online archive",
+    )
+    .await
+}
+
+struct Fields(Vec<portolan_model::PartitionField>);
+
+impl FromRow for Fields {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        partition_fields(row).map(Self)
+    }
+}
+
+/// Records the types of partition fields that a run found, by field name. A type once known stays.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such archive.
+pub async fn set_partition_types(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ArchiveId,
+    found: &[(String, PartitionFieldType)],
+) -> Result<(), StoreError> {
+    let sql = "SELECT partition_fields FROM online_archives WHERE id = $1";
+    let Fields(mut fields) = tx.fetch_one(sql, args![id], "online archive").await?;
+    for field in &mut fields {
+        let kind = found.iter().find(|(name, _)| *name == field.name).map(|(_, kind)| *kind);
+        field.field_type = field.field_type.or(kind);
+    }
+    tx.execute_one(
+        "UPDATE online_archives SET partition_fields = $2 WHERE id = $1",
+        args![id, partition_fields_json(&fields)],
+        "online archive",
+    )
+    .await
+}
+
+/// Forgets an archive whose files are gone.
+///
+/// # Errors
+/// The database's.
+pub async fn forget(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ArchiveId,
+) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM online_archives WHERE id = $1", args![id]).await?;
+    Ok(())
+}
