@@ -116,6 +116,8 @@ codes! {
     ClusterNotFound = "CLUSTER_NOT_FOUND", 404, Missing;
     GroupNameNotFound = "GROUP_NAME_NOT_FOUND", 404, Missing;
     GroupNotFound = "GROUP_NOT_FOUND", 404, Missing;
+    InvalidGroupId = "INVALID_GROUP_ID", 404, Missing;
+    InvalidOrgId = "INVALID_ORG_ID", 404, Missing;
     OrgLinkNotFound = "UNEXPECTED_ERROR", 404, Missing;
     OrgNotFound = "ORG_NOT_FOUND", 404, Missing;
     ResourceNotFound = "RESOURCE_NOT_FOUND", 404, Missing;
@@ -138,7 +140,7 @@ codes! {
     OnlineArchiveMustBeActiveToPause = "ONLINE_ARCHIVE_MUST_BE_ACTIVE_TO_PAUSE", 409, Conflict;
     OrgNotEmpty = "ORG_NOT_EMPTY", 409, Conflict;
     UserAlreadyExists = "USER_ALREADY_EXISTS", 409, Conflict;
-    /// Something else was changing the same thing.
+    // Something else was changing the same thing.
     ConcurrentModification = "CONCURRENT_MODIFICATION", 409, Retry;
     // 410, 429, 500, 503
     VersionGone = "VERSION_GONE", 410, Unsupported;

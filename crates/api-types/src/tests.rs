@@ -1,1 +1,5 @@
-//! tests
+//! Tests of the wire shapes.
+
+mod fields;
+mod paging;
+mod versions;

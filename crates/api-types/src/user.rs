@@ -1,1 +1,218 @@
-//! user
+//! Users of organizations and projects, in the shapes of 2025-02-19 and of 2023-01-01.
+
+use portolan_model::{EpochMs, OrgId, OrgRole, ProjectId, ProjectRole, UserId};
+use serde_json::{Value, json};
+
+use crate::error::Problem;
+use crate::fields::Fields;
+use crate::links::Base;
+use crate::names::{check_email, org_roles, project_roles};
+use crate::time::iso8601;
+
+/// Roles of a user in an organization and its projects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserRoles {
+    /// Roles in the organization.
+    pub org_roles: Vec<OrgRole>,
+    /// Roles in projects.
+    pub project_roles: Vec<(ProjectId, ProjectRole)>,
+}
+
+/// The body of `POST /orgs/{orgId}/users`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateOrgUser {
+    /// An e-mail address.
+    pub username: String,
+    /// Its roles.
+    pub roles: UserRoles,
+}
+
+impl CreateOrgUser {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A [`Problem`] naming the field.
+    pub fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let username = fields.required_string("username")?;
+        check_email("username", &username)?;
+        let roles = fields.object("roles")?.ok_or_else(|| fields.missing("roles"))?;
+        refuse_teams(&mut fields)?;
+        fields.finish()?;
+        Ok(Self { username, roles: read_roles(roles)? })
+    }
+}
+
+/// Reads the body of `PATCH /orgs/{orgId}/users/{userId}`; `None` leaves the roles as they are.
+///
+/// # Errors
+/// A [`Problem`] naming the field.
+pub fn read_org_user_update(mut fields: Fields) -> Result<Option<UserRoles>, Problem> {
+    let roles = fields.object("roles")?;
+    refuse_teams(&mut fields)?;
+    fields.finish()?;
+    roles.map(read_roles).transpose()
+}
+
+fn refuse_teams(fields: &mut Fields) -> Result<(), Problem> {
+    match fields.strings("teamIds")? {
+        Some(ids) if !ids.is_empty() => Err(Problem::unsupported("teams (teamIds)")),
+        _ => Ok(()),
+    }
+}
+
+fn read_roles(mut fields: Fields) -> Result<UserRoles, Problem> {
+    let path = fields.path_of("orgRoles");
+    let names = fields.strings("orgRoles")?.unwrap_or_default();
+    let mut roles = UserRoles { org_roles: org_roles(&path, &names)?, ..UserRoles::default() };
+    for mut assignment in fields.objects("groupRoleAssignments")?.unwrap_or_default() {
+        let project = assignment.id("groupId")?.ok_or_else(|| assignment.missing("groupId"))?;
+        let path = assignment.path_of("groupRoles");
+        let names = assignment.strings("groupRoles")?.unwrap_or_default();
+        assignment.finish()?;
+        let found = project_roles(&path, &names)?;
+        roles.project_roles.extend(found.into_iter().map(|role| (project, role)));
+    }
+    fields.finish()?;
+    Ok(roles)
+}
+
+/// The body of `POST /groups/{groupId}/users`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddProjectUser {
+    /// An e-mail address.
+    pub username: String,
+    /// Roles in the project, at least one.
+    pub roles: Vec<ProjectRole>,
+}
+
+impl AddProjectUser {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A [`Problem`] naming the field.
+    pub fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let username = fields.required_string("username")?;
+        check_email("username", &username)?;
+        let names = fields.strings("roles")?.ok_or_else(|| fields.missing("roles"))?;
+        fields.finish()?;
+        Ok(Self { username, roles: project_roles("roles", &names)? })
+    }
+}
+
+/// Reads the body of `POST /orgs/{orgId}/users/{userId}:addRole` and `:removeRole`.
+///
+/// # Errors
+/// A [`Problem`] naming the field.
+pub fn read_org_role(mut fields: Fields) -> Result<OrgRole, Problem> {
+    let name = fields.required_string("orgRole")?;
+    fields.finish()?;
+    Ok(org_roles("orgRole", &[name])?[0])
+}
+
+/// Reads the body of `POST /groups/{groupId}/users/{userId}:addRole` and `:removeRole`.
+///
+/// # Errors
+/// A [`Problem`] naming the field.
+pub fn read_project_role(mut fields: Fields) -> Result<ProjectRole, Problem> {
+    let name = fields.required_string("groupRole")?;
+    fields.finish()?;
+    Ok(project_roles("groupRole", &[name])?[0])
+}
+
+/// A user as its answers show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserView<'a> {
+    /// Its id.
+    pub id: UserId,
+    /// An e-mail address.
+    pub username: &'a str,
+    /// Given name.
+    pub first_name: &'a str,
+    /// Family name.
+    pub last_name: &'a str,
+    /// Two capital letters; empty when unknown.
+    pub country: &'a str,
+    /// When it was made.
+    pub created_at: EpochMs,
+    /// The organization that the answer is about.
+    pub org_id: OrgId,
+    /// Its roles there and in that organization's projects.
+    pub roles: &'a UserRoles,
+}
+
+impl UserView<'_> {
+    fn common(&self) -> Value {
+        let mut body = json!({
+            "createdAt": iso8601(self.created_at),
+            "firstName": self.first_name,
+            "id": self.id.to_string(),
+            "lastName": self.last_name,
+            "mobileNumber": null,
+            "orgMembershipStatus": "ACTIVE",
+            "teamIds": [],
+            "username": self.username,
+        });
+        if !self.country.is_empty() {
+            body["country"] = self.country.into();
+        }
+        body
+    }
+
+    /// In an organization, 2025-02-19.
+    #[must_use]
+    pub fn org_json(&self) -> Value {
+        let mut projects: Vec<(ProjectId, Vec<&str>)> = Vec::new();
+        for (id, role) in &self.roles.project_roles {
+            match projects.iter_mut().find(|(known, _)| known == id) {
+                Some((_, roles)) => roles.push(role.as_str()),
+                None => projects.push((*id, vec![role.as_str()])),
+            }
+        }
+        let assignments: Vec<Value> = projects
+            .iter()
+            .map(|(id, roles)| json!({ "groupId": id.to_string(), "groupRoles": roles }))
+            .collect();
+        let org_roles: Vec<&str> = self.roles.org_roles.iter().map(|role| role.as_str()).collect();
+        let mut body = self.common();
+        body["roles"] = json!({ "groupRoleAssignments": assignments, "orgRoles": org_roles });
+        body
+    }
+
+    /// In a project, 2025-02-19: the roles are a flat list.
+    #[must_use]
+    pub fn project_json(&self, project_id: ProjectId) -> Value {
+        let here = self.roles.project_roles.iter().filter(|(id, _)| *id == project_id);
+        let roles: Vec<&str> = here.map(|(_, role)| role.as_str()).collect();
+        let mut body = self.common();
+        body["roles"] = roles.into();
+        if let Value::Object(map) = &mut body {
+            map.remove("teamIds");
+        }
+        body
+    }
+
+    /// In either, 2023-01-01: one list of roles, each with its scope, and a link.
+    #[must_use]
+    pub fn legacy_json(&self, base: &Base) -> Value {
+        let in_org = self.roles.org_roles.iter().map(
+            |role| json!({ "orgId": self.org_id.to_string(), "roleName": role.as_str() }),
+        );
+        let in_projects = self.roles.project_roles.iter().map(
+            |(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }),
+        );
+        let roles: Vec<Value> = in_org.chain(in_projects).collect();
+        json!({
+            "country": self.country,
+            "createdAt": iso8601(self.created_at),
+            "emailAddress": self.username,
+            "firstName": self.first_name,
+            "id": self.id.to_string(),
+            "lastName": self.last_name,
+            "links": base.links(&format!("/users/{}", self.id), &[]),
+            "mobileNumber": null,
+            "roles": roles,
+            "teamIds": [],
+            "username": self.username,
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of authentication and authorization.
+
+mod credentials;
+mod digest;
+mod policy;
