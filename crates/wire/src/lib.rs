@@ -7,10 +7,24 @@
 //! The protocol is public: <https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/>
 //! and the driver specifications at <https://github.com/mongodb/specifications>.
 
+mod authentication;
 mod backend;
+mod bson_check;
 mod command;
+mod compression;
+mod connection;
+mod crc32c;
+mod cursors;
+mod dispatch;
 mod error;
+mod frame;
+mod hello;
 mod listener;
+mod op_msg;
+mod op_query;
+mod scram;
+mod server_info;
+mod shared;
 mod user;
 
 pub use backend::{Backend, CommandContext, CursorReply, Identity, Reply, Topology};

@@ -1,12 +1,22 @@
 //! Accepts connections, bounds their number, and lets them end cleanly.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portolan_runtime::Runtime;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::backend::Backend;
+use crate::connection::Connection;
+use crate::shared::Shared;
+
+/// How long a TLS handshake may take.
+const TLS_HANDSHAKE_MS: u64 = 10_000;
+/// Pause after an accept that failed, so that a lack of file handles does not spin.
+const ACCEPT_PAUSE_MS: u64 = 100;
 
 /// Limits and security of a server.
 #[derive(Clone)]
@@ -51,7 +61,85 @@ impl Server {
         runtime: Runtime,
         shutdown: CancellationToken,
     ) {
-        let _ = (listener, backend, options, runtime);
-        shutdown.cancelled().await;
+        let drain_ms = options.drain_ms;
+        let shared = Arc::new(Shared::new(backend, options, runtime.clone(), shutdown.clone()));
+        let connections = TaskTracker::new();
+        let cut_off = CancellationToken::new();
+        tokio::select! {
+            () = accept_all(&listener, &shared, &connections, &cut_off) => {}
+            () = shared.cursors.watch_idle() => {}
+            () = shutdown.cancelled() => {}
+        }
+        drop(listener);
+        connections.close();
+        if runtime.timeout_ms(drain_ms, connections.wait()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "closing connections that still work");
+            cut_off.cancel();
+            connections.wait().await;
+        }
     }
+}
+
+async fn accept_all(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    connections: &TaskTracker,
+    cut_off: &CancellationToken,
+) {
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                shared.runtime.sleep_ms(ACCEPT_PAUSE_MS).await;
+                continue;
+            }
+        };
+        if !shared.counters.admit(shared.options.connections_max) {
+            tracing::warn!(%peer, limit = shared.options.connections_max, "too many connections");
+            continue;
+        }
+        let place = Place(Arc::clone(shared));
+        let cut_off = cut_off.clone();
+        let task = async move {
+            tokio::select! {
+                () = serve_one(&place.0, stream, peer) => {}
+                () = cut_off.cancelled() => {}
+            }
+        };
+        shared.runtime.spawn("wire.connection", connections.track_future(task));
+    }
+}
+
+/// A place among the open connections, given back however the connection ends.
+struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.counters.leave();
+    }
+}
+
+async fn serve_one(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    let connection_id = shared.counters.next_connection();
+    tracing::debug!(connection = connection_id, %peer, "connection opened");
+    // Replies are whole messages: waiting for more to send only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(connection = connection_id, %error, "no-delay could not be set");
+    }
+    let peer = peer.to_string();
+    match shared.options.tls.clone() {
+        None => Connection::new(Arc::clone(shared), connection_id, peer, stream).run().await,
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config).accept(stream);
+            match shared.runtime.timeout_ms(TLS_HANDSHAKE_MS, handshake).await {
+                Ok(Ok(stream)) => {
+                    Connection::new(Arc::clone(shared), connection_id, peer, stream).run().await;
+                }
+                Ok(Err(error)) => tracing::debug!(connection = connection_id, %error, "no TLS"),
+                Err(late) => tracing::debug!(connection = connection_id, %late, "no TLS"),
+            }
+        }
+    }
+    tracing::debug!(connection = connection_id, "connection closed");
 }

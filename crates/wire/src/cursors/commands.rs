@@ -1,0 +1,115 @@
+//! `getMore`, `killCursors`, `endSessions`, and the first batch of a result.
+
+use bson::raw::cstr;
+use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
+
+use super::batch::FIRST_BATCH_DOCUMENTS;
+use super::{Batch, Cursors, Opening, Owner, Position};
+use crate::backend::CursorReply;
+use crate::command::{Command, session_id};
+use crate::error::{CommandError, codes};
+
+/// The first batch of a result; what is left stays open.
+pub(crate) async fn open(
+    cursors: &Cursors,
+    owner: Owner,
+    timeless: bool,
+    reply: CursorReply,
+) -> Result<RawDocumentBuf, CommandError> {
+    let CursorReply { namespace, documents, batch_size, limit, single_batch } = reply;
+    let mut position = Position::new(documents, limit);
+    let count = batch_size.map_or(FIRST_BATCH_DOCUMENTS, u64::from);
+    let batch = position.next_batch(Some(count)).await?;
+    let id = if batch.last || single_batch {
+        0
+    } else {
+        let opening = Opening { owner, namespace: namespace.clone(), timeless };
+        cursors.insert(opening, position)?
+    };
+    Ok(cursor_reply(&batch, "firstBatch", id, &namespace))
+}
+
+/// The command `getMore`. The cursor is found by its id alone, on whatever database it is asked.
+pub(crate) async fn get_more(
+    cursors: &Cursors,
+    owner: &Owner,
+    command: &Command,
+) -> Result<RawDocumentBuf, CommandError> {
+    let id = match command.get("getMore") {
+        Some(RawBsonRef::Int64(id)) => id,
+        _ => return Err(CommandError::type_mismatch("getMore needs a cursor id of type long")),
+    };
+    let count = command.get_u64("batchSize")?.filter(|count| *count > 0);
+    let mut cursor = cursors.check_out(id, owner)?;
+    let killed = cursor.killed.clone();
+    let batch = tokio::select! {
+        batch = cursor.position().next_batch(count) => batch?,
+        () = killed.cancelled() => {
+            let message = format!("cursor id {id} was killed");
+            return Err(CommandError::new(codes::CURSOR_KILLED, message));
+        }
+    };
+    let next = if batch.last { 0 } else { id };
+    let reply = cursor_reply(&batch, "nextBatch", next, &cursor.namespace);
+    if !batch.last {
+        cursor.put_back();
+    }
+    Ok(reply)
+}
+
+fn cursor_reply(batch: &Batch, field: &str, id: i64, namespace: &str) -> RawDocumentBuf {
+    let mut cursor = RawDocumentBuf::new();
+    if field == "firstBatch" {
+        cursor.append(cstr!("firstBatch"), &*batch.documents);
+    } else {
+        cursor.append(cstr!("nextBatch"), &*batch.documents);
+    }
+    cursor.append(cstr!("id"), id);
+    cursor.append(cstr!("ns"), namespace);
+    rawdoc! { "cursor": cursor }
+}
+
+/// The command `killCursors`.
+pub(crate) fn kill_cursors(
+    cursors: &Cursors,
+    owner: &Owner,
+    command: &Command,
+) -> Result<RawDocumentBuf, CommandError> {
+    let Some(ids) = command.get_array("cursors")? else {
+        return Err(CommandError::failed_to_parse("killCursors needs the field cursors"));
+    };
+    let mut killed = RawArrayBuf::new();
+    let mut not_found = RawArrayBuf::new();
+    for value in ids {
+        let RawBsonRef::Int64(id) = value? else {
+            return Err(CommandError::type_mismatch("killCursors needs cursor ids of type long"));
+        };
+        match cursors.kill(id, owner) {
+            None => not_found.push(id),
+            Some(outcome) => {
+                outcome?;
+                killed.push(id);
+            }
+        }
+    }
+    Ok(rawdoc! {
+        "cursorsKilled": killed,
+        "cursorsNotFound": not_found,
+        "cursorsAlive": [],
+        "cursorsUnknown": [],
+    })
+}
+
+/// The command `endSessions`: closes what the sessions left open.
+pub(crate) fn end_sessions(
+    cursors: &Cursors,
+    owner: &Owner,
+    command: &Command,
+) -> Result<RawDocumentBuf, CommandError> {
+    let mut sessions = Vec::new();
+    for lsid in command.documents("endSessions")? {
+        sessions.extend(session_id(RawBsonRef::Document(lsid)));
+    }
+    cursors.kill_sessions(&owner.user, &sessions);
+    Ok(RawDocumentBuf::new())
+}

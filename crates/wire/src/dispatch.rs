@@ -1,0 +1,145 @@
+//! Which command is answered here, which goes to the backend, and who may send it.
+
+use bson::{RawBsonRef, RawDocumentBuf, rawdoc};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{CommandContext, Reply};
+use crate::command::Command;
+use crate::connection::Session;
+use crate::error::{CommandError, codes};
+use crate::shared::Shared;
+use crate::{authentication, cursors, hello, server_info};
+
+/// Commands that need no user, as on servers with access control.
+const BEFORE_AUTHENTICATION: &[&str] = &[
+    "hello",
+    "isMaster",
+    "ismaster",
+    "ping",
+    "buildInfo",
+    "buildinfo",
+    "saslStart",
+    "saslContinue",
+    "logout",
+    "connectionStatus",
+    "whatsmyuri",
+    "endSessions",
+];
+
+/// Runs a command; the reply has no `ok` yet.
+pub(crate) async fn run(
+    shared: &Shared,
+    session: &mut Session,
+    command: Command,
+    cancelled: &CancellationToken,
+) -> Result<RawDocumentBuf, CommandError> {
+    check_api_version(&command)?;
+    let open = session.user.is_some() || !shared.options.require_auth;
+    if !open && !BEFORE_AUTHENTICATION.contains(&command.name.as_str()) {
+        let message = format!("Command {} requires authentication", command.name);
+        return Err(CommandError::new(codes::UNAUTHORIZED, message));
+    }
+    if let Some(reply) = about_connection(shared, session, &command).await {
+        return reply;
+    }
+    if let Some(reply) = about_server(shared, session, &command) {
+        return reply;
+    }
+    match command.name.as_str() {
+        "getMore" => {
+            let owner = session.owner(&command);
+            let limit_ms = command.max_time_ms()?;
+            let work = cursors::get_more(&shared.cursors, &owner, &command);
+            within_limit(shared, limit_ms, work).await
+        }
+        _ => {
+            let limit_ms = command.max_time_ms()?;
+            let work = run_backend(shared, session, command, cancelled);
+            within_limit(shared, limit_ms, work).await
+        }
+    }
+}
+
+async fn about_connection(
+    shared: &Shared,
+    session: &mut Session,
+    command: &Command,
+) -> Option<Result<RawDocumentBuf, CommandError>> {
+    Some(match command.name.as_str() {
+        "hello" | "isMaster" | "ismaster" => hello::hello(shared, session, command).await,
+        "saslStart" => authentication::sasl_start(shared, session, command).await,
+        "saslContinue" => authentication::sasl_continue(session, command),
+        "logout" => {
+            session.user = None;
+            Ok(RawDocumentBuf::new())
+        }
+        "connectionStatus" => server_info::connection_status(session, command),
+        "whatsmyuri" => Ok(rawdoc! { "you": session.peer.as_str() }),
+        _ => return None,
+    })
+}
+
+fn about_server(
+    shared: &Shared,
+    session: &Session,
+    command: &Command,
+) -> Option<Result<RawDocumentBuf, CommandError>> {
+    let owner = || session.owner(command);
+    Some(match command.name.as_str() {
+        "ping" | "refreshSessions" => Ok(RawDocumentBuf::new()),
+        "buildInfo" | "buildinfo" => Ok(server_info::build_info(shared)),
+        "startSession" => Ok(hello::start_session(shared)),
+        "endSessions" => cursors::end_sessions(&shared.cursors, &owner(), command),
+        "killCursors" => cursors::kill_cursors(&shared.cursors, &owner(), command),
+        "getParameter" => server_info::get_parameter(shared, command),
+        "getCmdLineOpts" => Ok(server_info::command_line()),
+        "getLog" => server_info::get_log(command),
+        "hostInfo" => Ok(server_info::host_info(shared)),
+        "serverStatus" => Ok(server_info::server_status(shared)),
+        _ => return None,
+    })
+}
+
+async fn run_backend(
+    shared: &Shared,
+    session: &Session,
+    command: Command,
+    cancelled: &CancellationToken,
+) -> Result<RawDocumentBuf, CommandError> {
+    let context = CommandContext {
+        connection_id: session.connection_id,
+        user: session.user.clone(),
+        cancelled: cancelled.clone(),
+    };
+    let owner = session.owner(&command);
+    let timeless = command.get_bool("noCursorTimeout").ok().flatten() == Some(true);
+    match shared.backend.run(&context, command).await? {
+        Reply::Document(document) => Ok(document),
+        Reply::Cursor(reply) => cursors::open(&shared.cursors, owner, timeless, reply).await,
+    }
+}
+
+/// `maxTimeMS`: work that takes longer is dropped where it waits.
+async fn within_limit(
+    shared: &Shared,
+    limit_ms: Option<u64>,
+    work: impl Future<Output = Result<RawDocumentBuf, CommandError>>,
+) -> Result<RawDocumentBuf, CommandError> {
+    let Some(limit_ms) = limit_ms else { return work.await };
+    shared.runtime.timeout_ms(limit_ms, work).await.unwrap_or_else(|_| {
+        Err(CommandError::new(codes::MAX_TIME_EXPIRED, "operation exceeded time limit"))
+    })
+}
+
+/// The stable API: version 1 is the only one there is
+/// (<https://www.mongodb.com/docs/manual/reference/stable-api/>).
+fn check_api_version(command: &Command) -> Result<(), CommandError> {
+    match command.get("apiVersion") {
+        None if command.has("apiStrict") || command.has("apiDeprecationErrors") => {
+            let message = "Provided apiStrict or apiDeprecationErrors without passing apiVersion";
+            Err(CommandError::new(codes::API_VERSION_ERROR, message))
+        }
+        None | Some(RawBsonRef::String("1")) => Ok(()),
+        Some(_) => Err(CommandError::new(codes::API_VERSION_ERROR, "API version must be \"1\"")),
+    }
+}

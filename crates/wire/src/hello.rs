@@ -1,0 +1,103 @@
+//! The reply to `hello`, `isMaster` and `ismaster`: what a server can do, and who it is.
+//!
+//! No `topologyVersion`: drivers then poll instead of keeping a streaming `hello` open.
+
+use bson::raw::cstr;
+use bson::{DateTime, RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
+
+use crate::authentication;
+use crate::backend::Topology;
+use crate::command::Command;
+use crate::compression::Compressor;
+use crate::connection::Session;
+use crate::error::CommandError;
+use crate::frame::MESSAGE_BYTES_MAX;
+use crate::op_msg::DOCUMENT_BYTES_MAX;
+use crate::scram::Mechanism;
+use crate::shared::Shared;
+
+/// Wire version of MongoDB 7.0.
+pub(crate) const WIRE_VERSION_MAX: i32 = 21;
+/// Documented life of an idle logical session.
+pub(crate) const SESSION_TIMEOUT_MINUTES: i32 = 30;
+const WRITE_BATCH_MAX: i32 = 100_000;
+
+/// Answers the handshake.
+pub(crate) async fn hello(
+    shared: &Shared,
+    session: &mut Session,
+    command: &Command,
+) -> Result<RawDocumentBuf, CommandError> {
+    let mut reply = RawDocumentBuf::new();
+    if command.get_bool("helloOk")? == Some(true) {
+        reply.append(cstr!("helloOk"), true);
+    }
+    append_topology(&mut reply, &shared.backend.identity().topology, &command.name);
+    append_limits(&mut reply, shared, session.connection_id);
+    if let Some(offered) = command.get_array("compression")? {
+        session.negotiate(offered.into_iter().filter_map(|name| match name {
+            Ok(RawBsonRef::String(name)) => Compressor::by_name(name),
+            _ => None,
+        }));
+        append_compressors(&mut reply, session);
+    }
+    if command.get_str("saslSupportedMechs")?.is_some() {
+        // The same for every name, so that names cannot be probed.
+        let names: RawArrayBuf = Mechanism::ALL.iter().map(|mechanism| mechanism.name()).collect();
+        reply.append(cstr!("saslSupportedMechs"), names);
+    }
+    if let Some(first_step) = command.get_document("speculativeAuthenticate")?
+        && let Some(answer) = authentication::speculative(shared, session, first_step).await
+    {
+        reply.append(cstr!("speculativeAuthenticate"), answer);
+    }
+    Ok(reply)
+}
+
+fn append_topology(reply: &mut RawDocumentBuf, topology: &Topology, spelled: &str) {
+    if spelled == "hello" {
+        reply.append(cstr!("isWritablePrimary"), true);
+    } else {
+        reply.append(cstr!("ismaster"), true);
+    }
+    if let Topology::ReplicaSet { set_name, host } = topology {
+        let mut hosts = RawArrayBuf::new();
+        hosts.push(host.as_str());
+        reply.append(cstr!("secondary"), false);
+        reply.append(cstr!("setName"), set_name.as_str());
+        reply.append(cstr!("setVersion"), 1_i32);
+        reply.append(cstr!("hosts"), hosts);
+        reply.append(cstr!("primary"), host.as_str());
+        reply.append(cstr!("me"), host.as_str());
+    }
+}
+
+fn append_limits(reply: &mut RawDocumentBuf, shared: &Shared, connection_id: i32) {
+    let now = DateTime::from_millis(shared.runtime.now_ms());
+    let size = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
+    reply.append(cstr!("maxBsonObjectSize"), size(DOCUMENT_BYTES_MAX));
+    reply.append(cstr!("maxMessageSizeBytes"), size(MESSAGE_BYTES_MAX));
+    reply.append(cstr!("maxWriteBatchSize"), WRITE_BATCH_MAX);
+    reply.append(cstr!("localTime"), now);
+    reply.append(cstr!("logicalSessionTimeoutMinutes"), SESSION_TIMEOUT_MINUTES);
+    reply.append(cstr!("connectionId"), connection_id);
+    reply.append(cstr!("minWireVersion"), 0_i32);
+    reply.append(cstr!("maxWireVersion"), WIRE_VERSION_MAX);
+    reply.append(cstr!("readOnly"), shared.backend.identity().read_only);
+}
+
+fn append_compressors(reply: &mut RawDocumentBuf, session: &Session) {
+    if !session.compressors.is_empty() {
+        let names: RawArrayBuf = session.compressors.iter().map(|common| common.name()).collect();
+        reply.append(cstr!("compression"), names);
+    }
+}
+
+/// The command `startSession`.
+pub(crate) fn start_session(shared: &Shared) -> RawDocumentBuf {
+    let id = bson::Uuid::from_bytes(shared.runtime.uuid_v4());
+    rawdoc! {
+        "id": { "id": bson::Binary::from(id) },
+        "timeoutMinutes": SESSION_TIMEOUT_MINUTES,
+    }
+}
