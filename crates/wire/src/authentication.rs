@@ -111,9 +111,7 @@ async fn begin(
     let account = shared.backend.account(start.database, &first.user).await?;
     let full_name = format!("{}.{}", start.database, first.user);
     let (secret, user) = match account {
-        Some(account) => {
-            (start.mechanism.secret(&account.credentials).clone(), Some(account.user))
-        }
+        Some(account) => (start.mechanism.secret(&account.credentials).clone(), Some(account.user)),
         None => (start.mechanism.fake_secret(&shared.fake_salt_key, &full_name), None),
     };
     let nonce = shared.runtime.random_bytes();

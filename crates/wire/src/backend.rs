@@ -107,8 +107,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// What the client is to see.
-    async fn run(&self, context: &CommandContext, command: Command)
-    -> Result<Reply, CommandError>;
+    async fn run(&self, context: &CommandContext, command: Command) -> Result<Reply, CommandError>;
 
     /// Fields of every reply, such as `operationTime`.
     fn reply_fields(&self) -> Vec<(&'static str, Bson)> {

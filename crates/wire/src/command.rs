@@ -249,10 +249,7 @@ pub(crate) fn session_id(lsid: RawBsonRef<'_>) -> Option<Vec<u8>> {
     }
 }
 
-fn whole_number(
-    value: &RawBsonRef<'_>,
-    label: impl Fn() -> String,
-) -> Result<i64, CommandError> {
+fn whole_number(value: &RawBsonRef<'_>, label: impl Fn() -> String) -> Result<i64, CommandError> {
     const WHOLE_MAX: f64 = 9_223_372_036_854_774_784.0;
     match value {
         RawBsonRef::Int32(number) => Ok(i64::from(*number)),

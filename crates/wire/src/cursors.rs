@@ -67,11 +67,7 @@ impl Cursors {
     }
 
     /// Keeps a cursor and gives its id.
-    pub(crate) fn insert(
-        &self,
-        opening: Opening,
-        position: Position,
-    ) -> Result<i64, CommandError> {
+    pub(crate) fn insert(&self, opening: Opening, position: Position) -> Result<i64, CommandError> {
         let entry = Entry {
             owner: opening.owner,
             namespace: opening.namespace,

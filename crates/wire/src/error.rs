@@ -292,7 +292,9 @@ impl WireError {
     pub(crate) fn to_command_error(&self) -> Option<CommandError> {
         match self {
             Self::Invalid(message) => Some(CommandError::new(codes::PROTOCOL_ERROR, message)),
-            Self::TooLarge { .. } => Some(CommandError::new(codes::INVALID_LENGTH, self.to_string())),
+            Self::TooLarge { .. } => {
+                Some(CommandError::new(codes::INVALID_LENGTH, self.to_string()))
+            }
             Self::Unsupported(_) => {
                 Some(CommandError::new(codes::PROTOCOL_ERROR, self.to_string()))
             }

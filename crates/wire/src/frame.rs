@@ -119,7 +119,8 @@ async fn read_header<R: AsyncRead + Unpin>(reader: &mut R) -> Result<Option<Head
         match (count, filled) {
             (0, 0) => return Ok(None),
             (0, _) => {
-                let text = format!("message truncated: {filled} of {HEADER_BYTES} header bytes came");
+                let text =
+                    format!("message truncated: {filled} of {HEADER_BYTES} header bytes came");
                 return Err(FrameError::unanswerable(WireError::invalid(text)));
             }
             _ => filled += count,

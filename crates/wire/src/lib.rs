@@ -32,3 +32,6 @@ pub use command::{Command, GENERIC_FIELDS, type_name};
 pub use error::{CommandError, WireError, code_name, codes};
 pub use listener::{Server, ServerOptions};
 pub use user::{Account, User, UserRole};
+
+#[cfg(test)]
+mod tests;

@@ -136,11 +136,7 @@ fn check_database_name(name: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn check_sequence_name(
-    command: &str,
-    field: &str,
-    body: &RawDocument,
-) -> Result<(), CommandError> {
+fn check_sequence_name(command: &str, field: &str, body: &RawDocument) -> Result<(), CommandError> {
     if !SEQUENCES.contains(&(command, field)) {
         let message = format!("command {command} takes no document sequence named {field}");
         return Err(CommandError::failed_to_parse(message));

@@ -49,7 +49,9 @@ impl OpQuery<'_> {
 /// Old drivers wrap a command that carries a read preference: `{$query: {…}, $readPreference: …}`.
 fn unwrapped(document: RawDocumentBuf) -> Result<RawDocumentBuf, CommandError> {
     let inner = match document.iter().next().transpose()? {
-        Some((name, RawBsonRef::Document(inner))) if matches!(name.as_str(), "$query" | "query") => {
+        Some((name, RawBsonRef::Document(inner)))
+            if matches!(name.as_str(), "$query" | "query") =>
+        {
             inner.to_owned()
         }
         _ => return Ok(document),

@@ -133,10 +133,9 @@ pub(crate) fn get_log(command: &Command) -> Result<RawDocumentBuf, CommandError>
         Some(RawBsonRef::String("global" | "startupWarnings")) => {
             Ok(rawdoc! { "totalLinesWritten": 0, "log": [] })
         }
-        Some(RawBsonRef::String(name)) => Err(CommandError::new(
-            codes::OPERATION_FAILED,
-            format!("No log named '{name}'"),
-        )),
+        Some(RawBsonRef::String(name)) => {
+            Err(CommandError::new(codes::OPERATION_FAILED, format!("No log named '{name}'")))
+        }
         _ => Err(CommandError::type_mismatch("Argument to getLog must be of type String")),
     }
 }
