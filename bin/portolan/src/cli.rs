@@ -48,6 +48,9 @@ pub(crate) struct Quickstart {
     /// Print only warnings and errors.
     #[arg(long)]
     pub(crate) quiet: bool,
+    /// Loads these flights instead of the sample in the program: BSON documents, zstd-compressed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sample: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

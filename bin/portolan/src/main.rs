@@ -1,2 +1,51 @@
-//! The Portolan binary.
-fn main() {}
+//! The Portolan binary: reads the command line and the configuration, and joins the rooms.
+//!
+//! What is not here: rules. The rooms below know those; this crate only starts them, hands each the
+//! others that it may use, and stops them.
+
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod host;
+mod http;
+mod instance;
+mod keys;
+mod locations;
+mod lock;
+mod logging;
+mod quickstart;
+mod serve;
+mod signals;
+mod tls;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use portolan_runtime::Runtime;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tls::install_provider();
+    match run(Cli::parse().command, Runtime::system()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write;
+            // Standard error may be closed; the exit code says it all the same.
+            writeln!(std::io::stderr(), "portolan: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command, runtime: Runtime) -> anyhow::Result<()> {
+    match command {
+        Command::Quickstart(arguments) => quickstart::run(arguments, runtime).await,
+        Command::Serve(arguments) => serve::serve(arguments, runtime).await,
+        Command::Bootstrap(arguments) => serve::bootstrap(arguments, runtime).await,
+        Command::CheckConfig(arguments) => serve::check_config(&arguments),
+        Command::Cluster(command) => commands::cluster(command).await,
+        Command::Archive(command) => commands::archive(command).await,
+    }
+}

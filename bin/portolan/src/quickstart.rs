@@ -63,7 +63,7 @@ async fn main_job(arguments: &Quickstart, instance: &Instance, say: &Say) -> Res
         }
         Err(_) => {
             let mut progress = Progress::open(dir)?;
-            steps::run_all(instance, &mut progress, say).await?
+            steps::run_all(instance, arguments.sample.as_deref(), &mut progress, say).await?
         }
     };
     summary.write(dir)?;

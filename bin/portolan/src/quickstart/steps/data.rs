@@ -1,5 +1,7 @@
 //! Loading the flights and looking at them, through an ordinary MongoDB driver.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use bson::{Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
@@ -14,11 +16,16 @@ use crate::quickstart::summary::ConnectionStrings;
 const INSERT_BATCH: usize = 2_000;
 
 /// Loads the flights once. A load that was stopped half-way is started over.
-pub(super) async fn load(uri: &str, progress: &mut Progress, say: &Say) -> Result<()> {
+pub(super) async fn load(
+    uri: &str,
+    file: Option<&Path>,
+    progress: &mut Progress,
+    say: &Say,
+) -> Result<()> {
     if progress.loaded {
         return Ok(());
     }
-    let flights = sample::flights()?;
+    let flights = sample::flights(file)?;
     let client = Client::with_uri_str(uri).await.context("the cluster's connection string")?;
     let collection: Collection<RawDocumentBuf> = client.database(DATABASE).collection(COLLECTION);
     collection.drop().await?;

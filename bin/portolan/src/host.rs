@@ -1,0 +1,235 @@
+//! Hosts what the control plane asks for: sandbox clusters, connections to attached clusters, the
+//! listeners of read endpoints, the tables' storage. One instance has one host.
+
+mod accounts;
+mod control_side;
+mod listeners;
+mod sources;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use portolan_auth::{Authorized, Instance};
+use portolan_cluster::{Cluster, MongoCluster};
+use portolan_model::{ClusterId, ClusterKind, ClusterState};
+use portolan_runtime::Runtime;
+use portolan_security::address::AddressPolicy;
+use portolan_security::SecretString;
+use portolan_store::clusters::{self, StoredCluster};
+use portolan_store::endpoints::{self, Endpoint, EndpointRole};
+use portolan_store::{Store, StoreError};
+use rustls::ServerConfig;
+use tokio::sync::{Mutex, Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Endpoints};
+use crate::locations::Locations;
+use accounts::Internal;
+use listeners::Listener;
+
+/// What the host's own reads and writes of the control state are allowed by.
+pub(crate) const SYSTEM: Authorized<Instance> = Authorized::system("host");
+
+/// Runs and reaches clusters and endpoints. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Host {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: std::path::PathBuf,
+    settings: Endpoints,
+    tls: Option<Arc<ServerConfig>>,
+    connections_max: usize,
+    store: Store,
+    locations: Locations,
+    policy: AddressPolicy,
+    runtime: Runtime,
+    internal: Internal,
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+    sandboxes: Mutex<HashMap<ClusterId, RunningSandbox>>,
+    endpoints: Mutex<HashMap<(ClusterId, EndpointRole), Listener>>,
+    connections: Mutex<HashMap<ClusterId, Arc<dyn Cluster>>>,
+}
+
+struct RunningSandbox {
+    sandbox: Arc<portolan_sandbox::Sandbox>,
+    listener: Listener,
+}
+
+impl Host {
+    /// A host that runs nothing yet.
+    pub(crate) fn new(
+        config: &Config,
+        store: Store,
+        locations: Locations,
+        runtime: Runtime,
+        stop: CancellationToken,
+    ) -> Result<Self> {
+        let settings = config.endpoints.clone();
+        let tls = settings.tls.as_ref().map(crate::tls::server_config).transpose()?;
+        let (first, last) = settings.port_range;
+        let own_ports = vec![first..=last, config.server.listen.port()..=config.server.listen.port()];
+        let policy = AddressPolicy::new(config.clusters.allowed_networks.clone(), own_ports);
+        let internal = Internal::new(&runtime)?;
+        let inner = Inner {
+            dir: config.dir.clone(),
+            settings,
+            tls,
+            connections_max: config.limits.connections_max,
+            store,
+            locations,
+            policy,
+            runtime,
+            internal,
+            wake: Arc::new(Notify::new()),
+            stop,
+            sandboxes: Mutex::default(),
+            endpoints: Mutex::default(),
+            connections: Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Starts every sandbox cluster and every endpoint that the control state knows. A cluster whose
+    /// creation or removal was cut short is finished here.
+    pub(crate) async fn start_all(&self) -> Result<()> {
+        for stored in self.stored_clusters().await? {
+            let cluster = &stored.cluster;
+            if matches!(cluster.kind, ClusterKind::Sandbox { .. }) {
+                self.start_one(&stored).await.with_context(|| format!("cluster {}", cluster.name))?;
+            }
+            self.start_endpoints(cluster.id).await.with_context(|| format!("endpoints of {}", cluster.name))?;
+        }
+        Ok(())
+    }
+
+    async fn start_one(&self, stored: &StoredCluster) -> Result<()> {
+        let cluster = &stored.cluster;
+        portolan_control::ClusterHost::start_sandbox(self, cluster).await?;
+        if cluster.state == ClusterState::Creating {
+            let id = cluster.id;
+            self.inner
+                .store
+                .run_tx("host.cluster_ready", move |tx| {
+                    Box::pin(clusters::set_state(tx, &SYSTEM, id, ClusterState::Idle))
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn stored_clusters(&self) -> Result<Vec<StoredCluster>, StoreError> {
+        self.inner.store.read_tx("host.clusters", |tx| Box::pin(clusters::list_all(tx, &SYSTEM))).await
+    }
+
+    async fn stored_cluster(&self, id: ClusterId) -> Result<Option<StoredCluster>, StoreError> {
+        let fetch = move |tx: &mut portolan_store::Tx<'_>| clusters_fetch(tx, id);
+        self.inner.store.read_tx("host.cluster", fetch).await
+    }
+
+    /// Opens the listeners of a cluster's read endpoints that are not open yet.
+    async fn start_endpoints(&self, id: ClusterId) -> Result<()> {
+        let assigned: Vec<Endpoint> = self
+            .inner
+            .store
+            .read_tx("host.endpoints", move |tx| Box::pin(endpoints::of_cluster(tx, &SYSTEM, id)))
+            .await?;
+        let mut open = self.inner.endpoints.lock().await;
+        for endpoint in assigned {
+            let key = (id, endpoint.role);
+            if endpoint.role == EndpointRole::Cluster || open.contains_key(&key) {
+                continue;
+            }
+            open.insert(key, self.listen_endpoint(endpoint).await?);
+        }
+        Ok(())
+    }
+
+    async fn stop_endpoints(&self, id: ClusterId) {
+        let mut open = self.inner.endpoints.lock().await;
+        for role in EndpointRole::ALL {
+            if let Some(listener) = open.remove(&(id, role)) {
+                listener.stop().await;
+            }
+        }
+    }
+
+    /// A connection to a cluster, kept until the cluster is removed.
+    pub(crate) async fn connection(&self, id: ClusterId) -> Result<Arc<dyn Cluster>> {
+        let mut connections = self.inner.connections.lock().await;
+        if let Some(known) = connections.get(&id) {
+            return Ok(known.clone());
+        }
+        let stored = self.stored_cluster(id).await?.context("the cluster is gone")?;
+        let cluster: Arc<dyn Cluster> = Arc::new(self.dial(&stored).await?);
+        connections.insert(id, cluster.clone());
+        Ok(cluster)
+    }
+
+    /// Sandbox clusters are dialled on their own port, under the account that only this process
+    /// knows; attached ones as their connection string says.
+    async fn dial(&self, stored: &StoredCluster) -> Result<MongoCluster> {
+        let inner = &self.inner;
+        if let ClusterKind::Sandbox { port } = stored.cluster.kind {
+            let uri = self.internal_uri(port);
+            let policy = AddressPolicy::new(AddressPolicy::loopback_networks(), Vec::new())
+                .with_own_addresses(Vec::new());
+            return Ok(MongoCluster::connect(&uri, &policy, &inner.runtime).await?);
+        }
+        let id = stored.cluster.id;
+        let uri = inner
+            .store
+            .read_tx("host.uri", move |tx| Box::pin(clusters::uri(tx, &SYSTEM, id)))
+            .await?
+            .context("the cluster has no connection string")?;
+        Ok(MongoCluster::connect(&uri, &inner.policy, &inner.runtime).await?)
+    }
+
+    fn internal_uri(&self, port: u16) -> SecretString {
+        let account = &self.inner.internal;
+        SecretString::new(format!(
+            "mongodb://{}:{}@127.0.0.1:{port}/?directConnection=true&authSource=admin",
+            account.name(),
+            account.password().expose()
+        ))
+    }
+
+    /// Told when there is new work for the archiver.
+    pub(crate) fn wake_signal(&self) -> Arc<Notify> {
+        self.inner.wake.clone()
+    }
+
+    /// Closes every listener and every store.
+    pub(crate) async fn stop(&self) {
+        let endpoints: Vec<Listener> =
+            self.inner.endpoints.lock().await.drain().map(|(_, listener)| listener).collect();
+        for listener in endpoints {
+            listener.stop().await;
+        }
+        self.inner.connections.lock().await.clear();
+        let sandboxes: Vec<RunningSandbox> =
+            self.inner.sandboxes.lock().await.drain().map(|(_, sandbox)| sandbox).collect();
+        for running in sandboxes {
+            running.stop().await;
+        }
+    }
+}
+
+fn clusters_fetch<'t>(
+    tx: &'t mut portolan_store::Tx<'_>,
+    id: ClusterId,
+) -> futures::future::BoxFuture<'t, Result<Option<StoredCluster>, StoreError>> {
+    Box::pin(clusters::fetch(tx, &SYSTEM, id))
+}
+
+impl RunningSandbox {
+    async fn stop(self) {
+        self.listener.stop().await;
+        if let Err(error) = self.sandbox.close().await {
+            tracing::error!(%error, "a sandbox cluster did not close cleanly");
+        }
+    }
+}

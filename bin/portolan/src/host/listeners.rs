@@ -1,0 +1,71 @@
+//! MongoDB listeners: one TCP port each, served by `wire`.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use portolan_federation::{Endpoint as ReadEndpoint, EndpointMode};
+use portolan_store::endpoints::{Endpoint, EndpointRole};
+use portolan_wire::{Backend, Server, ServerOptions};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Host;
+use super::sources::EndpointCatalog;
+
+/// An open port.
+pub(super) struct Listener {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Ends its connections and closes the port.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a listener ended badly");
+        }
+    }
+}
+
+impl Host {
+    /// Opens a port for a backend.
+    pub(super) async fn listen(&self, port: u16, backend: Arc<dyn Backend>) -> Result<Listener> {
+        let inner = &self.inner;
+        let address = (inner.settings.bind, port);
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!(
+                "cannot listen on {}:{port}, which this instance gave away for life: free the port",
+                inner.settings.bind
+            )
+        })?;
+        let options = ServerOptions {
+            tls: inner.tls.clone(),
+            connections_max: inner.connections_max,
+            ..ServerOptions::default()
+        };
+        let stop = inner.stop.child_token();
+        let serve =
+            Server::serve(listener, backend, options, inner.runtime.clone(), stop.clone());
+        let task = inner.runtime.spawn("mongodb listener", serve);
+        Ok(Listener { stop, task })
+    }
+
+    /// Opens the port of a read endpoint.
+    pub(super) async fn listen_endpoint(&self, endpoint: Endpoint) -> Result<Listener> {
+        let mode = match endpoint.role {
+            EndpointRole::ClusterAndArchive => EndpointMode::ClusterAndArchive,
+            EndpointRole::Archive | EndpointRole::Cluster => EndpointMode::Archive,
+        };
+        let catalog = Arc::new(EndpointCatalog::new(self.clone(), endpoint.cluster_id));
+        let runtime = self.inner.runtime.clone();
+        let backend = ReadEndpoint::new(mode, endpoint.cluster_id, catalog, runtime);
+        self.listen(endpoint.port, backend).await
+    }
+
+    /// `host:port` as drivers must know it.
+    pub(super) fn advertised(&self, port: u16) -> String {
+        format!("{}:{port}", self.inner.settings.advertised_host)
+    }
+}

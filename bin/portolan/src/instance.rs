@@ -1,0 +1,190 @@
+//! One running instance: control state, clusters, endpoints, archiver and HTTP listener, started in
+//! the order in which they need each other and stopped in reverse.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use portolan_admin_api::{ApiMetrics, ApiSettings, ApiState};
+use portolan_archiver::{Archiver, ArchiverOptions};
+use portolan_control::{Control, Founding};
+use portolan_model::Limits;
+use portolan_runtime::{FaultPlan, Runtime};
+use portolan_store::Store;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config};
+use crate::host::Host;
+use crate::locations::Locations;
+use crate::lock::FolderLock;
+use crate::{http, keys, tls};
+
+/// A running instance.
+pub(crate) struct Instance {
+    base_url: String,
+    runtime: Runtime,
+    control: Control,
+    host: Host,
+    stop: CancellationToken,
+    /// Ends before everything else: it uses the rest.
+    archiver: JoinHandle<()>,
+    http: JoinHandle<()>,
+    _lock: FolderLock,
+}
+
+/// The keys of a new organization, as text.
+pub(crate) struct Founded {
+    pub(crate) org_id: String,
+    pub(crate) public_key: String,
+    pub(crate) private_key: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+}
+
+impl Instance {
+    /// Starts everything.
+    pub(crate) async fn start(config: Config, lock: FolderLock, runtime: Runtime) -> Result<Self> {
+        tls::install_provider();
+        let runtime = with_faults(&runtime)?;
+        let listener = http::bind(config.server.listen).await?;
+        let base_url = base_url(&config, &listener)?;
+        let stop = CancellationToken::new();
+        let store = open_store(&config, &runtime).await?;
+        let locations = Locations::open(&config)?;
+        let host = Host::new(&config, store.clone(), locations, runtime.clone(), stop.clone())?;
+        host.start_all().await?;
+        let control = control(&store, &runtime, &host, &base_url);
+        let router = router(&config, &control, &runtime);
+        let http = serve(&config, listener, router, &runtime, &stop)?;
+        let archiver = start_archiver(&config, &store, &host, &runtime, &stop);
+        tracing::info!(%base_url, dir = %config.dir.display(), "the instance is up");
+        Ok(Self { base_url, runtime, control, host, stop, archiver, http, _lock: lock })
+    }
+
+    /// The URL that clients use.
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Its time and randomness.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Makes the first organization.
+    pub(crate) async fn bootstrap(&self, org: &str, user: &str) -> Result<Founded> {
+        bootstrap(&self.control, org, user).await
+    }
+
+    /// Stops in reverse order: a run under way hands its work back, requests end, stores close.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        for (name, task) in [("archiver", self.archiver), ("http", self.http)] {
+            if let Err(error) = task.await {
+                tracing::error!(name, %error, "a part of the instance ended badly");
+            }
+        }
+        self.host.stop().await;
+        self.control.store.close().await;
+    }
+}
+
+/// Opens the control state, and the key ring that seals its secrets.
+pub(crate) async fn open_store(config: &Config, runtime: &Runtime) -> Result<Store> {
+    let url = config.state_url()?;
+    let path = url.strip_prefix("sqlite:").map(std::path::Path::new);
+    let keys = keys::open(config, path.is_some_and(std::path::Path::exists), runtime)?;
+    Store::open(&url, keys, runtime.clone()).await.context("the control state")
+}
+
+/// Makes the first organization of an instance.
+pub(crate) async fn bootstrap(control: &Control, org: &str, user: &str) -> Result<Founded> {
+    let founding = Founding { org_name: org.to_owned(), user_email: user.to_owned() };
+    let made = control.bootstrap(&founding).await?;
+    Ok(Founded {
+        org_id: made.org_id.to_string(),
+        public_key: made.public_key,
+        private_key: made.private_key.expose().to_owned(),
+        client_id: made.client_id.to_string(),
+        client_secret: made.client_secret.expose().to_owned(),
+    })
+}
+
+/// The use cases over a store and a host.
+pub(crate) fn control(store: &Store, runtime: &Runtime, host: &Host, base_url: &str) -> Control {
+    Control {
+        store: store.clone(),
+        runtime: runtime.clone(),
+        limits: Arc::new(Limits::default()),
+        clusters: Arc::new(host.clone()),
+        archives: Arc::new(host.clone()),
+        public_url: Arc::from(base_url),
+    }
+}
+
+fn router(config: &Config, control: &Control, runtime: &Runtime) -> Router {
+    let mut registry = Registry::default();
+    let metrics = ApiMetrics::register(&mut registry);
+    let settings = ApiSettings {
+        body_bytes_max: config.limits.body_bytes_max,
+        ..ApiSettings::new(runtime.random_bytes::<32>())
+    };
+    let state = ApiState::new(control.clone(), settings, metrics, Arc::new(registry));
+    portolan_admin_api::router(state)
+}
+
+fn serve(
+    config: &Config,
+    listener: TcpListener,
+    router: Router,
+    runtime: &Runtime,
+    stop: &CancellationToken,
+) -> Result<JoinHandle<()>> {
+    let tls = config.server.tls.as_ref().map(tls::server_config).transpose()?;
+    let serving = http::serve(listener, router, tls, runtime.clone(), stop.clone());
+    Ok(runtime.spawn("http", serving))
+}
+
+fn start_archiver(
+    config: &Config,
+    store: &Store,
+    host: &Host,
+    runtime: &Runtime,
+    stop: &CancellationToken,
+) -> JoinHandle<()> {
+    let options = archiver_options(&config.archiver);
+    let archiver = Archiver::new(store.clone(), Arc::new(host.clone()), runtime.clone(), options);
+    let work = archiver.run(host.wake_signal(), stop.clone());
+    runtime.spawn("archiver", work)
+}
+
+fn archiver_options(config: &config::Archiver) -> ArchiverOptions {
+    ArchiverOptions {
+        interval_ms: config.interval_ms,
+        interval_max_ms: config.interval_max_ms,
+        move_bytes_max: config.move_bytes_max,
+        run_bytes_min: config.run_bytes_min,
+        deleted_grace_ms: config.deleted_grace_ms,
+        lease_ttl_ms: config.lease_ttl_ms,
+        ..ArchiverOptions::default()
+    }
+}
+
+/// Faults come from the environment alone: nobody sets them by accident in a file.
+fn with_faults(runtime: &Runtime) -> Result<Runtime> {
+    let Ok(plan) = std::env::var("PORTOLAN_FAULTS") else { return Ok(runtime.clone()) };
+    let plan = FaultPlan::parse(&plan).context("PORTOLAN_FAULTS")?;
+    tracing::warn!("PORTOLAN_FAULTS is set: this process will fail on purpose");
+    Ok(runtime.with_faults(plan))
+}
+
+fn base_url(config: &Config, listener: &TcpListener) -> Result<String> {
+    if let Some(url) = &config.server.public_url {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", listener.local_addr()?))
+}

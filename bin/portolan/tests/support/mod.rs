@@ -1,0 +1,146 @@
+//! A real `portolan` process on a small sample, for tests.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bson::RawDocumentBuf;
+use futures::TryStreamExt;
+use mongodb::{Client, Collection};
+
+const PORTOLAN: &str = env!("CARGO_BIN_EXE_portolan");
+/// Exit code of a process that a fault plan ended.
+const KILLED: i32 = 137;
+
+/// Some of the flights, as a file and by `_id`.
+pub struct Sample {
+    pub path: PathBuf,
+    pub documents: BTreeMap<Vec<u8>, Vec<u8>>,
+    _dir: tempfile::TempDir,
+}
+
+/// Every `step`-th flight.
+pub fn sample(step: usize) -> Sample {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/flights.bson.zst");
+    let raw = zstd::decode_all(std::fs::File::open(file).expect("the sample")).expect("zstd");
+    let mut documents = BTreeMap::new();
+    let mut chosen = Vec::new();
+    let mut rest = raw.as_slice();
+    let mut index = 0;
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[..4].try_into().expect("four bytes")) as usize;
+        let (document, after) = rest.split_at(length);
+        if index % step == 0 {
+            chosen.extend_from_slice(document);
+            documents.insert(id(document), document.to_vec());
+        }
+        index += 1;
+        rest = after;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("sample.bson.zst");
+    std::fs::write(&path, zstd::encode_all(chosen.as_slice(), 1).expect("zstd")).expect("written");
+    Sample { path, documents, _dir: dir }
+}
+
+fn id(document: &[u8]) -> Vec<u8> {
+    let document = bson::RawDocument::from_bytes(document).expect("a document");
+    document.get_object_id("_id").expect("an _id").bytes().to_vec()
+}
+
+/// Runs the quickstart under a fault plan until it ends; whether the fault ended it.
+pub fn run_until_killed(dir: &Path, sample: &Sample, fault: &str) -> bool {
+    let mut command = quickstart(dir, &sample.path);
+    let status = command.arg("--once").env("PORTOLAN_FAULTS", fault).status().expect("started");
+    assert!(
+        status.success() || status.code() == Some(KILLED),
+        "{fault}: the process ended with {status}"
+    );
+    !status.success()
+}
+
+fn quickstart(dir: &Path, sample: &Path) -> Command {
+    let mut command = Command::new(PORTOLAN);
+    command.args(["quickstart", "--quiet", "--listen", "127.0.0.1:0", "--dir"]).arg(dir);
+    command.arg("--sample").arg(sample).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// What each connection string shows, by `_id`.
+pub struct Documents {
+    pub cluster: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub archive: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub union: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub union_count: usize,
+}
+
+/// A quickstart that serves.
+pub struct Instance {
+    child: Child,
+    summary: serde_json::Value,
+}
+
+impl Instance {
+    /// Starts it and waits until the main job is done.
+    pub async fn start(dir: &Path, sample: &Path) -> Self {
+        let summary = dir.join("quickstart.json");
+        std::fs::remove_file(&summary).ok();
+        let mut child = quickstart(dir, sample).spawn().expect("started");
+        for _ in 0..900 {
+            if summary.exists() {
+                break;
+            }
+            let ended = child.try_wait().expect("a child");
+            assert!(ended.is_none(), "the process ended with {ended:?}");
+            pause().await;
+        }
+        let text = std::fs::read_to_string(&summary).expect("the main job was not done in time");
+        Self { child, summary: serde_json::from_str(&text).expect("JSON") }
+    }
+
+    /// Everything that the three connection strings show.
+    pub async fn documents(&self) -> Documents {
+        let (cluster, _) = self.read("cluster").await;
+        let (archive, _) = self.read("archive").await;
+        let (union, union_count) = self.read("clusterAndArchive").await;
+        Documents { cluster, archive, union, union_count }
+    }
+
+    async fn read(&self, name: &str) -> (BTreeMap<Vec<u8>, Vec<u8>>, usize) {
+        let uri = self.summary["connectionStrings"][name].as_str().expect("a connection string");
+        let client = Client::with_uri_str(uri).await.expect("a client");
+        let flights: Collection<RawDocumentBuf> =
+            client.database("sample_flights").collection("flights");
+        let found = flights.find(bson::doc! {}).await.expect("find");
+        let found: Vec<RawDocumentBuf> = found.try_collect().await.expect("all documents");
+        let count = found.len();
+        let by_id = found.into_iter().map(|d| (id(d.as_bytes()), d.into_bytes())).collect();
+        (by_id, count)
+    }
+
+    /// SIGTERM; it must end with status 0 within ten seconds.
+    pub fn stop(mut self) {
+        let id = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().expect("kill");
+        for _ in 0..100 {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                assert!(status.success(), "ended with {status} after SIGTERM");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("still there ten seconds after SIGTERM");
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+async fn pause() {
+    portolan_runtime::Runtime::system().sleep_ms(100).await;
+}
