@@ -32,11 +32,11 @@ pub enum HostError {
 /// Runs and reaches clusters.
 #[async_trait]
 pub trait ClusterHost: Send + Sync + 'static {
-    /// Starts a sandbox cluster on its port; idempotent.
+    /// Starts a sandbox cluster on its port and tells what it can do; idempotent.
     ///
     /// # Errors
     /// [`HostError::Failed`] when it cannot be started.
-    async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError>;
+    async fn start_sandbox(&self, cluster: &Cluster) -> Result<Probe, HostError>;
 
     /// Stops a sandbox cluster, and removes its data for good when `remove_data` is set; idempotent.
     ///

@@ -75,15 +75,10 @@ CREATE TABLE online_archives (
     -- The cluster's guard level when the archive was made.
     level TEXT NOT NULL,
     table_uri TEXT NOT NULL,
-    -- When the archiver looks at it next.
-    due_at BIGINT NOT NULL,
-    -- Current distance between two looks; grows while there is little to move.
-    interval_ms BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     deleted_at BIGINT
 );
 CREATE INDEX online_archives_by_cluster ON online_archives (cluster_id, created_at);
-CREATE INDEX online_archives_due ON online_archives (deleted_at, due_at);
 
 CREATE TABLE link_tokens (
     org_id TEXT PRIMARY KEY,

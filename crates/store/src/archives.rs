@@ -1,7 +1,7 @@
 //! Online archives. Owns table `online_archives`.
 //!
-//! Use cases read and write them under a project's witness, here; the archiver finds its work in
-//! [`work`]. A deleted archive stays as a row until its files are purged, and only workers see it.
+//! Use cases read and write them under a project's witness, here; workers read and write them through
+//! [`work`]. When an archive is looked at next stands in `jobs`. A deleted archive stays as a row until its files are purged, and only workers see it.
 
 mod codec;
 pub mod work;
@@ -23,17 +23,13 @@ pub struct StoredArchive {
     pub level: GuardLevel,
     /// When its expiration rule was set last.
     pub expiry_set_at: Option<EpochMs>,
-    /// When the archiver looks at it next.
-    pub due_at: EpochMs,
-    /// Distance between two looks, as it is now.
-    pub interval_ms: i64,
 }
 
 pub(crate) const COLUMNS: &str = "id, project_id, cluster_id, cluster_name, database_name, \
      collection_name, collection_type, criteria_type, date_field, date_format, criteria_days, \
      criteria_query, criteria_version, partition_fields, expire_after_days, expiry_set_at, \
-     provider, region, schedule, state, suspend_reason, level, table_uri, due_at, interval_ms, \
-     created_at, deleted_at";
+     provider, region, schedule, state, suspend_reason, level, table_uri, created_at, \
+     deleted_at";
 
 /// The columns of a rule: date field, format, days, query.
 type CriteriaColumns = (Option<String>, Option<&'static str>, Option<i32>, Option<String>);
@@ -63,8 +59,8 @@ pub async fn insert(
          collection_name, collection_type, criteria_type, date_field, date_format, \
          criteria_days, criteria_query, criteria_version, partition_fields, expire_after_days, \
          expiry_set_at, provider, region, schedule, state, suspend_reason, level, table_uri, \
-         due_at, interval_ms, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-         $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)",
+         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+         $16, $17, $18, $19, $20, $21, $22, $23, $24)",
         args![
             archive.id,
             authorized.project_id(),
@@ -89,8 +85,6 @@ pub async fn insert(
             archive.state.suspend_reason().map(|reason| reason.as_str()),
             stored.level.as_str(),
             archive.table_uri,
-            stored.due_at,
-            stored.interval_ms,
             archive.created_at,
         ],
     )
@@ -98,7 +92,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Writes what a client can change: criteria, expiration rule, schedule, state, next look.
+/// Writes what a client can change: criteria, expiration rule, schedule, state.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such archive.
@@ -112,7 +106,7 @@ pub async fn update(
     tx.execute_one(
         "UPDATE online_archives SET criteria_days = $3, criteria_query = $4, \
          criteria_version = $5, expire_after_days = $6, expiry_set_at = $7, schedule = $8, \
-         state = $9, suspend_reason = $10, due_at = $11, interval_ms = $12 \
+         state = $9, suspend_reason = $10 \
          WHERE id = $1 AND project_id = $2 AND deleted_at IS NULL",
         args![
             archive.id,
@@ -125,8 +119,6 @@ pub async fn update(
             schedule_json(archive.schedule),
             archive.state.as_str(),
             archive.state.suspend_reason().map(|reason| reason.as_str()),
-            stored.due_at,
-            stored.interval_ms,
         ],
         "online archive",
     )

@@ -15,8 +15,6 @@ impl FromRow for StoredArchive {
             archive: archive(row)?,
             level: row.parse("level")?,
             expiry_set_at: row.opt_int("expiry_set_at")?,
-            due_at: row.int("due_at")?,
-            interval_ms: row.int("interval_ms")?,
         })
     }
 }

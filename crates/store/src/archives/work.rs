@@ -1,4 +1,4 @@
-//! What workers read and write of archives: which are due, their state, what runs found out.
+//! What workers read and write of archives: which there are, their state, what runs found out.
 
 use portolan_auth::{Authorized, Instance};
 use portolan_model::{
@@ -9,35 +9,18 @@ use super::codec::{partition_fields, partition_fields_json, state};
 use super::{COLUMNS, StoredArchive};
 use crate::{FromRow, Row, StoreError, Tx, args};
 
-/// The archives whose time has come, the longest waiting first: new ones, idle ones, and those whose
-/// run was cut off.
+/// Every archive that is not deleted, oldest first.
 ///
 /// # Errors
 /// The database's.
-pub async fn list_due(
+pub async fn list_all(
     tx: &mut Tx<'_>,
     _system: &Authorized<Instance>,
-    now_ms: EpochMs,
-    limit: i64,
 ) -> Result<Vec<StoredArchive>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM online_archives WHERE deleted_at IS NULL AND due_at <= $1 \
-         AND state IN ('PENDING', 'IDLE', 'ARCHIVING', 'PAUSING') ORDER BY due_at, id LIMIT $2"
+        "SELECT {COLUMNS} FROM online_archives WHERE deleted_at IS NULL ORDER BY created_at, id"
     );
-    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![now_ms, limit]).await
-}
-
-/// When the next archive is due; `None` when none waits.
-///
-/// # Errors
-/// The database's.
-pub async fn next_due_at(
-    tx: &mut Tx<'_>,
-    _system: &Authorized<Instance>,
-) -> Result<Option<EpochMs>, StoreError> {
-    let sql = "SELECT MIN(due_at) FROM online_archives WHERE deleted_at IS NULL \
-               AND state IN ('PENDING', 'IDLE', 'ARCHIVING', 'PAUSING')";
-    tx.fetch_one(sql, args![], "archive").await
+    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![]).await
 }
 
 /// An archive by id, deleted ones included.
@@ -120,25 +103,6 @@ pub async fn advance(
     )
     .await?;
     Ok(Ok(next))
-}
-
-/// Sets the next look and the distance to the one after.
-///
-/// # Errors
-/// [`StoreError::Missing`] when there is no such archive.
-pub async fn set_due(
-    tx: &mut Tx<'_>,
-    _system: &Authorized<Instance>,
-    id: ArchiveId,
-    due_at: EpochMs,
-    interval_ms: i64,
-) -> Result<(), StoreError> {
-    tx.execute_one(
-        "UPDATE online_archives SET due_at = $2, interval_ms = $3 WHERE id = $1",
-        args![id, due_at, interval_ms],
-        "online archive",
-    )
-    .await
 }
 
 struct Fields(Vec<portolan_model::PartitionField>);
