@@ -46,6 +46,7 @@ pub use dialect::Dialect;
 pub use error::{ErrorKind, StoreError};
 pub use open::Store;
 pub use page::{Listed, Page};
+pub use roles::Assignment;
 pub use row::{FromRow, Row};
 pub use tx::Tx;
 pub use value::{ToValue, Value, in_list};
