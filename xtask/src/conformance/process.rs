@@ -41,6 +41,14 @@ impl Running {
         Ok(())
     }
 
+    /// The most memory that it had resident so far, as the kernel counts it (Linux).
+    pub(crate) fn peak_memory_kb(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.context("the kernel does not say how much memory was used")
+    }
+
     /// Sends SIGTERM and demands that it ends with status 0 in time.
     pub(crate) fn stop(mut self, timeout_s: u64) -> Result<()> {
         let id = self.child.id().to_string();

@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn rooms_are_read_from_the_table() {
-        let text = "| level | crate | x |\n|---|---|---|\n| 0 | `model` | a |\n| 3 | `control` | b |\n";
+        let text =
+            "| level | crate | x |\n|---|---|---|\n| 0 | `model` | a |\n| 3 | `control` | b |\n";
         let levels = room_levels(text);
         assert_eq!(levels.get("model"), Some(&0));
         assert_eq!(levels.get("control"), Some(&3));
@@ -83,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_missing_path_is_found() {
-        let found = missing_paths(&run::root(), "see `xtask/src/main.rs` and `nowhere/at/all.rs::x`");
+        let found =
+            missing_paths(&run::root(), "see `xtask/src/main.rs` and `nowhere/at/all.rs::x`");
         assert_eq!(found.len(), 1);
     }
 }

@@ -21,7 +21,10 @@ pub(crate) fn check(root: &Path, files: &[String]) -> Result<Vec<String>> {
         if file.ends_with(".rs") {
             findings.extend(check_rust(file, &text));
         }
-        if file.ends_with("Cargo.toml") && file != "Cargo.toml" && !text.contains("[lints]\nworkspace = true") {
+        if file.ends_with("Cargo.toml")
+            && file != "Cargo.toml"
+            && !text.contains("[lints]\nworkspace = true")
+        {
             findings.push(format!("{file}: must take the workspace's lints"));
         }
     }
@@ -51,7 +54,8 @@ fn check_rust(file: &str, text: &str) -> Vec<String> {
         }
     }
     for (name, length) in long_functions(text) {
-        findings.push(format!("{file}: fn {name} has {length} lines, at most {FUNCTION_LINES_MAX}"));
+        findings
+            .push(format!("{file}: fn {name} has {length} lines, at most {FUNCTION_LINES_MAX}"));
     }
     findings
 }

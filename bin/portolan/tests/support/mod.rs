@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bson::RawDocumentBuf;
 use futures::TryStreamExt;
@@ -84,11 +84,24 @@ pub struct Instance {
 impl Instance {
     /// Starts it and waits until the main job is done.
     pub async fn start(dir: &Path, sample: &Path) -> Self {
+        Self::wait(dir, quickstart(dir, sample).spawn().expect("started"), None).await
+    }
+
+    /// Starts it on a folder whose main job is done, and waits until it says so again.
+    pub async fn start_again(dir: &Path, sample: &Path) -> Self {
+        let written = std::fs::metadata(dir.join("quickstart.json")).expect("a summary");
+        let written = written.modified().expect("a time");
+        Self::wait(dir, quickstart(dir, sample).spawn().expect("started"), Some(written)).await
+    }
+
+    async fn wait(dir: &Path, mut child: Child, after: Option<SystemTime>) -> Self {
         let summary = dir.join("quickstart.json");
-        std::fs::remove_file(&summary).ok();
-        let mut child = quickstart(dir, sample).spawn().expect("started");
+        let is_new = || {
+            let written = std::fs::metadata(&summary).and_then(|found| found.modified());
+            written.is_ok_and(|written| after.is_none_or(|after| written > after))
+        };
         for _ in 0..900 {
-            if summary.exists() {
+            if is_new() {
                 break;
             }
             let ended = child.try_wait().expect("a child");
