@@ -32,11 +32,11 @@ pub enum HostError {
 /// Runs and reaches clusters.
 #[async_trait]
 pub trait ClusterHost: Send + Sync + 'static {
-    /// Starts a sandbox cluster on its port and tells what it can do; idempotent.
+    /// Starts a sandbox cluster on its port; idempotent.
     ///
     /// # Errors
     /// [`HostError::Failed`] when it cannot be started.
-    async fn start_sandbox(&self, cluster: &Cluster) -> Result<Probe, HostError>;
+    async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError>;
 
     /// Stops a sandbox cluster, and removes its data for good when `remove_data` is set; idempotent.
     ///
@@ -49,6 +49,14 @@ pub trait ClusterHost: Send + Sync + 'static {
     /// # Errors
     /// [`HostError`] when the string or an address is refused or nobody answers.
     async fn probe(&self, uri: &SecretString) -> Result<Probe, HostError>;
+
+    /// Finds out what a cluster that is known by now can do; `None` when this host cannot tell.
+    ///
+    /// # Errors
+    /// [`HostError`] when nobody answers.
+    async fn probe_cluster(&self, _cluster: &Cluster) -> Result<Option<Probe>, HostError> {
+        Ok(None)
+    }
 
     /// What the cluster knows of a collection; `None` when it has none of that name.
     ///

@@ -109,7 +109,7 @@ pub fn sandbox_probe() -> Probe {
 
 #[async_trait]
 impl ClusterHost for FakeHost {
-    async fn start_sandbox(&self, cluster: &Cluster) -> Result<Probe, HostError> {
+    async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError> {
         let mut state = self.state();
         if state.start_fails {
             return Err(HostError::Failed("the disk is full".to_owned()));
@@ -117,7 +117,7 @@ impl ClusterHost for FakeHost {
         if let portolan_model::ClusterKind::Sandbox { port } = cluster.kind {
             state.running.insert(cluster.id, port);
         }
-        Ok(sandbox_probe())
+        Ok(())
     }
 
     async fn stop_sandbox(&self, cluster: ClusterId, remove_data: bool) -> Result<(), HostError> {
@@ -131,6 +131,10 @@ impl ClusterHost for FakeHost {
 
     async fn probe(&self, _uri: &SecretString) -> Result<Probe, HostError> {
         self.state().probe.clone().unwrap_or_else(|| Ok(sandbox_probe()))
+    }
+
+    async fn probe_cluster(&self, _cluster: &Cluster) -> Result<Option<Probe>, HostError> {
+        Ok(Some(sandbox_probe()))
     }
 
     async fn collection(
