@@ -3,8 +3,12 @@
 use std::collections::HashSet;
 
 use bson::RawDocumentBuf;
+use futures::TryStreamExt;
 
-use crate::{LakeError, Table, Version};
+use crate::layout::ID_KEY;
+use crate::prune::{Keys, Select};
+use crate::row::prune_key_of;
+use crate::{LakeError, Table, Version, identity};
 
 /// A row as it was committed: the only reference for deleting at the source.
 #[derive(Debug, Clone)]
@@ -45,17 +49,32 @@ impl Table {
         seq: i64,
         batch: i32,
     ) -> Result<Vec<CommittedRow>, LakeError> {
-        let _ = (version, seq, batch);
-        Err(LakeError::Unsupported("reading is not built yet".into()))
+        let select = Select { seq: Some((seq, seq)), batch: Some(batch), ..Select::default() };
+        let rows = self.plan(&version.files, select).rows();
+        rows.map_ok(|row| CommittedRow { identity: identity(&row.doc), hash: row.hash, doc: row.doc })
+            .try_collect()
+            .await
     }
 
-    /// Number of batches of a move, from the statistics of its files.
+    /// Number of batches of a move, counted to the last one that still has rows; 0: no rows.
     ///
     /// # Errors
     /// Storage errors.
     pub async fn batches(&self, version: &Version, seq: i64) -> Result<i32, LakeError> {
-        let _ = (version, seq);
-        Err(LakeError::Unsupported("reading is not built yet".into()))
+        let mut count = 0;
+        for file in version.files.iter().filter(|file| file.may_hold(seq)) {
+            if file.seq_min == file.seq_max && file.batch_max < i32::MAX {
+                count = count.max(file.batch_max + 1);
+                continue;
+            }
+            // A file of several moves: its bounds say nothing about this one.
+            let select = Select { seq: Some((seq, seq)), ..Select::default() };
+            let mut rows = self.plan(std::slice::from_ref(file), select).rows();
+            while let Some(row) = rows.try_next().await? {
+                count = count.max(row.batch + 1);
+            }
+        }
+        Ok(count)
     }
 
     /// Rows of the given identities whose move is older than `below_seq`.
@@ -68,7 +87,27 @@ impl Table {
         identities: &HashSet<Vec<u8>>,
         below_seq: i64,
     ) -> Result<Vec<FoundRow>, LakeError> {
-        let _ = (version, identities, below_seq);
-        Err(LakeError::Unsupported("reading is not built yet".into()))
+        let keys = identities.iter().map(|identity| prune_key_of(identity)).collect();
+        let select = Select {
+            keys: vec![(ID_KEY, Keys::Points(keys))],
+            seq: Some((i64::MIN, below_seq.saturating_sub(1))),
+            ..Select::default()
+        };
+        let mut found = Vec::new();
+        let mut rows = self.plan(&version.files, select).rows();
+        while let Some(row) = rows.try_next().await? {
+            let identity = identity(&row.doc);
+            if identities.contains(&identity) {
+                found.push(FoundRow {
+                    file_index: row.file_index,
+                    seq: row.seq,
+                    batch: row.batch,
+                    superseded_by: row.superseded_by,
+                    identity,
+                    hash: row.hash,
+                });
+            }
+        }
+        Ok(found)
     }
 }

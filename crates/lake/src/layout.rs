@@ -90,6 +90,16 @@ impl Layout {
         names.join(",")
     }
 
+    /// Every column but `_doc` (first) and `_doc_hash` (last).
+    pub(crate) fn cell_columns(&self) -> &[Column] {
+        &self.columns[1..self.columns.len() - 1]
+    }
+
+    /// The columns that follow from the document alone.
+    pub(crate) fn derived(&self) -> &[Column] {
+        &self.columns[1..self.columns.len() - 5]
+    }
+
     /// Names of the key columns, `_id_key` first, with the path that each stands for.
     pub(crate) fn key_columns(spec: &TableSpec) -> Vec<(&'static str, &str)> {
         let partitions = PARTITION_KEYS.into_iter().zip(spec.partition_paths.iter().map(String::as_str));

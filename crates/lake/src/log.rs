@@ -27,6 +27,9 @@ use crate::{DataFile, LakeError, TableSpec, Version};
 /// Log entries looked at, at most, when a table is loaded for the first time by this process.
 const HISTORY_ENTRIES_MAX: u64 = 1_000;
 
+/// Kind of the commit by which an operator accepts what another engine did before it.
+pub(crate) const ADOPT: &str = "adopt";
+
 /// The log of one table.
 pub(crate) struct Log {
     store: LogStoreRef,
@@ -136,15 +139,23 @@ impl Log {
         let mut found = Seen { through: Some(newest), ..Seen::default() };
         let floor = newest.saturating_sub(HISTORY_ENTRIES_MAX);
         let first = known.through.map_or(0, |through| through + 1).max(floor);
+        let mut adopted = false;
         for number in (first..=newest).rev() {
             let Some(entry) = self.entry(number).await? else { break };
             match entry.marker {
-                Some(marker) => found.last = found.last.or(Some(marker)),
-                None if entry.changes_files => found.foreign = found.foreign.max(Some(to_i64(number)?)),
+                Some(marker) => {
+                    adopted |= marker.kind == ADOPT;
+                    found.last = found.last.or(Some(marker));
+                }
+                None if entry.changes_files && !adopted => {
+                    found.foreign = found.foreign.max(Some(to_i64(number)?));
+                }
                 None => {}
             }
         }
-        found.foreign = found.foreign.max(known.foreign);
+        if !adopted {
+            found.foreign = found.foreign.max(known.foreign);
+        }
         found.last = found.last.or(known.last);
         *self.seen() = found.clone();
         Ok(found)
@@ -178,7 +189,12 @@ impl Log {
 
     /// Makes a log entry that was found, not acknowledged, durable.
     pub(crate) async fn settle(&self, number: i64) -> Result<(), LakeError> {
-        let path = Path::from(format!("{}/_delta_log/{number:020}.json", self.name));
+        self.settle_object(&format!("_delta_log/{number:020}.json")).await
+    }
+
+    /// Makes an object that was found, not acknowledged, durable.
+    pub(crate) async fn settle_object(&self, path: &str) -> Result<(), LakeError> {
+        let path = Path::from(format!("{}/{path}", self.name));
         self.location.settle(&self.runtime, &path).await
     }
 

@@ -1,9 +1,14 @@
 //! Scanning a pinned version: plan by statistics, then stream rows with bounded memory.
 
-use bson::RawDocumentBuf;
-use futures::StreamExt;
-use futures::stream::BoxStream;
+use std::sync::Arc;
 
+use bson::RawDocumentBuf;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+
+use crate::prune::Select;
+use crate::read::{FileReader, StoredRow};
 use crate::{DataFile, LakeError, Predicate, Table, Version};
 
 /// One row of a scan.
@@ -17,10 +22,23 @@ pub struct Row {
     pub batch: i32,
     /// Set when a hold keeps a superseded row.
     pub superseded_by: Option<i64>,
-    /// BLAKE3 of the document, as stored.
+    /// BLAKE3 of the document; it was checked against the bytes.
     pub hash: [u8; 32],
     /// Index into [`Version::files`].
     pub file_index: usize,
+}
+
+impl Row {
+    fn new(row: StoredRow, file_index: usize) -> Self {
+        Self {
+            doc: row.doc,
+            seq: row.place.seq,
+            batch: row.place.batch,
+            superseded_by: row.place.superseded_by,
+            hash: row.hash,
+            file_index,
+        }
+    }
 }
 
 /// What a scan will read.
@@ -32,36 +50,64 @@ pub struct ScanPlan {
     pub files_read: usize,
     /// Bytes of all files.
     pub bytes_total: u64,
-    /// Bytes of the files to read.
+    /// Bytes of the files to read; parts of them may still be skipped.
     pub bytes_read: u64,
     /// The files to read, with their index in [`Version::files`].
     pub files: Vec<(usize, DataFile)>,
-    table: Table,
-    predicate: Predicate,
+    objects: Arc<dyn ObjectStore>,
+    select: Arc<Select>,
 }
 
 impl Table {
     /// Plans a scan of `version`.
     #[must_use]
     pub fn scan(&self, version: &Version, predicate: &Predicate) -> ScanPlan {
-        let files: Vec<_> = version.files.iter().cloned().enumerate().collect();
+        self.plan(&version.files, Select::new(predicate, self.spec()))
+    }
+
+    /// Plans reading `files` (all files of a version, or of a move that is being verified).
+    pub(crate) fn plan(&self, all: &[DataFile], select: Select) -> ScanPlan {
+        let files: Vec<_> =
+            all.iter().cloned().enumerate().filter(|(_, file)| select.file(file)).collect();
         ScanPlan {
-            files_total: files.len(),
+            files_total: all.len(),
             files_read: files.len(),
-            bytes_total: 0,
-            bytes_read: 0,
+            bytes_total: all.iter().map(|file| file.size_bytes).sum(),
+            bytes_read: files.iter().map(|(_, file)| file.size_bytes).sum(),
             files,
-            table: self.clone(),
-            predicate: predicate.clone(),
+            objects: Arc::clone(self.objects()),
+            select: Arc::new(select),
         }
     }
 }
 
 impl ScanPlan {
-    /// The rows that the predicate could not rule out, file by file.
+    /// The rows that could not be ruled out, file by file, in file order. An error ends the stream:
+    /// there is no partial answer.
     #[must_use]
     pub fn rows(self) -> BoxStream<'static, Result<Row, LakeError>> {
-        let _ = (self.table, self.predicate);
-        futures::stream::iter([Err(LakeError::Unsupported("scans are not built yet".into()))]).boxed()
+        let rows = self.stored_rows();
+        rows.map_ok(|(file_index, row)| Row::new(row, file_index)).boxed()
+    }
+
+    pub(crate) fn stored_rows(self) -> BoxStream<'static, Result<(usize, StoredRow), LakeError>> {
+        let Self { files, objects, select, .. } = self;
+        futures::stream::iter(files)
+            .then(move |(index, file)| {
+                let (objects, select) = (Arc::clone(&objects), Arc::clone(&select));
+                async move {
+                    let reader = FileReader::open(&objects, &file.path, file.size_bytes).await?;
+                    let rows = reader.rows(&select)?;
+                    Ok::<_, LakeError>(rows.map_ok(move |row| (index, row)))
+                }
+            })
+            .try_flatten()
+            .boxed()
+    }
+}
+
+impl std::fmt::Debug for ScanPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ScanPlan({} of {} files)", self.files_read, self.files_total)
     }
 }

@@ -1,12 +1,24 @@
 //! Staging: documents become files of one move, sorted, cut into batches, uploaded under names that
 //! are used once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bson::RawDocumentBuf;
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::{LakeError, Table};
+use crate::layout::Layout;
+use crate::row::{Cell, FileRow, Place, derive};
+use crate::write::{self, Encoded};
+use crate::{LakeError, Table, TableSpec, hash, identity};
+
+/// Documents of one file hold at most so many bytes before encoding.
+const FILE_BYTES_RAW_MAX: usize = 1 << 30;
+
+/// Uploads of one file that are tried, each under a name of its own.
+const UPLOAD_ATTEMPTS_MAX: u32 = 3;
 
 /// How a move is to be staged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +131,168 @@ impl Table {
         request: StageRequest,
         docs: Vec<RawDocumentBuf>,
     ) -> Result<Staged, LakeError> {
-        let _ = (request, docs);
-        Err(LakeError::Unsupported("staging is not built yet".into()))
+        let spec = self.spec().clone();
+        let plan = self.runtime().spawn_blocking({
+            let request = request.clone();
+            move || plan(&request, docs, &spec)
+        });
+        let Plan { groups, mut staged } = plan.await??;
+        for group in groups {
+            staged.files.push(self.write_file(request.seq, request.epoch, group).await?);
+        }
+        Ok(staged)
+    }
+
+    /// Encodes rows of one month and uploads them.
+    pub(crate) async fn write_file(
+        &self,
+        seq: i64,
+        epoch: i64,
+        rows: Vec<FileRow>,
+    ) -> Result<StagedFile, LakeError> {
+        let month = rows.first().and_then(|row| row.derived.month.clone());
+        let layout = self.layout().clone();
+        let encode = self.runtime().spawn_blocking(move || write::encode(&layout, &rows));
+        let Encoded { bytes, stats, rows } = encode.await??;
+        let size_bytes = bytes.len() as u64;
+        let bytes = Bytes::from(bytes);
+        let (path, etag) = self.upload(seq, epoch, month.as_deref(), bytes).await?;
+        let staged_at_ms = self.runtime().now_ms();
+        let stats = stats.to_json();
+        Ok(StagedFile { path, size_bytes, etag, rows, month, stats, staged_at_ms })
+    }
+
+    /// Uploads under a fresh name; an attempt whose fate is not known gets another name, and its
+    /// object, if there is one, is left to clean-up.
+    async fn upload(
+        &self,
+        seq: i64,
+        epoch: i64,
+        month: Option<&str>,
+        bytes: Bytes,
+    ) -> Result<(String, Option<String>), LakeError> {
+        let mut attempt = 1;
+        loop {
+            let path = self.fresh_path(seq, epoch, month);
+            let put = async {
+                let location = Path::from(path.as_str());
+                let options = PutOptions::from(PutMode::Create);
+                let put = self.objects().put_opts(&location, bytes.clone().into(), options).await;
+                put.map_err(LakeError::from)
+            };
+            match self.runtime().effect("lake.upload", put).await {
+                Ok(put) => return Ok((path, put.e_tag)),
+                Err(error) if attempt >= UPLOAD_ATTEMPTS_MAX => return Err(error),
+                Err(error) => tracing::warn!(path, attempt, %error, "upload again under a new name"),
+            }
+            attempt += 1;
+        }
+    }
+
+    fn fresh_path(&self, seq: i64, epoch: i64, month: Option<&str>) -> String {
+        let random = hex::encode(self.runtime().random_bytes::<8>());
+        let name = format!("part-{seq}-{epoch}-{random}.parquet");
+        match month {
+            Some(month) => format!("month={month}/{name}"),
+            None => name,
+        }
     }
 }
+
+/// Rows of each file to be, and what is known of the move before its files are written.
+struct Plan {
+    groups: Vec<Vec<FileRow>>,
+    staged: Staged,
+}
+
+fn plan(
+    request: &StageRequest,
+    docs: Vec<RawDocumentBuf>,
+    spec: &TableSpec,
+) -> Result<Plan, LakeError> {
+    let mut staged = Staged::default();
+    let mut rows = Vec::with_capacity(docs.len());
+    for doc in docs {
+        staged.documents += 1;
+        staged.bytes_raw += doc.as_bytes().len() as u64;
+        let derived = derive(&doc, spec)?;
+        let archived_at_us = request.archived_at_ms.saturating_mul(1_000);
+        let place = Place { archived_at_us, seq: request.seq, ..Place::default() };
+        rows.push(FileRow { hash: hash(&doc), doc, derived, place });
+    }
+    let keys = Layout::key_columns(spec).len();
+    rows.sort_by(|a, b| {
+        let month = a.derived.month.cmp(&b.derived.month);
+        month.then_with(|| sort_key(a, keys).cmp(sort_key(b, keys)))
+    });
+    staged.batches = number_batches(&mut rows, request);
+    staged.declared = declare(&rows)?;
+    Ok(Plan { groups: split(rows), staged })
+}
+
+/// Order of rows in a file: partition keys, then the key of `_id`.
+fn sort_key(row: &FileRow, keys: usize) -> impl Iterator<Item = &Cell> + use<'_> {
+    // Cell 0 is the text of `_id`, cell 1 its key, then come the keys of the partition fields.
+    row.derived.cells[2..=keys].iter().chain(&row.derived.cells[1..2])
+}
+
+/// Numbers the batches, contiguous in file order; gives their number.
+fn number_batches(rows: &mut [FileRow], request: &StageRequest) -> i32 {
+    let (mut batch, mut documents, mut bytes) = (0, 0, 0);
+    for row in rows.iter_mut() {
+        let length = row.doc.as_bytes().len();
+        let full = documents >= request.batch_documents_max
+            || bytes + length > request.batch_bytes_max;
+        if documents > 0 && full {
+            (batch, documents, bytes) = (batch + 1, 0, 0);
+        }
+        documents += 1;
+        bytes += length;
+        row.place.batch = batch;
+    }
+    if rows.is_empty() { 0 } else { batch + 1 }
+}
+
+fn declare(rows: &[FileRow]) -> Result<Declared, LakeError> {
+    let mut identities = HashSet::with_capacity(rows.len());
+    let mut declared = Declared::default();
+    for row in rows {
+        let identity = identity(&row.doc);
+        if !identities.insert(identity.clone()) {
+            let id = row.doc.get("_id").ok().flatten();
+            return Err(LakeError::Invalid(format!("two documents with one identity: {id:?}")));
+        }
+        declared.add(DeclaredRow {
+            identity,
+            hash: row.hash,
+            seq: row.place.seq,
+            batch: row.place.batch,
+        });
+    }
+    Ok(declared)
+}
+
+/// One group of rows a file: one month, not too many bytes.
+fn split(rows: Vec<FileRow>) -> Vec<Vec<FileRow>> {
+    let mut groups: Vec<Vec<FileRow>> = Vec::new();
+    let mut bytes = 0;
+    for row in rows {
+        bytes += row.doc.as_bytes().len();
+        match groups.last_mut() {
+            Some(group)
+                if bytes <= FILE_BYTES_RAW_MAX
+                    && group[0].derived.month == row.derived.month =>
+            {
+                group.push(row);
+            }
+            _ => {
+                bytes = row.doc.as_bytes().len();
+                groups.push(vec![row]);
+            }
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests;
