@@ -244,8 +244,8 @@ pub async fn set_project_roles(
     project_roles: &[ProjectRole],
 ) -> Result<(), StoreError> {
     require(tx, authorized.org_id(), id).await?;
-    let (project_id, id) = (authorized.project_id(), id.to_string());
-    roles::set_project_roles(tx, Kind::ApiKey, &id, project_id, project_roles).await.map(|_| ())
+    let id = id.to_string();
+    roles::set_project_roles(tx, Kind::ApiKey, &id, authorized, project_roles).await.map(|_| ())
 }
 
 /// Takes a key out of the project; it stays in the organization.
@@ -258,8 +258,8 @@ pub async fn unassign(
     id: ApiKeyId,
 ) -> Result<(), StoreError> {
     require(tx, authorized.org_id(), id).await?;
-    let (project_id, id) = (authorized.project_id(), id.to_string());
-    match roles::set_project_roles(tx, Kind::ApiKey, &id, project_id, &[]).await? {
+    let id = id.to_string();
+    match roles::set_project_roles(tx, Kind::ApiKey, &id, authorized, &[]).await? {
         0 => Err(StoreError::missing("API key")),
         _ => Ok(()),
     }

@@ -7,7 +7,7 @@ use portolan_auth::{Actor, Authorized, OrgScope, ProjectScope};
 use portolan_model::{EpochMs, EventId, OrgId, ProjectId};
 use sqlx::AssertSqlSafe;
 
-use crate::{FromRow, Listed, Page, Row, StoreError, ToValue, Tx, Value, args, in_list};
+use crate::{FromRow, Listed, Page, Row, StoreError, ToValue, Tx, Value, args, in_list, projects};
 
 /// Where an event is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +151,7 @@ pub async fn list_of_project(
     filter: &EventFilter<'_>,
     page: Page,
 ) -> Result<Listed<Event>, StoreError> {
+    projects::require(tx, authorized).await?;
     list(tx, "project_id", authorized.project_id().to_value(), filter, page).await
 }
 
@@ -197,6 +198,7 @@ pub async fn get_of_project(
     authorized: &Authorized<ProjectScope>,
     id: EventId,
 ) -> Result<Event, StoreError> {
+    projects::require(tx, authorized).await?;
     let sql = format!("SELECT {COLUMNS} FROM events WHERE id = $1 AND project_id = $2");
     tx.fetch_one(AssertSqlSafe(sql), args![id, authorized.project_id()], "event").await
 }

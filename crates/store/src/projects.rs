@@ -110,6 +110,22 @@ pub async fn get(
     tx.fetch_one(sql, ids, "project").await
 }
 
+/// That the project belongs to the organization for which the caller was checked. For functions whose
+/// statements do not say so themselves.
+///
+/// # Errors
+/// [`StoreError::Missing`], and the database's.
+pub async fn require(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+) -> Result<(), StoreError> {
+    let sql = "SELECT COUNT(*) FROM projects WHERE id = $1 AND org_id = $2";
+    match tx.count(sql, args![authorized.project_id(), authorized.org_id()]).await? {
+        0 => Err(StoreError::missing("project")),
+        _ => Ok(()),
+    }
+}
+
 /// Which of the visible projects to list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProjectFilter<'a> {

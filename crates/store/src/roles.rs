@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use portolan_auth::Grants;
+use portolan_auth::{Authorized, Grants, ProjectScope};
 use portolan_model::{OrgId, OrgRole, ProjectId, ProjectRole};
 use sqlx::AssertSqlSafe;
 
@@ -97,9 +97,11 @@ pub(crate) async fn set_project_roles(
     tx: &mut Tx<'_>,
     kind: Kind,
     principal_id: &str,
-    project_id: ProjectId,
+    authorized: &Authorized<ProjectScope>,
     roles: &[ProjectRole],
 ) -> Result<u64, StoreError> {
+    crate::projects::require(tx, authorized).await?;
+    let project_id = authorized.project_id();
     let sql = "DELETE FROM project_roles WHERE principal_id = $1 AND project_id = $2";
     let removed = tx.execute(sql, args![principal_id, project_id]).await?;
     for role in distinct(roles) {

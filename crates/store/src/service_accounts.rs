@@ -285,9 +285,9 @@ pub async fn set_project_roles(
     project_roles: &[ProjectRole],
 ) -> Result<(), StoreError> {
     require(tx, authorized.org_id(), id).await?;
-    let (project_id, id) = (authorized.project_id(), id.to_string());
+    let id = id.to_string();
     let kind = Kind::ServiceAccount;
-    roles::set_project_roles(tx, kind, &id, project_id, project_roles).await.map(|_| ())
+    roles::set_project_roles(tx, kind, &id, authorized, project_roles).await.map(|_| ())
 }
 
 /// Takes a service account out of the project; it stays in the organization.
@@ -300,8 +300,8 @@ pub async fn unassign(
     id: ServiceAccountId,
 ) -> Result<(), StoreError> {
     require(tx, authorized.org_id(), id).await?;
-    let (project_id, id) = (authorized.project_id(), id.to_string());
-    match roles::set_project_roles(tx, Kind::ServiceAccount, &id, project_id, &[]).await? {
+    let id = id.to_string();
+    match roles::set_project_roles(tx, Kind::ServiceAccount, &id, authorized, &[]).await? {
         0 => Err(StoreError::missing("service account")),
         _ => Ok(()),
     }

@@ -4,6 +4,8 @@
 
 mod support;
 
+pub(crate) mod fixture;
+mod identity;
 mod infra;
 
-pub(crate) use support::{TestStore, on_each_database};
+pub(crate) use support::{TestStore, in_tx, on_each_database};

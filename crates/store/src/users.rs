@@ -434,8 +434,8 @@ pub async fn set_project_roles(
     project_roles: &[ProjectRole],
 ) -> Result<(), StoreError> {
     require_member(tx, authorized.org_id(), user_id).await?;
-    let (project_id, user) = (authorized.project_id(), user_id.to_string());
-    roles::set_project_roles(tx, Kind::User, &user, project_id, project_roles).await.map(|_| ())
+    let user = user_id.to_string();
+    roles::set_project_roles(tx, Kind::User, &user, authorized, project_roles).await.map(|_| ())
 }
 
 #[cfg(test)]

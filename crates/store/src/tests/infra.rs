@@ -182,11 +182,11 @@ async fn add_one(store: &Store) -> Result<(), StoreError> {
 
 #[tokio::test]
 async fn an_unanswered_commit_is_unknown() {
-    let plan = FaultPlan::none().with("test.lost", 1, Fate::ReplyLost).with(
-        "test.failed",
-        1,
-        Fate::FailsBefore,
-    );
+    // One plan per database: a plan counts passages.
+    let plan = || {
+        let plan = FaultPlan::none().with("test.lost", 1, Fate::ReplyLost);
+        plan.with("test.failed", 1, Fate::FailsBefore)
+    };
     for store in TestStore::each(plan).await {
         with_table(&store).await;
         let lost = store.run_tx("test.lost", |tx| insert(tx, 1, "a")).await;

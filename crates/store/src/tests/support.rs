@@ -5,9 +5,6 @@ use portolan_security::KeyRing;
 
 use crate::Store;
 
-/// 2023-11-14T22:13:20Z.
-pub(crate) const NOW_MS: i64 = 1_700_000_000_000;
-
 /// A store of its own, removed with it.
 pub(crate) struct TestStore {
     pub(crate) store: Store,
@@ -50,9 +47,9 @@ impl TestStore {
     }
 
     /// Every database there is.
-    pub(crate) async fn each(faults: FaultPlan) -> Vec<Self> {
-        let mut stores = vec![Self::sqlite(faults.clone()).await];
-        stores.extend(Self::postgres(faults).await);
+    pub(crate) async fn each(faults: impl Fn() -> FaultPlan) -> Vec<Self> {
+        let mut stores = vec![Self::sqlite(faults()).await];
+        stores.extend(Self::postgres(faults()).await);
         stores
     }
 }
@@ -74,7 +71,7 @@ macro_rules! on_each_database {
         $(#[$meta])*
         #[tokio::test]
         async fn $name() {
-            let plan = portolan_runtime::FaultPlan::none();
+            let plan = portolan_runtime::FaultPlan::none;
             for $store in $crate::tests::TestStore::each(plan).await {
                 let dialect = $store.dialect();
                 println!("on {dialect:?}");
@@ -85,4 +82,14 @@ macro_rules! on_each_database {
     )*};
 }
 
-pub(crate) use on_each_database;
+/// Runs an expression over `tx` in a transaction of its own: `in_tx!(store, tx => f(tx).await)`.
+/// What it captures must be references.
+macro_rules! in_tx {
+    ($store:expr, $tx:ident => $body:expr) => {
+        $store
+            .run_tx::<_, $crate::StoreError, _>("test", |$tx| Box::pin(async move { $body }))
+            .await
+    };
+}
+
+pub(crate) use {in_tx, on_each_database};
