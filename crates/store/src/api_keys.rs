@@ -316,14 +316,23 @@ pub async fn login(tx: &mut Tx<'_>, public_key: &str) -> Result<Option<ApiKeyLog
     Ok(Some(ApiKeyLogin { id: row.id, org_id: row.org_id, ha1 }))
 }
 
-/// Remembers when and from where a key was used.
+/// How old the memory of a use may be before it is refreshed.
+const USE_MEMORY_MS: i64 = 60_000;
+
+/// Remembers when and from where a key was used, once a minute: a busy key must not cost a disk write
+/// per request.
 ///
 /// # Errors
 /// The database's.
 pub async fn record_use(tx: &mut Tx<'_>, id: ApiKeyId, address: &str) -> Result<(), StoreError> {
     let now_ms = tx.now_ms();
-    let sql = "UPDATE api_keys SET last_used_at = $1, last_used_address = $2 WHERE id = $3";
-    tx.execute(sql, args![now_ms, address, id]).await.map(|_| ())
+    tx.execute(
+        "UPDATE api_keys SET last_used_at = $1, last_used_address = $2 WHERE id = $3 AND \
+         (last_used_at IS NULL OR last_used_at < $4 OR last_used_address <> $2)",
+        args![now_ms, address, id, now_ms - USE_MEMORY_MS],
+    )
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]

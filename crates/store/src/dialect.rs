@@ -33,6 +33,15 @@ impl Dialect {
         }
     }
 
+    /// Begins a transaction that changes the schema. Replicas of PostgreSQL wait for each other inside
+    /// it, and must then see what the one before them did, not what was there when they began.
+    pub(crate) const fn begin_migrate(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        }
+    }
+
     /// Begins a transaction that reads one consistent state.
     pub(crate) const fn begin_read(self) -> &'static str {
         match self {

@@ -50,7 +50,7 @@ impl FromRow for Applied {
 
 /// Applies what is missing, all of it or nothing.
 pub(crate) async fn run(store: &Store) -> Result<(), StoreError> {
-    store.run_tx("store.migrate", |tx| Box::pin(apply_all(tx))).await
+    store.migrate_tx(|tx| Box::pin(apply_all(tx))).await
 }
 
 async fn apply_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portolan_runtime::Runtime;
 use portolan_security::KeyRing;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{Phase, classify};
@@ -14,6 +14,9 @@ use crate::{Dialect, StoreError, migrate};
 
 const SQLITE_CONNECTIONS_MAX: u32 = 8;
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+
+/// How long a transaction waits for a connection, new ones included.
+const CONNECTION_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// SQLite as a durable store: a log beside the file, synced at each commit.
 const SQLITE_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
@@ -53,10 +56,12 @@ impl Store {
             Dialect::Sqlite => sqlite_options(&sqlite_path(url)?)?,
             Dialect::Postgres => parse_options(url)?,
         };
-        let pool = pool_options(dialect)
-            .connect_with(options.disable_statement_logging())
-            .await
-            .map_err(|error| classify(&error, dialect, "store.open", Phase::Work))?;
+        let options = options.disable_statement_logging();
+        let failed = |error| classify(&error, dialect, "store.open", Phase::Work);
+        let pool_options = pool_options(dialect);
+        // The pool tries until its time is up and tells no reason; the first connection does.
+        probe(dialect, &options).await.map_err(failed)?;
+        let pool = pool_options.connect_with(options).await.map_err(failed)?;
         let writer = (dialect == Dialect::Sqlite).then(|| Mutex::new(()));
         let store = Self { inner: Arc::new(Inner { pool, dialect, keys, runtime, writer }) };
         migrate::run(&store).await?;
@@ -119,11 +124,20 @@ impl Store {
     }
 }
 
+async fn probe(dialect: Dialect, options: &AnyConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    if dialect == Dialect::Sqlite {
+        sqlx::raw_sql(SQLITE_PRAGMAS).execute(&mut connection).await?;
+    }
+    connection.close().await
+}
+
 fn pool_options(dialect: Dialect) -> AnyPoolOptions {
     sqlx::any::install_default_drivers();
+    let options = AnyPoolOptions::new().acquire_timeout(CONNECTION_WAIT);
     match dialect {
-        Dialect::Postgres => AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS_MAX),
-        Dialect::Sqlite => AnyPoolOptions::new()
+        Dialect::Postgres => options.max_connections(POSTGRES_CONNECTIONS_MAX),
+        Dialect::Sqlite => options
             .max_connections(SQLITE_CONNECTIONS_MAX)
             .test_before_acquire(false)
             .after_connect(|connection: &mut AnyConnection, _| {

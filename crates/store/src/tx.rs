@@ -25,6 +25,7 @@ pub struct Tx<'e> {
     connection: PoolConnection<Any>,
     store: Store,
     name: &'static str,
+    writes: bool,
     open: bool,
     failed: Option<StoreError>,
     surroundings: PhantomData<&'e ()>,
@@ -45,6 +46,14 @@ impl Store {
         F: for<'t> Fn(&'t mut Tx<'e>) -> BoxFuture<'t, Result<T, E>> + Send + Sync,
     {
         self.repeat(name, self.dialect().begin_write(), true, work).await
+    }
+
+    /// Runs the migrations.
+    pub(crate) async fn migrate_tx<F>(&self, work: F) -> Result<(), StoreError>
+    where
+        F: for<'t> Fn(&'t mut Tx<'static>) -> BoxFuture<'t, Result<(), StoreError>> + Send + Sync,
+    {
+        self.repeat("store.migrate", self.dialect().begin_migrate(), true, work).await
     }
 
     /// Runs `work` on one consistent state. Nothing may be written.
@@ -97,12 +106,12 @@ impl Store {
     {
         // SQLite has one writer at a time. Waiting here is fair; its own busy wait is not.
         let _turn = if writes { self.writers_turn().await } else { None };
-        let mut tx = match Tx::begin(self, name, begin).await {
+        let mut tx = match Tx::begin(self, name, begin, writes).await {
             Ok(tx) => tx,
             Err(error) => return Attempt::of(error),
         };
         match work(&mut tx).await {
-            Ok(value) => match tx.commit(writes).await {
+            Ok(value) => match tx.commit().await {
                 Ok(()) => Attempt::Done(Ok(value)),
                 Err(error) => Attempt::of(error),
             },
@@ -141,6 +150,7 @@ impl Tx<'_> {
         store: &Store,
         name: &'static str,
         statement: &'static str,
+        writes: bool,
     ) -> Result<Self, StoreError> {
         let failed = |error| classify(&error, store.dialect(), name, Phase::Work);
         let connection = store.pool().acquire().await.map_err(failed)?;
@@ -148,6 +158,7 @@ impl Tx<'_> {
             connection,
             store: store.clone(),
             name,
+            writes,
             open: true,
             failed: None,
             surroundings: PhantomData,
@@ -156,12 +167,12 @@ impl Tx<'_> {
         Ok(tx)
     }
 
-    async fn commit(mut self, writes: bool) -> Result<(), StoreError> {
+    async fn commit(mut self) -> Result<(), StoreError> {
         if let Some(error) = self.failed.take() {
             self.roll_back().await;
             return Err(error);
         }
-        if !writes {
+        if !self.writes {
             return self.finish().await;
         }
         let runtime = self.store.runtime().clone();
@@ -235,6 +246,11 @@ impl Tx<'_> {
         sql: impl SqlSafeStr,
         values: Vec<Value>,
     ) -> Result<u64, StoreError> {
+        if !self.writes {
+            // PostgreSQL would refuse it, SQLite would do it.
+            let detail = "a reading transaction may not write".to_owned();
+            return Err(StoreError::Internal { operation: self.name, detail });
+        }
         let query = sqlx::query_with(sql, bind(values)?);
         match query.execute(&mut *self.connection).await {
             Ok(outcome) => Ok(outcome.rows_affected()),

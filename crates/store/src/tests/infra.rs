@@ -1,11 +1,13 @@
 //! Tests of transactions, migrations and value types.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use futures::future::BoxFuture;
 use portolan_runtime::{Fate, FaultPlan};
 
-use super::support::{keys, runtime};
-use super::{TestStore, on_each_database};
-use crate::{Store, StoreError, Tx, Value, args};
+use super::support::{fresh_postgres, keys, runtime};
+use super::{TestStore, in_tx, on_each_database};
+use crate::{Dialect, Store, StoreError, Tx, Value, args};
 
 const TABLE: &str =
     "CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, name TEXT, n BIGINT, b {{BLOB}})";
@@ -132,6 +134,31 @@ on_each_database! {
         assert_eq!(sum, Ok(12));
     }
 
+    async fn a_reading_transaction_does_not_write(store) {
+        with_table(&store).await;
+        let refused = store.read_tx("test.read", |tx| insert(tx, 1, "a")).await;
+        assert!(matches!(refused, Err(StoreError::Internal { .. })), "{refused:?}");
+        assert_eq!(count(&store).await, 0);
+    }
+
+    async fn replicas_that_start_together_take_turns(store) {
+        // On SQLite one process owns the folder; only its second opening is tested there.
+        let replicas = if store.dialect() == Dialect::Sqlite { 1 } else { 4 };
+        let url = if replicas == 1 { store.url.clone() } else { fresh_postgres().await };
+        let tasks: Vec<_> = (0..replicas)
+            .map(|_| {
+                let (url, runtime) = (url.clone(), runtime(FaultPlan::none()));
+                store.runtime().spawn("replica", async move {
+                    Store::open(&url, keys(), runtime).await
+                })
+            })
+            .collect();
+        for task in tasks {
+            let opened = task.await.expect("no panic").expect("it opens");
+            opened.close().await;
+        }
+    }
+
     async fn opening_again_changes_nothing(store) {
         let again = Store::open(&store.url, keys(), runtime(FaultPlan::none())).await;
         again.expect("it opens again").close().await;
@@ -197,7 +224,7 @@ async fn an_unanswered_commit_is_unknown() {
         let failed = store.run_tx("test.failed", |tx| insert(tx, 2, "b")).await;
         assert!(matches!(failed, Err(StoreError::Unknown { .. })), "{failed:?}");
         assert_eq!(count(&store).await, 1);
-        store.store.close().await;
+        store.remove().await;
     }
 }
 
@@ -236,7 +263,57 @@ async fn odd_paths_and_bad_addresses() {
         let refused = Store::open(url, keys(), runtime(FaultPlan::none())).await;
         assert!(matches!(refused, Err(StoreError::InvalidUrl { .. })), "{url}: {refused:?}");
     }
+    let nobody =
+        Store::open("postgres://u@127.0.0.1:1/d", keys(), runtime(FaultPlan::none())).await;
+    assert!(matches!(nobody, Err(StoreError::Retry { .. })), "{nobody:?}");
     let secret = "postgres://u:hunter2@[bad";
     let refused = Store::open(secret, keys(), runtime(FaultPlan::none())).await;
     assert!(!refused.expect_err("no address").to_string().contains("hunter2"));
+}
+
+/// A lost connection before the COMMIT starts the transaction again.
+#[tokio::test]
+async fn a_lost_connection_is_replaced() {
+    let Some(store) = TestStore::postgres(FaultPlan::none()).await else { return };
+    with_table(&store).await;
+    let attempts = AtomicU32::new(0);
+    let outcome = store
+        .run_tx::<_, StoreError, _>("test.killed", |tx| {
+            let attempts = &attempts;
+            Box::pin(async move {
+                insert(tx, 1, "a").await?;
+                if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let kill = "SELECT pg_terminate_backend(pg_backend_pid())";
+                    tx.execute(kill, args![]).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    assert_eq!(outcome, Ok(()));
+    assert_eq!((attempts.into_inner(), count(&store).await), (2, 1));
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_survived() {
+    let store = TestStore::sqlite(FaultPlan::none()).await;
+    with_table(&store).await;
+    let full = in_tx!(store, tx => {
+        tx.execute_script("PRAGMA max_page_count = 1").await?;
+        let big = vec![7_u8; 1 << 22];
+        tx.execute("INSERT INTO t (id, b) VALUES (1, $1)", args![big]).await
+    });
+    assert_eq!(full, Err(StoreError::Full));
+    assert_eq!(count(&store).await, 0);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("control.db");
+    std::fs::write(&path, "not a database, but long enough to be read as one".repeat(40))
+        .expect("a file");
+    let refused = Store::open_file(&path, keys(), runtime(FaultPlan::none())).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
 }

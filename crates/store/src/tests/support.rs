@@ -46,6 +46,15 @@ impl TestStore {
         Some(Self { store, url, _folder: None })
     }
 
+    /// Closes the store and removes its database.
+    pub(crate) async fn remove(self) {
+        self.store.close().await;
+        let Ok(server) = std::env::var("PORTOLAN_TEST_POSTGRES_URL") else { return };
+        if let Some((_, name)) = self.url.rsplit_once("/t_") {
+            administer(&server, format!("DROP DATABASE t_{name} WITH (FORCE)")).await;
+        }
+    }
+
     /// Every database there is.
     pub(crate) async fn each(faults: impl Fn() -> FaultPlan) -> Vec<Self> {
         let mut stores = vec![Self::sqlite(faults()).await];
@@ -54,15 +63,25 @@ impl TestStore {
     }
 }
 
+/// A database without a schema. Left behind: its test opens it several times.
+pub(crate) async fn fresh_postgres() -> String {
+    let server = std::env::var("PORTOLAN_TEST_POSTGRES_URL").expect("a PostgreSQL server");
+    let name = format!("t_{}", u64::from_be_bytes(Runtime::system().random_bytes()));
+    make_database(&server, &name).await
+}
+
 /// Replaces the last part of the server's address by a new database.
 async fn make_database(server: &str, name: &str) -> String {
-    sqlx::any::install_default_drivers();
-    let pool = sqlx::AnyPool::connect(server).await.expect("the PostgreSQL server answers");
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::raw_sql(create).execute(&pool).await.expect("a database is made");
-    pool.close().await;
+    administer(server, format!("CREATE DATABASE {name}")).await;
     let (base, _) = server.rsplit_once('/').expect("an address with a database");
     format!("{base}/{name}")
+}
+
+async fn administer(server: &str, sql: String) {
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(server).await.expect("the PostgreSQL server answers");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.expect("it may do that");
+    pool.close().await;
 }
 
 /// Declares tests that take a [`TestStore`] and run once per database.
@@ -76,7 +95,7 @@ macro_rules! on_each_database {
                 let dialect = $store.dialect();
                 println!("on {dialect:?}");
                 $body
-                $store.store.close().await;
+                $store.remove().await;
             }
         }
     )*};
