@@ -12,6 +12,16 @@ mod catalog;
 mod commands;
 mod endpoint;
 mod error;
+mod id_range;
+mod judge;
+mod pin;
+mod query;
+mod reader;
+mod returned;
+mod rows;
+mod session;
+mod sorter;
+mod union;
 
 pub use catalog::{ArchiveSource, Catalog, Kept, QueryRecord};
 pub use endpoint::{Endpoint, EndpointMode, Limits};

@@ -1,0 +1,197 @@
+//! The archive part of a query: rows of the pinned versions, newest archive first, in groups that
+//! are judged together.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bson::RawDocumentBuf;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use portolan_lake::{LakeError, Row, ScanPlan, identity};
+
+use crate::FederationError;
+use crate::endpoint::EndpointMode;
+use crate::id_range::{self, IdRange};
+use crate::judge::{Judge, LOOK_UP_MAX};
+use crate::pin::{Candidate, Pin};
+use crate::query::Query;
+use crate::returned::Returned;
+use crate::session::{Figures, Session};
+
+/// The first group is small, so that the first documents come soon.
+const FIRST_GROUP: usize = 101;
+/// A group holds at most so many bytes of documents.
+const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The archive part of one query.
+pub(crate) struct ArchiveRows {
+    session: Session,
+    query: Arc<Query>,
+    pins: Arc<Vec<Pin>>,
+    judge: Judge,
+    /// Scans that have not begun, in reverse order.
+    scans: Vec<Scan>,
+    current: Option<Reading>,
+    group: usize,
+}
+
+/// The planned scan of one pin.
+struct Scan {
+    pin: usize,
+    plan: ScanPlan,
+    /// Files whose `_id` range is empty in the cluster.
+    proved: HashSet<usize>,
+}
+
+struct Reading {
+    pin: usize,
+    proved: HashSet<usize>,
+    rows: BoxStream<'static, Result<Row, LakeError>>,
+}
+
+impl ArchiveRows {
+    /// Plans the scans of all pins, and proves what can be proved about their files.
+    pub(crate) async fn open(
+        session: Session,
+        query: Arc<Query>,
+        pins: Vec<Pin>,
+    ) -> Result<Self, FederationError> {
+        let pins = Arc::new(pins);
+        let judge = Judge::new(session.clone(), query.namespace.clone(), Arc::clone(&pins));
+        let mut scans: Vec<Scan> = pins
+            .iter()
+            .enumerate()
+            .map(|(pin, pinned)| Scan { pin, plan: pinned.plan(&query), proved: HashSet::new() })
+            .filter(|scan| scan.plan.files_read > 0)
+            .collect();
+        if session.mode == EndpointMode::ClusterAndArchive && !scans.is_empty() {
+            prove(&session, &query, &judge, &mut scans).await?;
+        }
+        scans.reverse();
+        Ok(Self { session, query, pins, judge, scans, current: None, group: FIRST_GROUP })
+    }
+
+    /// The next documents; `None` at the end. A group may come out empty.
+    pub(crate) async fn next(
+        &mut self,
+        returned: &Returned,
+    ) -> Result<Option<Vec<RawDocumentBuf>>, FederationError> {
+        self.session.check_life()?;
+        let candidates = self.next_group().await?;
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        self.judge.judge(candidates, returned).await.map(Some)
+    }
+
+    async fn next_group(&mut self) -> Result<Vec<Candidate>, FederationError> {
+        let mut candidates = Vec::new();
+        let mut size_bytes = 0;
+        while candidates.len() < self.group && size_bytes < GROUP_BYTES_MAX {
+            let Some((row, pin, proved_absent)) = self.next_row().await? else { break };
+            if let Some(candidate) = self.candidate(row, pin, proved_absent)? {
+                size_bytes += candidate.document.as_bytes().len();
+                candidates.push(candidate);
+            }
+        }
+        self.group = LOOK_UP_MAX;
+        Ok(candidates)
+    }
+
+    async fn next_row(&mut self) -> Result<Option<(Row, usize, bool)>, FederationError> {
+        loop {
+            if let Some(reading) = &mut self.current {
+                if let Some(row) = reading.rows.try_next().await? {
+                    // Rows that do not match never leave this loop: give others a turn.
+                    tokio::task::coop::consume_budget().await;
+                    let proved = reading.proved.contains(&row.file_index);
+                    return Ok(Some((row, reading.pin, proved)));
+                }
+                self.current = None;
+            }
+            let Some(Scan { pin, plan, proved }) = self.scans.pop() else { return Ok(None) };
+            self.current = Some(Reading { pin, proved, rows: plan.rows() });
+        }
+    }
+
+    fn candidate(
+        &self,
+        row: Row,
+        pin: usize,
+        proved_absent: bool,
+    ) -> Result<Option<Candidate>, FederationError> {
+        Figures::add(&self.session.figures.rows_read, 1);
+        if !self.query.filter.matches(&row.doc)? {
+            return Ok(None);
+        }
+        let identity = identity(&row.doc);
+        let pin = &self.pins[pin];
+        if pin.is_void(&row, &identity) {
+            Figures::add(&self.session.figures.rows_hidden, 1);
+            return Ok(None);
+        }
+        let (seq, open) = (row.seq, pin.is_open(row.seq));
+        Ok(Some(Candidate { identity, seq, open, proved_absent, document: row.doc }))
+    }
+}
+
+/// Asks the cluster for one document in the `_id` range of all files, then of single files. What is
+/// proved counts only if nothing was committed between the pins and the proof: then no document can
+/// have come into the cluster after the pins and left it before the proof.
+async fn prove(
+    session: &Session,
+    query: &Query,
+    judge: &Judge,
+    scans: &mut [Scan],
+) -> Result<(), FederationError> {
+    let files = || scans.iter().flat_map(|scan| scan.plan.files.iter());
+    let proved: HashSet<(usize, usize)> =
+        if is_empty(session, query, id_range::of_files(files().map(|(_, file)| file))).await? {
+            all_files(scans).collect()
+        } else {
+            prove_singly(session, query, scans).await?
+        };
+    if proved.is_empty() || !judge.is_current().await? {
+        return Ok(());
+    }
+    Figures::add(&session.figures.files_proved, proved.len());
+    for (pin, file) in proved {
+        for scan in scans.iter_mut().filter(|scan| scan.pin == pin) {
+            scan.proved.insert(file);
+        }
+    }
+    Ok(())
+}
+
+fn all_files(scans: &[Scan]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    scans.iter().flat_map(|scan| scan.plan.files.iter().map(|(index, _)| (scan.pin, *index)))
+}
+
+async fn prove_singly(
+    session: &Session,
+    query: &Query,
+    scans: &[Scan],
+) -> Result<HashSet<(usize, usize)>, FederationError> {
+    let mut proved = HashSet::new();
+    let count: usize = scans.iter().map(|scan| scan.plan.files.len()).sum();
+    if count < 2 {
+        return Ok(proved);
+    }
+    for scan in scans {
+        for (index, file) in &scan.plan.files {
+            if is_empty(session, query, id_range::of_file(file)).await? {
+                proved.insert((scan.pin, *index));
+            }
+        }
+    }
+    Ok(proved)
+}
+
+async fn is_empty(
+    session: &Session,
+    query: &Query,
+    range: Option<IdRange>,
+) -> Result<bool, FederationError> {
+    let Some(IdRange { low, high }) = range else { return Ok(false) };
+    Ok(!session.cluster().await?.any_in_id_range(&query.namespace, &low, &high).await?)
+}
