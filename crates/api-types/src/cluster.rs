@@ -12,7 +12,7 @@ use portolan_model::Tag;
 use serde_json::{Map, Value};
 
 pub(crate) use parse::read_name;
-pub use parse::parse_create;
+pub use parse::{default_settings, parse_create};
 pub use specs::{provider_of, with_ids};
 pub use view::{ClusterPicture, ConnectionStringsView, cluster_json, cluster_json_20230201};
 

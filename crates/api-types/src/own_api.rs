@@ -142,6 +142,27 @@ impl RunView {
     }
 }
 
+/// A document that a run names: skipped, kept in the cluster, or deleted by somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDocumentView {
+    /// `SKIPPED`, `KEPT` or `VANISHED`.
+    pub kind: &'static str,
+    /// Its `_id` as extended JSON.
+    pub document: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl RunDocumentView {
+    /// On the wire.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let id: Value =
+            serde_json::from_str(&self.document).unwrap_or_else(|_| self.document.clone().into());
+        json!({ "id": id, "kind": self.kind, "reason": self.reason })
+    }
+}
+
 /// What an archive holds, summed over its runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {

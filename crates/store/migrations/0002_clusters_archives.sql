@@ -2,7 +2,7 @@
 
 CREATE TABLE clusters (
     id TEXT PRIMARY KEY,
-    project_id TEXT NOT NULL,
+    project_id TEXT NOT NULL REFERENCES projects (id),
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
     port BIGINT,
@@ -21,9 +21,8 @@ CREATE TABLE clusters (
     -- What a client set and reads back, and what changes nothing here.
     settings TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    deleted_at BIGINT
+    UNIQUE (project_id, name)
 );
-CREATE UNIQUE INDEX clusters_by_name ON clusters (project_id, name) WHERE deleted_at IS NULL;
 
 -- A port is given to one cluster and one role for life; it may be given again only long after.
 CREATE TABLE endpoints (
@@ -36,7 +35,7 @@ CREATE TABLE endpoints (
 CREATE UNIQUE INDEX endpoints_by_cluster ON endpoints (cluster_id, role);
 
 CREATE TABLE database_users (
-    project_id TEXT NOT NULL,
+    project_id TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     database_name TEXT NOT NULL,
     username TEXT NOT NULL,
     -- Sealed SCRAM credentials: stored and server keys, never a password.
@@ -50,6 +49,7 @@ CREATE TABLE database_users (
     PRIMARY KEY (project_id, database_name, username)
 );
 
+-- Outlives its cluster, and even its project, until its files are purged.
 CREATE TABLE online_archives (
     id TEXT PRIMARY KEY,
     project_id TEXT NOT NULL,
@@ -81,8 +81,9 @@ CREATE TABLE online_archives (
 CREATE INDEX online_archives_by_cluster ON online_archives (cluster_id, created_at);
 
 CREATE TABLE link_tokens (
-    org_id TEXT PRIMARY KEY,
-    api_key_id TEXT NOT NULL,
+    org_id TEXT PRIMARY KEY REFERENCES organizations (id) ON DELETE CASCADE,
+    -- Whoever deletes the key deletes the link.
+    api_key_id TEXT NOT NULL REFERENCES api_keys (id) ON DELETE CASCADE,
     access_list_ips TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
@@ -90,7 +91,7 @@ CREATE TABLE link_tokens (
 -- Live migrations as far as others must know of them: a running one holds its organization's link.
 CREATE TABLE live_migrations (
     id TEXT PRIMARY KEY,
-    org_id TEXT NOT NULL,
+    org_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
     project_id TEXT NOT NULL,
     status TEXT NOT NULL,
     created_at BIGINT NOT NULL

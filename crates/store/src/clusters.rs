@@ -1,7 +1,6 @@
 //! Clusters of projects: sandbox and attached. Owns table `clusters`.
 //!
-//! The connection string of an attached cluster is sealed and read by [`uri`] alone. Deleted clusters
-//! stay as rows, unseen by everything but this file, because archives and ports refer to them.
+//! The connection string of an attached cluster is sealed and read by [`uri`] alone.
 
 use portolan_auth::{Authorized, Instance, ProjectScope};
 use portolan_model::{
@@ -160,7 +159,7 @@ pub async fn by_name(
     name: &str,
 ) -> Result<Option<StoredCluster>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM clusters WHERE project_id = $1 AND name = $2 AND deleted_at IS NULL"
+        "SELECT {COLUMNS} FROM clusters WHERE project_id = $1 AND name = $2"
     );
     tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![authorized.project_id(), name]).await
 }
@@ -174,7 +173,7 @@ pub async fn list(
     authorized: &Authorized<ProjectScope>,
     page: Page,
 ) -> Result<Listed<StoredCluster>, StoreError> {
-    let tail = "FROM clusters WHERE project_id = $1 AND deleted_at IS NULL";
+    let tail = "FROM clusters WHERE project_id = $1";
     let values = args![authorized.project_id()];
     tx.fetch_page(COLUMNS, tail, "created_at, id", values, page).await
 }
@@ -187,7 +186,7 @@ pub async fn count(
     tx: &mut Tx<'_>,
     authorized: &Authorized<ProjectScope>,
 ) -> Result<i64, StoreError> {
-    let sql = "SELECT COUNT(*) FROM clusters WHERE project_id = $1 AND deleted_at IS NULL";
+    let sql = "SELECT COUNT(*) FROM clusters WHERE project_id = $1";
     tx.count(sql, args![authorized.project_id()]).await
 }
 
@@ -200,7 +199,7 @@ pub async fn list_all(
     _system: &Authorized<Instance>,
 ) -> Result<Vec<StoredCluster>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM clusters WHERE deleted_at IS NULL ORDER BY created_at, id"
+        "SELECT {COLUMNS} FROM clusters ORDER BY created_at, id"
     );
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![]).await
 }
@@ -214,7 +213,7 @@ pub async fn fetch(
     _system: &Authorized<Instance>,
     id: ClusterId,
 ) -> Result<Option<StoredCluster>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM clusters WHERE id = $1 AND deleted_at IS NULL");
+    let sql = format!("SELECT {COLUMNS} FROM clusters WHERE id = $1");
     tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![id]).await
 }
 
@@ -236,7 +235,7 @@ pub async fn uri(
     _system: &Authorized<Instance>,
     id: ClusterId,
 ) -> Result<Option<SecretString>, StoreError> {
-    let sql = "SELECT uri_sealed FROM clusters WHERE id = $1 AND deleted_at IS NULL";
+    let sql = "SELECT uri_sealed FROM clusters WHERE id = $1";
     let Sealed(sealed) = tx.fetch_one(sql, args![id], "cluster").await?;
     let Some(sealed) = sealed else { return Ok(None) };
     let opened = tx.open(&uri_place(&id.to_string()), &sealed)?;
@@ -244,7 +243,7 @@ pub async fn uri(
     text.map(Some).ok_or_else(|| StoreError::corrupt("clusters.uri_sealed", "no text"))
 }
 
-/// Sets the state, and what a probe found where there was one.
+/// Sets the state.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such cluster.
@@ -255,7 +254,7 @@ pub async fn set_state(
     state: ClusterState,
 ) -> Result<(), StoreError> {
     tx.execute_one(
-        "UPDATE clusters SET state = $2 WHERE id = $1 AND deleted_at IS NULL",
+        "UPDATE clusters SET state = $2 WHERE id = $1",
         args![id, state.as_str()],
         "cluster",
     )
@@ -274,7 +273,7 @@ pub async fn set_facts(
 ) -> Result<(), StoreError> {
     tx.execute_one(
         "UPDATE clusters SET version = $2, level = $3, level_reasons = $4, time_series = $5 \
-         WHERE id = $1 AND deleted_at IS NULL",
+         WHERE id = $1",
         args![
             id,
             facts.version.0,
@@ -287,7 +286,7 @@ pub async fn set_facts(
     .await
 }
 
-/// Takes a cluster away for good, its connection string included.
+/// Removes a cluster, its connection string included.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such cluster.
@@ -296,12 +295,5 @@ pub async fn remove(
     _system: &Authorized<Instance>,
     id: ClusterId,
 ) -> Result<(), StoreError> {
-    let now_ms = tx.now_ms();
-    tx.execute_one(
-        "UPDATE clusters SET deleted_at = $2, uri_sealed = NULL \
-         WHERE id = $1 AND deleted_at IS NULL",
-        args![id, now_ms],
-        "cluster",
-    )
-    .await
+    tx.execute_one("DELETE FROM clusters WHERE id = $1", args![id], "cluster").await
 }

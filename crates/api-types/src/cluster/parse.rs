@@ -61,6 +61,16 @@ pub fn parse_create(mut fields: Fields) -> Result<ClusterDraft, Problem> {
     Ok(draft)
 }
 
+/// The settings of a cluster for which a client set none: an attached one.
+///
+/// # Panics
+/// Never: an empty body is right.
+#[must_use]
+pub fn default_settings() -> Map<String, Value> {
+    let mut empty = Fields::parse(b"").expect("an empty body is an empty object");
+    settings(&mut empty).expect("nothing is refused where nothing is set")
+}
+
 /// The name of a new cluster, attached ones included.
 pub(crate) fn read_name(fields: &mut Fields) -> Result<String, Problem> {
     let name = fields.required_string("name")?;

@@ -1,0 +1,312 @@
+//! Clusters of a project: create, list, get, delete, and how they are reached. Attaching a live
+//! cluster is in [`attach`], starting and stopping in [`lifecycle`], ports in [`ports`].
+
+mod attach;
+mod lifecycle;
+mod ports;
+mod strings;
+
+use portolan_api_types::cluster::{ClusterDraft, ConnectionStringsView, with_ids};
+use portolan_api_types::own_api::EndpointStrings;
+use portolan_api_types::{ErrorCode, Page, Paging, Problem};
+use portolan_auth::{Action, Authorized, Instance, ProjectScope};
+use portolan_model::{
+    Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ProjectId,
+};
+use portolan_store::clusters::StoredCluster;
+use portolan_store::endpoints::EndpointRole;
+use portolan_store::events::EventScope;
+use portolan_store::{Tx, archives, clusters, endpoints, moves};
+
+use crate::access::project_in;
+use crate::paging::{api_page, store_page};
+use crate::{Caller, Control, ControlError, trail};
+
+pub(crate) use ports::GivenPort;
+
+/// The witness of work that a use case does on its own account: ports and states of clusters.
+pub(crate) const SYSTEM: Authorized<Instance> = Authorized::system("keeps clusters");
+
+/// A cluster as its answers need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundCluster {
+    /// The cluster.
+    pub stored: StoredCluster,
+    /// How it is reached.
+    pub connection_strings: ConnectionStringsView,
+}
+
+impl Control {
+    /// The clusters of a project, oldest first.
+    ///
+    /// # Errors
+    /// `GROUP_NOT_FOUND`, and the store's.
+    pub async fn list_clusters(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        paging: Paging,
+    ) -> Result<Page<FoundCluster>, ControlError> {
+        self.store
+            .read_tx("control.clusters.list", |tx| {
+                Box::pin(async move {
+                    let action = Action::ProjectRead;
+                    let witness = project_in(tx, &caller.principal, action, project_id).await?;
+                    let listed = clusters::list(tx, &witness, store_page(paging)).await?;
+                    Ok(api_page(listed.map(|stored| self.found_cluster(stored))))
+                })
+            })
+            .await
+    }
+
+    /// One cluster.
+    ///
+    /// # Errors
+    /// `GROUP_NOT_FOUND`, `CLUSTER_NOT_FOUND`, and the store's.
+    pub async fn get_cluster(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        name: &str,
+    ) -> Result<FoundCluster, ControlError> {
+        self.store
+            .read_tx("control.clusters.get", |tx| {
+                Box::pin(async move {
+                    let action = Action::ProjectRead;
+                    let witness = project_in(tx, &caller.principal, action, project_id).await?;
+                    Ok(self.found_cluster(cluster_in(tx, &witness, name).await?))
+                })
+            })
+            .await
+    }
+
+    /// Creates a sandbox cluster. It is CREATING until it listens.
+    ///
+    /// # Errors
+    /// `DUPLICATE_CLUSTER_NAME`, 401 without the role, `SERVICE_UNAVAILABLE` when no port is left, and
+    /// the store's.
+    pub async fn create_cluster(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        draft: ClusterDraft,
+    ) -> Result<FoundCluster, ControlError> {
+        self.check_new_cluster(caller, project_id, &draft.name).await?;
+        let id = ClusterId::new(self.runtime.object_id());
+        let ports = self.find_ports(id, &[EndpointRole::Cluster]).await?;
+        let [port] = ports[..] else { return Err(ControlError::internal("one port for one role")) };
+        let stored = &self.new_sandbox(id, project_id, port.port(), draft);
+        self.store
+            .run_tx("control.clusters.create", |tx| {
+                Box::pin(async move {
+                    let witness = self.admit_cluster(tx, caller, project_id, &stored.cluster).await?;
+                    port.give(tx, id).await?;
+                    clusters::insert(tx, &witness, stored, None).await?;
+                    note(tx, caller, &stored.cluster, "CLUSTER_CREATED").await
+                })
+            })
+            .await?;
+        self.bring_up(stored.cluster.clone());
+        Ok(self.found_cluster(stored.clone()))
+    }
+
+    fn new_sandbox(
+        &self,
+        id: ClusterId,
+        project_id: ProjectId,
+        port: u16,
+        draft: ClusterDraft,
+    ) -> StoredCluster {
+        let next_id = || ClusterId::new(self.runtime.object_id()).to_string();
+        StoredCluster {
+            cluster: Cluster {
+                id,
+                project_id,
+                name: draft.name,
+                kind: ClusterKind::Sandbox { port },
+                state: ClusterState::Creating,
+                version: None,
+                level: GuardLevel::L1,
+                termination_protection_enabled: draft.termination_protection_enabled,
+                tags: draft.tags,
+                replication_specs_json: with_ids(draft.replication_specs, next_id).to_string(),
+                created_at: self.runtime.now_ms(),
+            },
+            level_reasons: vec!["a sandbox cluster has no transactions yet".to_owned()],
+            time_series: false,
+            settings_json: serde_json::Value::Object(draft.settings).to_string(),
+        }
+    }
+
+    /// Whether a cluster of this name may be made, before anything is done for it.
+    async fn check_new_cluster(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        name: &str,
+    ) -> Result<(), ControlError> {
+        self.store
+            .read_tx("control.clusters.check", |tx| {
+                Box::pin(async move {
+                    let action = Action::ClusterCreate;
+                    let witness = project_in(tx, &caller.principal, action, project_id).await?;
+                    refuse_taken_name(tx, &witness, name).await
+                })
+            })
+            .await
+    }
+
+    /// Permission, limit, name: inside the transaction that makes the cluster.
+    async fn admit_cluster(
+        &self,
+        tx: &mut Tx<'_>,
+        caller: &Caller,
+        project_id: ProjectId,
+        cluster: &Cluster,
+    ) -> Result<Authorized<ProjectScope>, ControlError> {
+        let action = Action::ClusterCreate;
+        let witness = project_in(tx, &caller.principal, action, project_id).await?;
+        refuse_taken_name(tx, &witness, &cluster.name).await?;
+        let max = self.limits.clusters_per_project;
+        let count = clusters::count(tx, &witness).await?;
+        if usize::try_from(count).is_ok_and(|count| count < max) {
+            return Ok(witness);
+        }
+        let detail = format!("The project has the maximum of {max} clusters.");
+        Err(Problem::new(ErrorCode::ValidationError, detail).with(max).into())
+    }
+
+    /// Deletes a sandbox cluster with its data, or detaches a live one. Its archives are deleted
+    /// with it: gone for clients, their files kept for the days of grace.
+    ///
+    /// # Errors
+    /// `CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED`,
+    /// `CLUSTER_ALREADY_REQUESTED_DELETION`, a conflict while an archive is moving documents,
+    /// `CLUSTER_NOT_FOUND`, 401 without the role, and the store's.
+    pub async fn delete_cluster(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        name: &str,
+    ) -> Result<(), ControlError> {
+        let cluster = self
+            .store
+            .run_tx("control.clusters.delete", |tx| {
+                Box::pin(async move {
+                    let action = Action::ClusterDelete;
+                    let witness = project_in(tx, &caller.principal, action, project_id).await?;
+                    let cluster = cluster_in(tx, &witness, name).await?.cluster;
+                    refuse_protected(tx, &cluster).await?;
+                    archives::delete_of_cluster(tx, &witness, cluster.id).await?;
+                    clusters::set_state(tx, &SYSTEM, cluster.id, ClusterState::Deleting).await?;
+                    note(tx, caller, &cluster, "CLUSTER_DELETE_SUBMITTED").await?;
+                    Ok::<_, ControlError>(cluster)
+                })
+            })
+            .await?;
+        self.archives.wake().await;
+        self.take_down(cluster);
+        Ok(())
+    }
+
+    /// The three ways to a cluster's data, with placeholders for the credentials.
+    ///
+    /// # Errors
+    /// Those of [`Control::get_cluster`].
+    pub async fn connection_strings(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        name: &str,
+    ) -> Result<EndpointStrings, ControlError> {
+        self.store
+            .read_tx("control.clusters.strings", |tx| {
+                Box::pin(async move {
+                    let action = Action::ProjectRead;
+                    let witness = project_in(tx, &caller.principal, action, project_id).await?;
+                    let cluster = cluster_in(tx, &witness, name).await?.cluster;
+                    let given = endpoints::of_cluster(tx, &SYSTEM, cluster.id).await?;
+                    Ok(self.endpoint_strings(&cluster, &given))
+                })
+            })
+            .await
+    }
+}
+
+/// The project's cluster of that name, inside a transaction.
+pub(crate) async fn cluster_in(
+    tx: &mut Tx<'_>,
+    witness: &Authorized<ProjectScope>,
+    name: &str,
+) -> Result<StoredCluster, ControlError> {
+    let found = clusters::by_name(tx, witness, name).await?;
+    found.ok_or_else(|| Problem::cluster_not_found(name, witness.project_id()).into())
+}
+
+/// Nothing more may be done to a cluster that is being deleted.
+pub(crate) fn refuse_deleting(stored: &StoredCluster) -> Result<(), ControlError> {
+    let cluster = &stored.cluster;
+    if cluster.state != ClusterState::Deleting {
+        return Ok(());
+    }
+    let detail = format!("Cluster {} has already been requested for deletion.", cluster.name);
+    let problem = Problem::new(ErrorCode::ClusterAlreadyRequestedDeletion, detail);
+    Err(problem.with(cluster.name.clone()).into())
+}
+
+async fn refuse_taken_name(
+    tx: &mut Tx<'_>,
+    witness: &Authorized<ProjectScope>,
+    name: &str,
+) -> Result<(), ControlError> {
+    if clusters::by_name(tx, witness, name).await?.is_none() {
+        return Ok(());
+    }
+    let project_id = witness.project_id().to_string();
+    let detail = format!("A cluster named {name} is already present in group {project_id}.");
+    let problem = Problem::new(ErrorCode::DuplicateClusterName, detail);
+    Err(problem.with(name).with(project_id).at("name", "is taken").into())
+}
+
+/// Termination protection, a deletion under way, and moves that are neither finished nor given up:
+/// their documents are partly here and partly there.
+async fn refuse_protected(tx: &mut Tx<'_>, cluster: &Cluster) -> Result<(), ControlError> {
+    let name = &cluster.name;
+    if cluster.state == ClusterState::Deleting {
+        let detail = format!("Cluster {name} has already been requested for deletion.");
+        let problem = Problem::new(ErrorCode::ClusterAlreadyRequestedDeletion, detail);
+        return Err(problem.with(name.clone()).into());
+    }
+    if cluster.termination_protection_enabled {
+        let detail = format!(
+            "Cannot terminate cluster {name} while termination protection is enabled. \
+             Disable it and try again."
+        );
+        let problem = Problem::new(ErrorCode::CannotTerminateProtectedCluster, detail);
+        return Err(problem.with(name.clone()).into());
+    }
+    for stored in archives::work::list_of_cluster(tx, &SYSTEM, cluster.id).await? {
+        let id = stored.archive.id;
+        if moves::has_open(tx, id).await? {
+            let detail = format!(
+                "Online archive {id} of cluster {name} is moving documents. Pause it, wait until \
+                 it is PAUSED, and try again."
+            );
+            let problem = Problem::new(ErrorCode::ConcurrentModification, detail);
+            return Err(problem.with(id.to_string()).with(name.clone()).into());
+        }
+    }
+    Ok(())
+}
+
+/// Records an event of a cluster and settles the audit row.
+pub(crate) async fn note(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    cluster: &Cluster,
+    type_name: &str,
+) -> Result<(), ControlError> {
+    let target = [("clusterId", cluster.id.to_string()), ("clusterName", cluster.name.clone())];
+    let scope = EventScope::Project(cluster.project_id);
+    Ok(trail::note(tx, caller, scope, type_name, &target).await?)
+}
