@@ -134,7 +134,8 @@ pub fn parse_update(mut fields: Fields) -> Result<DatabaseUserPatch, Problem> {
 
 fn scram_only(fields: &mut Fields) -> Result<(), Problem> {
     for (name, values) in OTHER_WAYS {
-        let known = |text: &str| (text == "NONE" || values.contains(&text)).then(|| text.to_owned());
+        let known =
+            |text: &str| (text == "NONE" || values.contains(&text)).then(|| text.to_owned());
         if fields.one_of(name, known)?.is_some_and(|text| text != "NONE") {
             let problem = Problem::unsupported("authentication other than SCRAM");
             return Err(problem.at(name, "must be NONE"));

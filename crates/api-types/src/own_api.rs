@@ -4,7 +4,6 @@
 use portolan_model::{Cluster, ClusterKind, EpochMs, OnlineArchive};
 use serde_json::{Value, json};
 
-use crate::cluster::ConnectionStringsView;
 use crate::online_archive::OnlineArchiveView;
 use crate::time::iso8601;
 use crate::{Fields, Problem};
@@ -49,8 +48,6 @@ pub struct OwnClusterView<'a> {
     pub level_reasons: &'a [String],
     /// Whether it has time-series collections.
     pub time_series: bool,
-    /// How it is reached.
-    pub connection_strings: &'a ConnectionStringsView,
 }
 
 impl OwnClusterView<'_> {

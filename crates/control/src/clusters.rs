@@ -10,9 +10,7 @@ use portolan_api_types::cluster::{ClusterDraft, ConnectionStringsView, with_ids}
 use portolan_api_types::own_api::EndpointStrings;
 use portolan_api_types::{ErrorCode, Page, Paging, Problem};
 use portolan_auth::{Action, Authorized, Instance, ProjectScope};
-use portolan_model::{
-    Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ProjectId,
-};
+use portolan_model::{Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ProjectId};
 use portolan_store::clusters::StoredCluster;
 use portolan_store::endpoints::EndpointRole;
 use portolan_store::events::EventScope;
@@ -25,7 +23,7 @@ use crate::{Caller, Control, ControlError, trail};
 pub(crate) use ports::GivenPort;
 
 /// The witness of work that a use case does on its own account: ports and states of clusters.
-pub(crate) const SYSTEM: Authorized<Instance> = Authorized::system("keeps clusters");
+pub(crate) static SYSTEM: Authorized<Instance> = Authorized::system("keeps clusters");
 
 /// A cluster as its answers need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +97,8 @@ impl Control {
         self.store
             .run_tx("control.clusters.create", |tx| {
                 Box::pin(async move {
-                    let witness = self.admit_cluster(tx, caller, project_id, &stored.cluster).await?;
+                    let witness =
+                        self.admit_cluster(tx, caller, project_id, &stored.cluster).await?;
                     port.give(tx, id).await?;
                     clusters::insert(tx, &witness, stored, None).await?;
                     note(tx, caller, &stored.cluster, "CLUSTER_CREATED").await

@@ -89,7 +89,7 @@ impl Control {
                 Box::pin(async move {
                     let action = Action::DatabaseUsersWrite;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
-                    self.check_room_for_user(tx, &witness, user).await?;
+                    self.check_room_for_database_user(tx, &witness, user).await?;
                     database_users::insert(tx, &witness, user, credentials).await?;
                     note(tx, caller, user, "MONGODB_USER_ADDED").await
                 })
@@ -98,7 +98,7 @@ impl Control {
         Ok(user.clone())
     }
 
-    async fn check_room_for_user(
+    async fn check_room_for_database_user(
         &self,
         tx: &mut Tx<'_>,
         witness: &Authorized<ProjectScope>,

@@ -4,7 +4,7 @@
 //! archiver after it; everything that is decided and written lies in one transaction between.
 
 mod create;
-pub(crate) mod history;
+mod history;
 mod merge;
 mod rules;
 
@@ -17,6 +17,8 @@ use portolan_store::clusters::StoredCluster;
 use portolan_store::events::EventScope;
 use portolan_store::leases::{self, LeaseKey};
 use portolan_store::{Tx, archives, jobs, moves};
+
+pub use history::ArchiveDetails;
 
 use crate::access::project_in;
 use crate::clusters::cluster_in;

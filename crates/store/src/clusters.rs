@@ -158,9 +158,7 @@ pub async fn by_name(
     authorized: &Authorized<ProjectScope>,
     name: &str,
 ) -> Result<Option<StoredCluster>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM clusters WHERE project_id = $1 AND name = $2"
-    );
+    let sql = format!("SELECT {COLUMNS} FROM clusters WHERE project_id = $1 AND name = $2");
     tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![authorized.project_id(), name]).await
 }
 
@@ -198,9 +196,7 @@ pub async fn list_all(
     tx: &mut Tx<'_>,
     _system: &Authorized<Instance>,
 ) -> Result<Vec<StoredCluster>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM clusters ORDER BY created_at, id"
-    );
+    let sql = format!("SELECT {COLUMNS} FROM clusters ORDER BY created_at, id");
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![]).await
 }
 

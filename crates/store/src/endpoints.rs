@@ -103,8 +103,7 @@ pub async fn assign(
 ) -> Result<u16, StoreError> {
     let Endpoint { cluster_id, role, port: wanted } = endpoint;
     let sql = "SELECT cluster_id, role, port FROM endpoints WHERE cluster_id = $1 AND role = $2";
-    let own: Option<Endpoint> =
-        tx.fetch_optional(sql, args![cluster_id, role.as_str()]).await?;
+    let own: Option<Endpoint> = tx.fetch_optional(sql, args![cluster_id, role.as_str()]).await?;
     if let Some(own) = own {
         return Ok(own.port);
     }

@@ -135,8 +135,10 @@ fn no_encryption(fields: &mut Fields) -> Result<Value, Problem> {
     let known = ["NONE", "AWS", "AZURE", "GCP"];
     match fields.one_of(name, |text| known.into_iter().find(|kind| *kind == text))? {
         None | Some("NONE") => Ok(Value::from("NONE")),
-        Some(_) => Err(Problem::unsupported("encryption at rest with customer keys")
-            .at(name, "must be NONE")),
+        Some(_) => {
+            Err(Problem::unsupported("encryption at rest with customer keys")
+                .at(name, "must be NONE"))
+        }
     }
 }
 

@@ -42,7 +42,11 @@ fn spec(mut object: Fields) -> Result<Value, Problem> {
 }
 
 fn region_config(mut object: Fields) -> Result<Value, Problem> {
-    object.ignore(&["effectiveAnalyticsSpecs", "effectiveElectableSpecs", "effectiveReadOnlySpecs"]);
+    object.ignore(&[
+        "effectiveAnalyticsSpecs",
+        "effectiveElectableSpecs",
+        "effectiveReadOnlySpecs",
+    ]);
     let provider = object
         .one_of("providerName", |text| PROVIDERS.into_iter().find(|known| *known == text))?
         .ok_or_else(|| object.missing("providerName"))?;

@@ -268,7 +268,10 @@ fn schedules() {
     let day = json!({
         "type": "DAILY", "startHour": 1, "startMinute": 1, "endHour": 1, "endMinute": 1
     });
-    assert!(matches!(create(&with("/schedule", day.clone())).unwrap().schedule, Schedule::Daily(_)));
+    assert!(matches!(
+        create(&with("/schedule", day.clone())).unwrap().schedule,
+        Schedule::Daily(_)
+    ));
     let change = |name: &str, value: Value| {
         let mut changed = day.clone();
         changed[name] = value;

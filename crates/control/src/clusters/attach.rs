@@ -9,8 +9,8 @@ use portolan_model::{
     AttachedCluster, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ProjectId,
     ServerVersion,
 };
-use portolan_security::mongo_uri::{self, CheckedUri};
 use portolan_security::SecretString;
+use portolan_security::mongo_uri::{self, CheckedUri};
 use portolan_store::clusters::{self, StoredCluster};
 
 use super::{FoundCluster, note};

@@ -5,8 +5,8 @@
 
 use portolan_api_types::{ErrorCode, Problem};
 use portolan_model::ClusterId;
-use portolan_store::endpoints::{self, Endpoint, EndpointRole};
 use portolan_store::Tx;
+use portolan_store::endpoints::{self, Endpoint, EndpointRole};
 
 use super::SYSTEM;
 use crate::{Control, ControlError};

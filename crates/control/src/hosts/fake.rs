@@ -178,7 +178,10 @@ impl ArchiveHost for FakeHost {
         region: &DataProcessRegion,
     ) -> Result<String, HostError> {
         if region.provider == portolan_model::CloudProvider::Gcp {
-            return Err(HostError::Refused(format!("no storage location serves {}", region.region)));
+            return Err(HostError::Refused(format!(
+                "no storage location serves {}",
+                region.region
+            )));
         }
         Ok(format!("memory:///archives/{archive}"))
     }

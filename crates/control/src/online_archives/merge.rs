@@ -34,12 +34,8 @@ pub(super) fn merge(
     now_ms: EpochMs,
 ) -> Result<Merged, ControlError> {
     check_fixed(&current.archive, &patch.fixed)?;
-    let mut merged = Merged {
-        stored: current.clone(),
-        events: Vec::new(),
-        resumed: false,
-        wakes: false,
-    };
+    let mut merged =
+        Merged { stored: current.clone(), events: Vec::new(), resumed: false, wakes: false };
     if let Some(change) = &patch.criteria {
         merge_criteria(&mut merged, change)?;
     }
@@ -192,7 +188,11 @@ fn wish(current: ArchiveState, patch: &ArchivePatch) -> Result<Wish, ControlErro
     };
     let by_flag = match patch.paused {
         Some(wanted) if wanted != is_paused(current) => {
-            if wanted { Wish::Pause } else { Wish::Resume }
+            if wanted {
+                Wish::Pause
+            } else {
+                Wish::Resume
+            }
         }
         _ => Wish::Nothing,
     };
@@ -232,8 +232,7 @@ fn refused(current: ArchiveState, wish: Wish) -> ControlError {
     match current.suspend_reason() {
         Some(reason) => {
             let reason = reason.as_str();
-            let detail =
-                format!("The archive is suspended ({reason}) and waits for its operator.");
+            let detail = format!("The archive is suspended ({reason}) and waits for its operator.");
             Problem::new(ErrorCode::ConcurrentModification, detail).with(reason).into()
         }
         None => cannot_modify("state"),

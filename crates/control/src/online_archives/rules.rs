@@ -97,7 +97,8 @@ impl Control {
         if all.len() >= max {
             return Err(full(&cluster.cluster.name, max, "online archives"));
         }
-        let other = all.iter().find(|other| other.archive.region.provider != archive.region.provider);
+        let other =
+            all.iter().find(|other| other.archive.region.provider != archive.region.provider);
         if let Some(other) = other {
             let provider = other.archive.region.provider;
             let rule = format!("the cluster has archives of provider {provider} already");
@@ -128,9 +129,8 @@ impl Control {
     ) -> Result<(), ControlError> {
         let listed = archives::list(tx, witness, cluster.cluster.id, Page::ALL).await?;
         let others = listed.items.iter().map(|other| &other.archive);
-        let active: Vec<&OnlineArchive> = others
-            .filter(|other| other.id != archive.id && other.state.is_active())
-            .collect();
+        let active: Vec<&OnlineArchive> =
+            others.filter(|other| other.id != archive.id && other.state.is_active()).collect();
         if let Some(other) = active.iter().find(|other| other.namespace == archive.namespace) {
             return Err(namespace_taken(other));
         }

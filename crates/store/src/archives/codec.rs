@@ -80,8 +80,7 @@ fn region(row: &Row) -> Result<DataProcessRegion, StoreError> {
 
 pub(super) fn state(row: &Row) -> Result<ArchiveState, StoreError> {
     let reason = row.opt_text("suspend_reason")?;
-    ArchiveState::from_parts(&row.text("state")?, reason.as_deref())
-        .ok_or_else(|| unknown("state"))
+    ArchiveState::from_parts(&row.text("state")?, reason.as_deref()).ok_or_else(|| unknown("state"))
 }
 
 /// Each field as `[name, order, type or null]`.
@@ -90,9 +89,8 @@ type StoredField = (String, i32, Option<String>);
 pub(super) fn partition_fields(row: &Row) -> Result<Vec<PartitionField>, StoreError> {
     let stored: Vec<StoredField> = row.json("partition_fields")?;
     let field = |(name, order, kind): StoredField| {
-        let field_type = kind
-            .map(|kind| kind.parse().map_err(|()| unknown("partition_fields")))
-            .transpose()?;
+        let field_type =
+            kind.map(|kind| kind.parse().map_err(|()| unknown("partition_fields"))).transpose()?;
         Ok(PartitionField { name, order, field_type })
     };
     stored.into_iter().map(field).collect()

@@ -69,10 +69,11 @@ pub(super) fn check_path(at: &str, path: &str) -> Result<(), Problem> {
         let rule = format!("length must be between 1 and {PARTITION_FIELD_CHARS_MAX} characters");
         return Err(Problem::validation(at, rule));
     }
-    let bad = path.contains('\0')
-        || path.split('.').any(|part| part.is_empty() || part.starts_with('$'));
+    let bad =
+        path.contains('\0') || path.split('.').any(|part| part.is_empty() || part.starts_with('$'));
     if bad {
-        let rule = "must be a field path: names separated by dots, none empty, none starting with $";
+        let rule =
+            "must be a field path: names separated by dots, none empty, none starting with $";
         return Err(Problem::validation(at, rule));
     }
     Ok(())
