@@ -130,6 +130,7 @@ codes! {
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", 413, Invalid;
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, Invalid;
     // 409
+    AlreadyBootstrapped = "ALREADY_BOOTSTRAPPED", 409, Conflict;
     CannotCloseGroupActiveClusters = "CANNOT_CLOSE_GROUP_ACTIVE_ATLAS_CLUSTERS", 409, Conflict;
     CannotDeleteOrgActiveMigration =
         "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK", 409, Conflict;

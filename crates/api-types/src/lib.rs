@@ -14,6 +14,7 @@ pub mod link_token;
 pub mod links;
 pub mod names;
 pub mod online_archive;
+pub mod org_settings;
 pub mod organization;
 pub mod own_api;
 pub mod paging;

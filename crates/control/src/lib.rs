@@ -1,1 +1,68 @@
-//! Use cases, one file per resource.
+//! The use cases, one file per resource.
+//!
+//! Each checks the caller against the policy table, the limits, and the state of what it changes,
+//! and writes the change, its event and the outcome of its audit row in one transaction. What is not
+//! here: HTTP (`admin-api` parses and converts) and SQL (`store`).
+
+mod access;
+mod api_keys;
+mod bootstrap;
+mod caller;
+mod clusters;
+mod database_users;
+mod error;
+mod hosts;
+mod link_tokens;
+mod migrate;
+mod online_archives;
+mod org_settings;
+mod organizations;
+mod paging;
+mod previews;
+mod project_api_keys;
+mod project_delete;
+mod project_service_accounts;
+mod project_users;
+mod projects;
+mod service_accounts;
+mod sessions;
+mod trail;
+mod users;
+
+use std::sync::Arc;
+
+use portolan_model::Limits;
+use portolan_runtime::Runtime;
+use portolan_store::Store;
+
+pub use api_keys::NewKey;
+pub use bootstrap::{Bootstrapped, Founding};
+pub use caller::Caller;
+pub use clusters::FoundCluster;
+pub use error::ControlError;
+pub use hosts::*;
+pub use online_archives::ArchiveDetails;
+pub use organizations::CreatedOrg;
+pub use previews::{DeletePreview, MovePreview};
+pub use project_users::FoundProjectUser;
+pub use projects::FoundProject;
+pub use service_accounts::{MadeSecret, NewAccount};
+pub use sessions::Login;
+pub use users::RoleChange;
+
+/// What every use case needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    /// The control state.
+    pub store: Store,
+    /// Time, randomness, ids.
+    pub runtime: Runtime,
+    /// The limits in force.
+    pub limits: Arc<Limits>,
+    /// Starts, stops and probes clusters.
+    pub clusters: Arc<dyn ClusterHost>,
+    /// Makes and removes the tables of archives, and wakes the archiver.
+    pub archives: Arc<dyn ArchiveHost>,
+    /// The address under which clients reach the API, without a trailing slash.
+    pub public_url: Arc<str>,
+}
