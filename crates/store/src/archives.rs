@@ -227,3 +227,6 @@ pub async fn delete_of_cluster(
     )
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -293,3 +293,6 @@ pub async fn remove(
 ) -> Result<(), StoreError> {
     tx.execute_one("DELETE FROM clusters WHERE id = $1", args![id], "cluster").await
 }
+
+#[cfg(test)]
+mod tests;

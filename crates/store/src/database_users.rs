@@ -248,3 +248,6 @@ pub async fn account(
     let text = opened.to_text().ok_or_else(corrupt)?;
     Ok(Some(DatabaseAccount { user, credentials: text.expose().parse()? }))
 }
+
+#[cfg(test)]
+mod tests;

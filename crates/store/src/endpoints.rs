@@ -162,3 +162,6 @@ pub async fn release(
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

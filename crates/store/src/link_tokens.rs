@@ -137,3 +137,6 @@ pub async fn running_migrations(
                WHERE org_id = $1 AND status IN ('NEW', 'WORKING') ORDER BY created_at, id";
     tx.fetch_all(sql, args![authorized.org_id()]).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Tests of archives.
+
+use portolan_model::{
+    ArchiveEvent, CollectionType, DataProcessRegion, DateFormat, PartitionField,
+    PartitionFieldType, ProjectId, Schedule, SuspendReason, TimeOfDay, Window,
+};
+
+use super::*;
+use crate::ErrorKind;
+use crate::tests::fixture::{House, system};
+use crate::tests::{in_tx, on_each_database};
+
+const CLUSTER: ClusterId = ClusterId::new([9; 12]);
+
+fn archive(id: u8, project_id: ProjectId) -> StoredArchive {
+    let field = |name: &str, order| PartitionField { name: name.into(), order, field_type: None };
+    let archive = OnlineArchive {
+        id: ArchiveId::new([id; 12]),
+        project_id,
+        cluster_id: CLUSTER,
+        cluster_name: "Cluster0".into(),
+        namespace: Namespace::new("sales", "orders").expect("a right name"),
+        collection_type: CollectionType::Standard,
+        criteria: Criteria::Date {
+            field: "at".into(),
+            format: DateFormat::EpochNanos,
+            expire_after_days: i32::MAX,
+        },
+        criteria_version: 1,
+        partition_fields: vec![field("at", 0), field("a.\"b", 3)],
+        expire_after_days: Some(9215),
+        region: DataProcessRegion::default(),
+        schedule: Schedule::Default,
+        state: ArchiveState::Pending,
+        table_uri: format!("file:///archives/{id}"),
+        created_at: i64::from(id),
+        deleted_at: None,
+    };
+    StoredArchive { archive, level: GuardLevel::L1, expiry_set_at: Some(3) }
+}
+
+fn window() -> Window {
+    let time = |hour, minute| TimeOfDay { hour, minute };
+    Window::new(time(22, 30), time(3, 0)).expect("long enough")
+}
+
+on_each_database! {
+    async fn archives_are_read_back_as_written(store) {
+        let house = &House::build(&store, 'a').await;
+        let mut custom = archive(2, house.project_id);
+        custom.archive.criteria = Criteria::Custom { query: "{\"a\":1}".into() };
+        custom.archive.collection_type = CollectionType::TimeSeries;
+        custom.archive.schedule = Schedule::Monthly(window(), 31);
+        custom.archive.state = ArchiveState::Suspended(SuspendReason::SourceOlder);
+        custom.archive.expire_after_days = None;
+        let (date, custom) = (&archive(1, house.project_id), &custom);
+        in_tx!(store, tx => {
+            insert(tx, &house.project(), date).await?;
+            insert(tx, &house.project(), custom).await
+        })
+        .expect("two archives");
+        let listed = in_tx!(store, tx => list(tx, &house.project(), CLUSTER, Page::ALL).await);
+        assert_eq!(listed.expect("a list").items, vec![date.clone(), custom.clone()]);
+        let newest = in_tx!(store, tx => work::list_of_cluster(tx, &system(), CLUSTER).await);
+        assert_eq!(newest.expect("a list")[0], *custom);
+    }
+
+    async fn updates_keep_what_is_fixed(store) {
+        let house = &House::build(&store, 'a').await;
+        let before = &archive(1, house.project_id);
+        let mut after = before.clone();
+        after.archive.criteria = Criteria::Date {
+            field: "at".into(),
+            format: DateFormat::EpochNanos,
+            expire_after_days: 0,
+        };
+        after.archive.criteria_version = 2;
+        after.archive.schedule = Schedule::Weekly(window(), 7);
+        after.archive.state = ArchiveState::Paused;
+        after.archive.expire_after_days = None;
+        after.expiry_set_at = None;
+        let after = &after;
+        in_tx!(store, tx => {
+            insert(tx, &house.project(), before).await?;
+            update(tx, &house.project(), after).await
+        })
+        .expect("changed");
+        let id = before.archive.id;
+        let found = in_tx!(store, tx => fetch(tx, &house.project(), CLUSTER, id).await);
+        assert_eq!(found, Ok(Some(after.clone())));
+    }
+
+    async fn deleted_archives_are_for_workers_alone(store) {
+        let (a, b) = (&House::build(&store, 'a').await, &House::build(&store, 'b').await);
+        let stored = &archive(1, a.project_id);
+        let id = stored.archive.id;
+        in_tx!(store, tx => insert(tx, &a.project(), stored).await).expect("new");
+        let foreign = in_tx!(store, tx => delete(tx, &b.project(), id).await);
+        assert_eq!(foreign.expect_err("not theirs").kind(), ErrorKind::Missing);
+        let name = &stored.archive.namespace;
+        let there = in_tx!(store, tx => on_namespace(tx, &a.project(), CLUSTER, name).await);
+        assert_eq!(there.expect("a list").len(), 1);
+        in_tx!(store, tx => delete(tx, &a.project(), id).await).expect("deleted");
+        assert_eq!(in_tx!(store, tx => count_of_project(tx, &a.project()).await), Ok(0));
+        let hidden = in_tx!(store, tx => fetch(tx, &a.project(), CLUSTER, id).await);
+        assert_eq!(hidden, Ok(None));
+        assert_eq!(in_tx!(store, tx => work::list_all(tx, &system()).await), Ok(Vec::new()));
+        let seen = in_tx!(store, tx => work::fetch(tx, &system(), id).await);
+        let seen = seen.expect("a look-up").expect("kept").archive;
+        assert_eq!(seen.state, ArchiveState::Deleted);
+        let end = seen.deleted_at.expect("a time");
+        let early = in_tx!(store, tx => work::list_purgeable(tx, &system(), end - 1).await);
+        assert_eq!(early, Ok(Vec::new()));
+        let due = in_tx!(store, tx => work::list_purgeable(tx, &system(), end).await);
+        assert_eq!(due.expect("a list").len(), 1);
+        in_tx!(store, tx => work::forget(tx, &system(), id).await).expect("forgotten");
+        assert_eq!(in_tx!(store, tx => work::fetch(tx, &system(), id).await), Ok(None));
+    }
+
+    async fn states_advance_by_the_table(store) {
+        let house = &House::build(&store, 'a').await;
+        let stored = &archive(1, house.project_id);
+        let id = stored.archive.id;
+        in_tx!(store, tx => insert(tx, &house.project(), stored).await).expect("new");
+        let next = in_tx!(store, tx => {
+            work::advance(tx, &system(), id, ArchiveEvent::RunStarted).await
+        });
+        assert_eq!(next, Ok(Ok(ArchiveState::Archiving)));
+        let refused = in_tx!(store, tx => {
+            work::advance(tx, &system(), id, ArchiveEvent::Resumed).await
+        });
+        assert!(refused.expect("an answer").is_err());
+        let reason = SuspendReason::TableOlder;
+        let next = in_tx!(store, tx => {
+            work::advance(tx, &system(), id, ArchiveEvent::Suspended(reason)).await
+        });
+        assert_eq!(next, Ok(Ok(ArchiveState::Suspended(reason))));
+        let seen = in_tx!(store, tx => work::fetch(tx, &system(), id).await);
+        let state = seen.expect("a look-up").expect("kept").archive.state;
+        assert_eq!(state, ArchiveState::Suspended(reason));
+    }
+
+    async fn partition_types_are_found_once(store) {
+        let house = &House::build(&store, 'a').await;
+        let stored = &archive(1, house.project_id);
+        let id = stored.archive.id;
+        in_tx!(store, tx => insert(tx, &house.project(), stored).await).expect("new");
+        for kind in [PartitionFieldType::Date, PartitionFieldType::String] {
+            let found = &[("at".to_owned(), kind)];
+            in_tx!(store, tx => work::set_partition_types(tx, &system(), id, found).await)
+                .expect("recorded");
+        }
+        let seen = in_tx!(store, tx => work::fetch(tx, &system(), id).await);
+        let fields = seen.expect("a look-up").expect("kept").archive.partition_fields;
+        let types: Vec<_> = fields.iter().map(|field| field.field_type).collect();
+        assert_eq!(types, [Some(PartitionFieldType::Date), None]);
+    }
+
+    async fn a_cluster_takes_its_archives_along(store) {
+        let house = &House::build(&store, 'a').await;
+        for id in [1, 2] {
+            let stored = &archive(id, house.project_id);
+            in_tx!(store, tx => insert(tx, &house.project(), stored).await).expect("new");
+        }
+        let gone = in_tx!(store, tx => delete_of_cluster(tx, &house.project(), CLUSTER).await);
+        assert_eq!(gone, Ok(2));
+        assert_eq!(in_tx!(store, tx => count_of_project(tx, &house.project()).await), Ok(0));
+    }
+}
