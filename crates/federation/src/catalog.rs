@@ -61,15 +61,11 @@ pub struct QueryRecord {
 #[async_trait]
 pub trait Catalog: Send + Sync + 'static {
     /// The account of a database user of the cluster's project.
-    async fn account(
-        &self,
-        database: &str,
-        name: &str,
-    ) -> Result<Option<Account>, FederationError>;
+    async fn account(&self, database: &str, name: &str)
+    -> Result<Option<Account>, FederationError>;
 
     /// The archives of a cluster, newest first, without the deleted ones.
-    async fn archives(&self, cluster_id: ClusterId)
-    -> Result<Vec<ArchiveSource>, FederationError>;
+    async fn archives(&self, cluster_id: ClusterId) -> Result<Vec<ArchiveSource>, FederationError>;
 
     /// The table behind a URI.
     async fn table(&self, uri: &str) -> Result<Table, FederationError>;

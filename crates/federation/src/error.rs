@@ -52,7 +52,9 @@ impl From<FederationError> for CommandError {
                 ClusterError::Unavailable(_) | ClusterError::Denied(_) | ClusterError::Unknown(_),
             )
             | FederationError::Catalog(_)
-            | FederationError::Lake(LakeError::Retry(_)) => Self::new(codes::HOST_UNREACHABLE, text),
+            | FederationError::Lake(LakeError::Retry(_)) => {
+                Self::new(codes::HOST_UNREACHABLE, text)
+            }
             FederationError::Cluster(_) | FederationError::Lake(_) | FederationError::Stale(_) => {
                 Self::new(codes::OPERATION_FAILED, text)
             }

@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bson::{RawBson, RawDocumentBuf};
-use portolan_lake::{Table, Version, identity};
+use portolan_lake::{DataFile, Table, Version, identity};
 use portolan_model::Namespace;
 
-use crate::FederationError;
 use crate::endpoint::EndpointMode;
 use crate::pin::{Candidate, Numbers, Pin};
 use crate::returned::Returned;
 use crate::session::{Figures, Session};
+use crate::{FederationError, id_range};
 
 /// Identities in one look-up.
 pub(crate) const LOOK_UP_MAX: usize = 1_000;
@@ -44,6 +44,12 @@ impl Judge {
         });
         let open = Arc::new(open.collect());
         Self { session, namespace, pins, open }
+    }
+
+    /// Whether rows of this file may have a newer row of an open move beside them.
+    pub(crate) fn has_rivals(&self, file: &DataFile) -> bool {
+        let mut open = self.open.iter().flat_map(|(_, version)| &version.files);
+        open.any(|rival| id_range::may_overlap(rival, file))
     }
 
     /// Those candidates that are part of the answer. `returned` is what the cluster part gave.
@@ -100,9 +106,9 @@ impl Judge {
         mut candidates: Vec<Candidate>,
     ) -> Result<Verdict, FederationError> {
         let open_rows = self.open_rows(&candidates).await?;
-        let in_doubt = candidates.iter().filter(|candidate| {
-            candidate.open || open_rows.contains_key(&candidate.identity)
-        });
+        let in_doubt = candidates
+            .iter()
+            .filter(|candidate| candidate.open || open_rows.contains_key(&candidate.identity));
         let live = self.look_up(in_doubt).await?;
         let mut looked_absent = HashSet::new();
         candidates.retain(|candidate| {
@@ -116,14 +122,11 @@ impl Judge {
         Ok(Verdict { visible: candidates, looked_absent })
     }
 
-    /// Rows of open moves with the identities of the candidates, whatever they hold.
+    /// Rows of open moves with the identities of older candidates, whatever they hold.
     async fn open_rows(&self, candidates: &[Candidate]) -> Result<OpenRows, FederationError> {
         let mut open_rows = OpenRows::new();
-        if self.open.is_empty() {
-            return Ok(open_rows);
-        }
-        let identities: HashSet<_> =
-            candidates.iter().map(|candidate| candidate.identity.clone()).collect();
+        let older = candidates.iter().filter(|candidate| candidate.has_rivals && !candidate.open);
+        let identities: HashSet<_> = older.map(|candidate| candidate.identity.clone()).collect();
         if identities.is_empty() {
             return Ok(open_rows);
         }

@@ -26,3 +26,6 @@ mod union;
 pub use catalog::{ArchiveSource, Catalog, Kept, QueryRecord};
 pub use endpoint::{Endpoint, EndpointMode, Limits};
 pub use error::FederationError;
+
+#[cfg(test)]
+mod tests;

@@ -116,5 +116,7 @@ pub(crate) struct Candidate {
     pub(crate) open: bool,
     /// Its file's `_id` range is empty in the cluster.
     pub(crate) proved_absent: bool,
+    /// A file of an open move has a range of `_id`s that meets that of its file.
+    pub(crate) has_rivals: bool,
     pub(crate) document: RawDocumentBuf,
 }

@@ -41,12 +41,31 @@ struct Scan {
     plan: ScanPlan,
     /// Files whose `_id` range is empty in the cluster.
     proved: HashSet<usize>,
+    /// Files whose rows may have newer ones beside them.
+    rivalled: HashSet<usize>,
+}
+
+impl Scan {
+    fn new(pin: usize, plan: ScanPlan, judge: &Judge) -> Self {
+        let rivalled = plan.files.iter().filter(|(_, file)| judge.has_rivals(file));
+        let rivalled = rivalled.map(|(index, _)| *index).collect();
+        Self { pin, plan, proved: HashSet::new(), rivalled }
+    }
 }
 
 struct Reading {
     pin: usize,
     proved: HashSet<usize>,
+    rivalled: HashSet<usize>,
     rows: BoxStream<'static, Result<Row, LakeError>>,
+}
+
+/// A row and what is known of its file.
+struct Found {
+    row: Row,
+    pin: usize,
+    proved_absent: bool,
+    has_rivals: bool,
 }
 
 impl ArchiveRows {
@@ -61,7 +80,7 @@ impl ArchiveRows {
         let mut scans: Vec<Scan> = pins
             .iter()
             .enumerate()
-            .map(|(pin, pinned)| Scan { pin, plan: pinned.plan(&query), proved: HashSet::new() })
+            .map(|(pin, pinned)| Scan::new(pin, pinned.plan(&query), &judge))
             .filter(|scan| scan.plan.files_read > 0)
             .collect();
         if session.mode == EndpointMode::ClusterAndArchive && !scans.is_empty() {
@@ -88,8 +107,8 @@ impl ArchiveRows {
         let mut candidates = Vec::new();
         let mut size_bytes = 0;
         while candidates.len() < self.group && size_bytes < GROUP_BYTES_MAX {
-            let Some((row, pin, proved_absent)) = self.next_row().await? else { break };
-            if let Some(candidate) = self.candidate(row, pin, proved_absent)? {
+            let Some(found) = self.next_row().await? else { break };
+            if let Some(candidate) = self.candidate(found)? {
                 size_bytes += candidate.document.as_bytes().len();
                 candidates.push(candidate);
             }
@@ -98,28 +117,27 @@ impl ArchiveRows {
         Ok(candidates)
     }
 
-    async fn next_row(&mut self) -> Result<Option<(Row, usize, bool)>, FederationError> {
+    async fn next_row(&mut self) -> Result<Option<Found>, FederationError> {
         loop {
             if let Some(reading) = &mut self.current {
                 if let Some(row) = reading.rows.try_next().await? {
                     // Rows that do not match never leave this loop: give others a turn.
                     tokio::task::coop::consume_budget().await;
-                    let proved = reading.proved.contains(&row.file_index);
-                    return Ok(Some((row, reading.pin, proved)));
+                    let proved_absent = reading.proved.contains(&row.file_index);
+                    let has_rivals = reading.rivalled.contains(&row.file_index);
+                    return Ok(Some(Found { row, pin: reading.pin, proved_absent, has_rivals }));
                 }
                 self.current = None;
             }
-            let Some(Scan { pin, plan, proved }) = self.scans.pop() else { return Ok(None) };
-            self.current = Some(Reading { pin, proved, rows: plan.rows() });
+            let Some(Scan { pin, plan, proved, rivalled }) = self.scans.pop() else {
+                return Ok(None);
+            };
+            self.current = Some(Reading { pin, proved, rivalled, rows: plan.rows() });
         }
     }
 
-    fn candidate(
-        &self,
-        row: Row,
-        pin: usize,
-        proved_absent: bool,
-    ) -> Result<Option<Candidate>, FederationError> {
+    fn candidate(&self, found: Found) -> Result<Option<Candidate>, FederationError> {
+        let Found { row, pin, proved_absent, has_rivals } = found;
         Figures::add(&self.session.figures.rows_read, 1);
         if !self.query.filter.matches(&row.doc)? {
             return Ok(None);
@@ -131,7 +149,8 @@ impl ArchiveRows {
             return Ok(None);
         }
         let (seq, open) = (row.seq, pin.is_open(row.seq));
-        Ok(Some(Candidate { identity, seq, open, proved_absent, document: row.doc }))
+        let document = row.doc;
+        Ok(Some(Candidate { identity, seq, open, proved_absent, has_rivals, document }))
     }
 }
 

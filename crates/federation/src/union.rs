@@ -53,9 +53,7 @@ impl Union {
 
     /// The documents as a stream. An error ends it: there is no partial answer, and nothing is begun
     /// again behind the client's back.
-    pub(crate) fn into_stream(
-        self,
-    ) -> BoxStream<'static, Result<RawDocumentBuf, FederationError>> {
+    pub(crate) fn into_stream(self) -> BoxStream<'static, Result<RawDocumentBuf, FederationError>> {
         futures::stream::try_unfold(self, |mut union| async move {
             let documents = union.next().await?;
             Ok::<_, FederationError>(documents.map(|documents| (documents, union)))
@@ -223,5 +221,7 @@ fn by_id_at_last(sort: &bson::RawDocument) -> RawDocumentBuf {
 
 /// Small queries ask for small batches.
 fn batch_size(needed: Option<u64>) -> Option<u32> {
-    needed.filter(|needed| *needed > 0).map(|needed| u32::try_from(needed.min(1_000)).unwrap_or(1_000))
+    needed
+        .filter(|needed| *needed > 0)
+        .map(|needed| u32::try_from(needed.min(1_000)).unwrap_or(1_000))
 }

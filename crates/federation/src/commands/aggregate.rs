@@ -125,7 +125,8 @@ pub(super) async fn run(
         return explain::of_query(endpoint, &aggregate.query, explain::Verbosity::Planner).await;
     }
     let Some(cursor) = command.get_document("cursor")? else {
-        let text = "The 'cursor' option is required, except for aggregate with the explain argument";
+        let text =
+            "The 'cursor' option is required, except for aggregate with the explain argument";
         return Err(CommandError::failed_to_parse(text));
     };
     let options_of_cursor = Command {

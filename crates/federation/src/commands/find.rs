@@ -37,9 +37,9 @@ impl Find {
             .ordered(command.get_document("sort")?)?
             .first(needed);
         let projection = match command.get_document("projection")? {
-            Some(projection) if !projection.is_empty() => Some(
-                Projection::parse(projection, &evaluation).map_err(FederationError::from)?,
-            ),
+            Some(projection) if !projection.is_empty() => {
+                Some(Projection::parse(projection, &evaluation).map_err(FederationError::from)?)
+            }
             _ => None,
         };
         Ok(Self { query, skip, projection })
@@ -51,9 +51,9 @@ impl Find {
         let documents = reader::read(session, self.query).skip(skip);
         match self.projection {
             None => documents.boxed(),
-            Some(projection) => documents
-                .map(move |document| Ok(projection.apply(&document?)?))
-                .boxed(),
+            Some(projection) => {
+                documents.map(move |document| Ok(projection.apply(&document?)?)).boxed()
+            }
         }
     }
 }

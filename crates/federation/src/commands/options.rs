@@ -100,10 +100,7 @@ pub(super) fn may_see(context: &CommandContext, database: &str) -> bool {
 }
 
 /// What the language may know of this command: the time and its variables.
-pub(super) fn evaluation(
-    endpoint: &Endpoint,
-    command: &Command,
-) -> Result<Context, CommandError> {
+pub(super) fn evaluation(endpoint: &Endpoint, command: &Command) -> Result<Context, CommandError> {
     let context = Context::new(endpoint.runtime.now_ms());
     let Some(variables) = command.get_document("let")? else { return Ok(context) };
     let mut values = Vec::new();

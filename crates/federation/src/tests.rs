@@ -1,0 +1,7 @@
+//! Tests of the endpoints on a real table, a cluster in memory and a catalog in memory.
+
+mod archive;
+mod commands;
+mod union;
+mod wire;
+mod world;

@@ -1,0 +1,323 @@
+//! A cluster, tables and a journal that a test moves by hand, step by step.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+use futures::future::BoxFuture;
+use portolan_cluster::{Cluster, MemoryCluster};
+use portolan_lake::{
+    Change, DataFile, Location, MonthSpec, StageRequest, StagedFile, Table, TableSpec, identity,
+};
+use portolan_model::{ClusterId, DateFormat, GuardLevel, Namespace};
+use portolan_mql::Context;
+use portolan_runtime::Runtime;
+use portolan_wire::Account;
+
+use crate::endpoint::{Endpoint, EndpointMode, Limits};
+use crate::query::Query;
+use crate::session::Session;
+use crate::union::Union;
+use crate::{ArchiveSource, Catalog, FederationError, Kept, QueryRecord};
+
+const TOKEN: &str = "token";
+
+/// Something that happens at a certain moment of a query.
+type Event = BoxFuture<'static, ()>;
+
+/// The catalog of a [`World`].
+#[derive(Default)]
+pub(super) struct Facts {
+    state: Mutex<State>,
+    pub(super) records: Mutex<Vec<QueryRecord>>,
+}
+
+#[derive(Default)]
+struct State {
+    archives: Vec<ArchiveSource>,
+    tables: Vec<Table>,
+    kept: Vec<(String, (i64, Vec<u8>))>,
+    cluster: Option<Arc<MemoryCluster>>,
+    account: Option<Account>,
+    /// What happens just before the n-th next call of `table`.
+    before_table: Vec<(usize, Event)>,
+}
+
+impl Facts {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics while it holds this")
+    }
+}
+
+#[async_trait]
+impl Catalog for Facts {
+    async fn account(&self, _: &str, name: &str) -> Result<Option<Account>, FederationError> {
+        Ok(self.state().account.clone().filter(|account| account.user.name == name))
+    }
+
+    async fn archives(&self, _: ClusterId) -> Result<Vec<ArchiveSource>, FederationError> {
+        Ok(self.state().archives.clone())
+    }
+
+    async fn table(&self, uri: &str) -> Result<Table, FederationError> {
+        let event = {
+            let mut state = self.state();
+            let mut due = None;
+            state.before_table.retain_mut(|(left, event)| {
+                *left -= 1;
+                if *left == 0 {
+                    due = Some(std::mem::replace(event, Box::pin(async {})));
+                }
+                *left > 0
+            });
+            due
+        };
+        if let Some(event) = event {
+            event.await;
+        }
+        let state = self.state();
+        let table = state.tables.iter().find(|table| table.uri() == uri).cloned();
+        table.ok_or_else(|| FederationError::Catalog(format!("no table {uri}")))
+    }
+
+    async fn cluster(&self, _: ClusterId) -> Result<Arc<dyn Cluster>, FederationError> {
+        let cluster = self.state().cluster.clone();
+        Ok(cluster.ok_or_else(|| FederationError::Catalog("no cluster".into()))?)
+    }
+
+    async fn kept(&self, archive_id: &str) -> Result<Kept, FederationError> {
+        let state = self.state();
+        let own = state.kept.iter().filter(|(archive, _)| archive == archive_id);
+        Ok(own.map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn log_query(&self, record: QueryRecord) {
+        self.records.lock().expect("no test panics while it holds this").push(record);
+    }
+}
+
+/// Everything there is.
+#[derive(Clone)]
+pub(super) struct World {
+    _folder: Arc<tempfile::TempDir>,
+    location: Location,
+    pub(super) runtime: Runtime,
+    pub(super) cluster: Arc<MemoryCluster>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) namespace: Namespace,
+}
+
+pub(super) fn doc(id: i32, state: &str) -> RawDocumentBuf {
+    bson::rawdoc! { "_id": id, "state": state, "at": at(id) }
+}
+
+/// Ids of a thousand share a month.
+pub(super) fn at(id: i32) -> bson::DateTime {
+    const MONTH_MS: i64 = 31 * 86_400_000;
+    bson::DateTime::from_millis(1_704_067_200_000 + i64::from(id / 1_000) * MONTH_MS)
+}
+
+pub(super) fn cluster_id() -> ClusterId {
+    ClusterId::new([7; 12])
+}
+
+impl World {
+    /// A cluster with an empty collection, and no archive.
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let location = Location::folder(folder.path()).expect("a location");
+        let runtime = Runtime::system();
+        let cluster = Arc::new(MemoryCluster::new(&runtime));
+        let namespace = Namespace::new("shop", "orders").expect("a name");
+        cluster.create(&namespace, false);
+        let facts = Arc::new(Facts::default());
+        facts.state().cluster = Some(Arc::clone(&cluster));
+        Self { _folder: Arc::new(folder), location, runtime, cluster, facts, namespace }
+    }
+
+    /// One archive more, newer than those before.
+    pub(super) async fn archive(&self) -> Table {
+        let number = self.facts.state().archives.len() + 1;
+        let archive_id = format!("{number:024x}");
+        let uri = self.location.table_uri(&archive_id);
+        let spec = TableSpec {
+            archive_id: archive_id.clone(),
+            owner: "installation".into(),
+            namespace: self.namespace.to_string(),
+            partition_paths: vec!["at".into()],
+            month: Some(MonthSpec { path: "at".into(), format: DateFormat::IsoDate }),
+            ..TableSpec::default()
+        };
+        let table =
+            Table::create(&self.location, &uri, &spec, &self.runtime).await.expect("a table");
+        let fence = Change::Fence { epoch: 1, token: TOKEN.into() };
+        table.commit(&fence).await.expect("a fence");
+        let source = ArchiveSource {
+            archive_id,
+            namespace: self.namespace.clone(),
+            table_uri: uri,
+            created_at: i64::try_from(number).expect("small"),
+            level: GuardLevel::L1,
+        };
+        let mut state = self.facts.state();
+        state.archives.insert(0, source);
+        state.tables.push(table.clone());
+        table
+    }
+
+    /// Commits a move and leaves it open.
+    pub(super) async fn commit(&self, table: &Table, seq: i64, documents: Vec<RawDocumentBuf>) {
+        let staged = table
+            .stage(StageRequest::new(seq, 1, self.runtime.now_ms()), documents)
+            .await
+            .expect("staged");
+        table.verify(&staged).await.expect("verified");
+        let files = staged.files;
+        let token = TOKEN.into();
+        let append = Change::Append { seq, epoch: 1, token, files, config_version: 1 };
+        table.commit(&append).await.expect("committed");
+    }
+
+    /// Confirms a move; the rows named by `(seq, _id)` leave the table.
+    pub(super) async fn confirm(&self, table: &Table, seq: i64, dropped: &[(i64, i32)]) {
+        let (removes, adds) = self.rewritten(table, dropped).await;
+        let confirm = Change::Confirm { seq, epoch: 1, token: TOKEN.into(), removes, adds };
+        table.commit(&confirm).await.expect("confirmed");
+    }
+
+    /// Rows leave a table outside of a confirm.
+    pub(super) async fn rewrite(&self, table: &Table, dropped: &[(i64, i32)]) {
+        let (removes, adds) = self.rewritten(table, dropped).await;
+        let (id, token) = ("rewrite".into(), TOKEN.into());
+        let rewrite = Change::Rewrite { id, epoch: 1, token, removes, adds };
+        table.commit(&rewrite).await.expect("rewritten");
+    }
+
+    async fn rewritten(
+        &self,
+        table: &Table,
+        dropped: &[(i64, i32)],
+    ) -> (Vec<DataFile>, Vec<StagedFile>) {
+        if dropped.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let version = table.load().await.expect("a version");
+        let dropped: HashSet<_> =
+            dropped.iter().map(|(seq, id)| (*seq, identity(&doc(*id, "")))).collect();
+        let affected = |file: &&DataFile| dropped.iter().any(|(seq, _)| file.may_hold(*seq));
+        let files: Vec<_> = version.files.iter().filter(affected).cloned().collect();
+        let staged = table.rewrite_without(&version, &files, &dropped).await.expect("rewritten");
+        table.verify(&staged).await.expect("verified");
+        (files, staged.files)
+    }
+
+    /// A whole move: committed, deleted at the source, confirmed.
+    pub(super) async fn moved(&self, table: &Table, seq: i64, documents: Vec<RawDocumentBuf>) {
+        self.commit(table, seq, documents.clone()).await;
+        for document in &documents {
+            self.delete(document);
+        }
+        self.confirm(table, seq, &[]).await;
+    }
+
+    pub(super) fn insert(&self, document: RawDocumentBuf) {
+        self.cluster.insert(&self.namespace, [document]).expect("inserted");
+    }
+
+    pub(super) fn update(&self, document: RawDocumentBuf) {
+        assert!(self.cluster.replace(&self.namespace, document).expect("replaced"));
+    }
+
+    pub(super) fn delete(&self, document: &RawDocument) {
+        let id = document.get("_id").expect("sound").expect("there");
+        self.cluster.remove(&self.namespace, id);
+    }
+
+    pub(super) fn delete_id(&self, id: i32) {
+        self.cluster.remove(&self.namespace, RawBsonRef::Int32(id));
+    }
+
+    /// The journal notes that a row's document stayed.
+    pub(super) fn keep(&self, table: &Table, seq: i64, id: i32) {
+        let row = (seq, identity(&doc(id, "")));
+        self.facts.state().kept.push((table.spec().archive_id.clone(), row));
+    }
+
+    pub(super) fn clear_kept(&self) {
+        self.facts.state().kept.clear();
+    }
+
+    pub(super) fn set_account(&self, account: Account) {
+        self.facts.state().account = Some(account);
+    }
+
+    /// Lets something happen just before the `n`-th next look at a table.
+    pub(super) fn before_table(&self, n: usize, event: impl Future<Output = ()> + Send + 'static) {
+        self.facts.state().before_table.push((n, Box::pin(event)));
+    }
+
+    pub(super) fn endpoint(&self, mode: EndpointMode) -> Endpoint {
+        self.limited(mode, Limits::default())
+    }
+
+    pub(super) fn limited(&self, mode: EndpointMode, limits: Limits) -> Endpoint {
+        let catalog: Arc<dyn Catalog> = self.facts.clone();
+        Endpoint::with_limits(mode, cluster_id(), catalog, self.runtime.clone(), limits)
+    }
+
+    pub(super) fn query(&self, filter: RawDocumentBuf) -> Query {
+        let context = Context::new(self.runtime.now_ms());
+        Query::new(self.namespace.clone(), &filter, &context).expect("a filter")
+    }
+
+    /// A union that has not begun; [`Steps::step`] moves it on.
+    pub(super) fn union(&self, filter: RawDocumentBuf) -> Steps {
+        self.steps(EndpointMode::ClusterAndArchive, filter)
+    }
+
+    pub(super) fn steps(&self, mode: EndpointMode, filter: RawDocumentBuf) -> Steps {
+        let session = Session::new(&self.endpoint(mode));
+        Steps { union: Union::new(session, self.query(filter)), found: Vec::new() }
+    }
+
+    /// What an endpoint answers right now, in order of `_id`.
+    pub(super) async fn answer(
+        &self,
+        mode: EndpointMode,
+        filter: RawDocumentBuf,
+    ) -> Vec<RawDocumentBuf> {
+        self.steps(mode, filter).finish().await
+    }
+}
+
+/// A union that goes on step by step.
+pub(super) struct Steps {
+    union: Union,
+    found: Vec<RawDocumentBuf>,
+}
+
+impl Steps {
+    /// Goes one step: begin, a group of the cluster's documents, pin, a group of rows.
+    pub(super) async fn step(&mut self) -> bool {
+        match self.union.next().await.expect("a step") {
+            Some(documents) => {
+                self.found.extend(documents);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Begins and scans the cluster part to its last document; the pin comes with the next step.
+    pub(super) async fn scan(&mut self) {
+        self.step().await;
+        self.step().await;
+    }
+
+    pub(super) async fn finish(mut self) -> Vec<RawDocumentBuf> {
+        while self.step().await {}
+        self.found.sort_by_key(|document| identity(document));
+        self.found
+    }
+}
