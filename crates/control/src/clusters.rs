@@ -309,3 +309,8 @@ pub(crate) async fn note(
     let scope = EventScope::Project(cluster.project_id);
     Ok(trail::note(tx, caller, scope, type_name, &target).await?)
 }
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

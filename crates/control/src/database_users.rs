@@ -256,3 +256,6 @@ async fn note(
     let scope = EventScope::Project(user.project_id);
     Ok(trail::note(tx, caller, scope, type_name, &target).await?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,3 +147,6 @@ async fn note(
     let target = [("apiKeyId", key_id.to_string()), ("description", KEY_DESCRIPTION.to_owned())];
     Ok(trail::note(tx, caller, EventScope::Org(org_id), type_name, &target).await?)
 }
+
+#[cfg(test)]
+mod tests;

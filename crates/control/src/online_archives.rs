@@ -203,4 +203,6 @@ async fn take_lease_away(tx: &mut Tx<'_>, stored: &StoredArchive) -> Result<(), 
 }
 
 #[cfg(test)]
+mod flow_tests;
+#[cfg(test)]
 mod tests;

@@ -52,24 +52,28 @@ impl Control {
         self.clusters.start_sandbox(cluster).await.map_err(ControlError::internal)?;
         let facts = self.facts_of(cluster).await.map_err(ControlError::internal)?;
         let facts = &facts;
-        self.store
+        let state = self
+            .store
             .run_tx("control.clusters.started", |tx| {
                 Box::pin(async move {
-                    // Deleted meanwhile: the deletion stops what was started here.
                     let current = clusters::fetch(tx, &SYSTEM, cluster.id).await?;
-                    let creating = current
-                        .is_some_and(|stored| stored.cluster.state == ClusterState::Creating);
-                    if !creating {
-                        return Ok(());
+                    let state = current.map(|stored| stored.cluster.state);
+                    if state != Some(ClusterState::Creating) {
+                        return Ok(state);
                     }
                     if let Some(facts) = facts {
                         clusters::set_facts(tx, &SYSTEM, cluster.id, facts).await?;
                     }
                     clusters::set_state(tx, &SYSTEM, cluster.id, ClusterState::Idle).await?;
-                    Ok::<_, ControlError>(())
+                    Ok::<_, ControlError>(Some(ClusterState::Idle))
                 })
             })
-            .await
+            .await?;
+        if matches!(state, None | Some(ClusterState::Deleting)) {
+            // Deleted meanwhile, and perhaps stopped before it was started here.
+            self.clusters.stop_sandbox(cluster.id, true).await.map_err(ControlError::internal)?;
+        }
+        Ok(())
     }
 
     async fn facts_of(&self, cluster: &Cluster) -> Result<Option<ProbedFacts>, HostError> {
