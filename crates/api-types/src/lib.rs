@@ -18,6 +18,7 @@ pub mod org_settings;
 pub mod organization;
 pub mod own_api;
 pub mod paging;
+pub mod preview;
 pub mod project;
 pub mod service_account;
 pub mod system_status;

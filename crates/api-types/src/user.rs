@@ -119,6 +119,17 @@ pub fn read_project_role(mut fields: Fields) -> Result<ProjectRole, Problem> {
     Ok(project_roles("groupRole", &[name])?[0])
 }
 
+/// An invitation that was not accepted yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitationView<'a> {
+    /// When it was made.
+    pub created_at: EpochMs,
+    /// When it ends.
+    pub expires_at: EpochMs,
+    /// Who made it.
+    pub inviter_username: &'a str,
+}
+
 /// A user as its answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserView<'a> {
@@ -127,13 +138,17 @@ pub struct UserView<'a> {
     /// An e-mail address.
     pub username: &'a str,
     /// Given name.
-    pub first_name: &'a str,
+    pub first_name: Option<&'a str>,
     /// Family name.
-    pub last_name: &'a str,
-    /// Two capital letters; empty when unknown.
-    pub country: &'a str,
+    pub last_name: Option<&'a str>,
+    /// Two capital letters.
+    pub country: Option<&'a str>,
     /// When it was made.
     pub created_at: EpochMs,
+    /// When it last authenticated.
+    pub last_auth_at: Option<EpochMs>,
+    /// Set while it is only invited.
+    pub invitation: Option<InvitationView<'a>>,
     /// The organization that the answer is about.
     pub org_id: OrgId,
     /// Its roles there and in that organization's projects.
@@ -143,19 +158,35 @@ pub struct UserView<'a> {
 impl UserView<'_> {
     fn common(&self) -> Value {
         let mut body = json!({
-            "createdAt": iso8601(self.created_at),
-            "firstName": self.first_name,
             "id": self.id.to_string(),
-            "lastName": self.last_name,
-            "mobileNumber": null,
-            "orgMembershipStatus": "ACTIVE",
             "teamIds": [],
             "username": self.username,
         });
-        if !self.country.is_empty() {
-            body["country"] = self.country.into();
+        match &self.invitation {
+            Some(invitation) => {
+                body["orgMembershipStatus"] = "PENDING".into();
+                body["invitationCreatedAt"] = iso8601(invitation.created_at).into();
+                body["invitationExpiresAt"] = iso8601(invitation.expires_at).into();
+                body["inviterUsername"] = invitation.inviter_username.into();
+            }
+            None => self.active(&mut body),
         }
         body
+    }
+
+    /// First and last name are required in answers; unknown ones are empty.
+    fn active(&self, body: &mut Value) {
+        body["orgMembershipStatus"] = "ACTIVE".into();
+        body["createdAt"] = iso8601(self.created_at).into();
+        body["firstName"] = self.first_name.unwrap_or_default().into();
+        body["lastName"] = self.last_name.unwrap_or_default().into();
+        body["mobileNumber"] = Value::Null;
+        if let Some(country) = self.country {
+            body["country"] = country.into();
+        }
+        if let Some(at) = self.last_auth_at {
+            body["lastAuth"] = iso8601(at).into();
+        }
     }
 
     /// In an organization, 2025-02-19.
@@ -202,12 +233,12 @@ impl UserView<'_> {
         );
         let roles: Vec<Value> = in_org.chain(in_projects).collect();
         json!({
-            "country": self.country,
+            "country": self.country.unwrap_or_default(),
             "createdAt": iso8601(self.created_at),
             "emailAddress": self.username,
-            "firstName": self.first_name,
+            "firstName": self.first_name.unwrap_or_default(),
             "id": self.id.to_string(),
-            "lastName": self.last_name,
+            "lastName": self.last_name.unwrap_or_default(),
             "links": base.links(&format!("/users/{}", self.id), &[]),
             "mobileNumber": null,
             "roles": roles,
