@@ -1,1 +1,107 @@
-//! The embedded MongoDB-compatible cluster: redb behind the wire server.
+//! The embedded cluster: a MongoDB-compatible database of one member in one file.
+//!
+//! Collections, indexes and the records of retryable writes live in a redb file ([`store`]);
+//! queries are evaluated by `portolan-mql`; drivers reach it through `portolan-wire`. A write is
+//! durable when it is acknowledged; a delete evaluates its filter and removes in one transaction.
+//! What is not here: the network, authentication, cursors (all in `wire`), transactions of several
+//! commands, change streams.
+
+mod backend;
+mod commands;
+mod engine;
+mod error;
+mod load;
+mod plan;
+mod scan;
+mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use backend::Accounts;
+pub use error::SandboxError;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use portolan_runtime::Runtime;
+use portolan_wire::Backend;
+
+use engine::Engine;
+use store::{Store, WriteQueue};
+
+/// How a sandbox is run.
+#[derive(Debug, Clone)]
+pub struct SandboxOptions {
+    /// Memory for pages of the file, in bytes.
+    pub cache_bytes: usize,
+    /// Answers `getParameter enableTestCommands` with true.
+    pub test_mode: bool,
+}
+
+impl Default for SandboxOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 64 * 1024 * 1024, test_mode: true }
+    }
+}
+
+/// An open sandbox cluster. Dropping it closes the file once the last command is done;
+/// [`Sandbox::close`] waits for that.
+pub struct Sandbox {
+    engine: Arc<Engine>,
+}
+
+impl Sandbox {
+    /// Opens the cluster in `folder`, making it if there is none. Must be called inside a tokio
+    /// runtime, on which the writer runs.
+    ///
+    /// # Errors
+    /// [`SandboxError::InUse`] when another process has it open, [`SandboxError::Damaged`] when
+    /// the file is not sound, [`SandboxError::Io`] and others when it cannot be used.
+    pub async fn open(
+        folder: &Path,
+        options: SandboxOptions,
+        runtime: Runtime,
+    ) -> Result<Arc<Self>, SandboxError> {
+        let (folder, cache_bytes) = (folder.to_owned(), options.cache_bytes);
+        let for_store = runtime.clone();
+        let opened = runtime
+            .spawn_blocking(move || Store::open(&folder, cache_bytes, for_store))
+            .await
+            .map_err(|error| SandboxError::Storage(error.to_string()))??;
+        let store = Arc::new(opened);
+        tracing::info!(path = %store.path().display(), "sandbox cluster opened");
+        let queue = WriteQueue::start(store.clone());
+        let started_boot_ms = runtime.boot_ms();
+        let test_mode = options.test_mode;
+        Ok(Arc::new(Self {
+            engine: Arc::new(Engine { store, queue, runtime, test_mode, started_boot_ms }),
+        }))
+    }
+
+    /// The cluster as the wire server serves it. `advertised_host` is the `host:port` that clients
+    /// are told to connect to.
+    #[must_use]
+    pub fn backend(
+        &self,
+        accounts: Arc<dyn Accounts>,
+        advertised_host: impl Into<String>,
+    ) -> Arc<dyn Backend> {
+        Arc::new(backend::SandboxBackend::new(
+            self.engine.clone(),
+            accounts,
+            advertised_host.into(),
+        ))
+    }
+
+    /// Waits for the writes under way and closes the file. Later commands are refused.
+    ///
+    /// # Errors
+    /// [`SandboxError`] when the file could not be closed cleanly; it is closed all the same.
+    pub async fn close(&self) -> Result<(), SandboxError> {
+        let store = self.engine.store.clone();
+        let closed = self.engine.runtime.spawn_blocking(move || store.close()).await;
+        closed.map_err(|error| SandboxError::Storage(error.to_string()))?
+    }
+}

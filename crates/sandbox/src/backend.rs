@@ -1,0 +1,77 @@
+//! The sandbox as `portolan-wire` sees it: identity, accounts, commands, and the cluster's time.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bson::{Bson, doc};
+use portolan_wire::{
+    Account, Backend, Command, CommandContext, CommandError, Identity, Reply, Topology,
+};
+
+use crate::commands::{self, Call};
+use crate::engine::Engine;
+use crate::store::tick;
+
+/// The MongoDB version whose behaviour the sandbox offers.
+const SERVER_VERSION: &str = "7.0.14";
+/// Name of the replica set of one that drivers see.
+pub(crate) const SET_NAME: &str = "portolan";
+
+/// Where the users of a cluster are found.
+#[async_trait]
+pub trait Accounts: Send + Sync + 'static {
+    /// The account `name` defined in `database`, or `None` if there is none.
+    async fn account(&self, database: &str, name: &str) -> Option<Account>;
+}
+
+pub(crate) struct SandboxBackend {
+    engine: Arc<Engine>,
+    accounts: Arc<dyn Accounts>,
+    host: Arc<str>,
+}
+
+impl SandboxBackend {
+    pub(crate) fn new(engine: Arc<Engine>, accounts: Arc<dyn Accounts>, host: String) -> Self {
+        Self { engine, accounts, host: host.into() }
+    }
+}
+
+#[async_trait]
+impl Backend for SandboxBackend {
+    fn identity(&self) -> Identity {
+        Identity {
+            server_version: SERVER_VERSION.to_owned(),
+            topology: Topology::ReplicaSet {
+                set_name: SET_NAME.to_owned(),
+                host: self.host.to_string(),
+            },
+            data_lake: false,
+            read_only: false,
+            test_commands: self.engine.test_mode,
+        }
+    }
+
+    async fn account(&self, database: &str, name: &str) -> Result<Option<Account>, CommandError> {
+        Ok(self.accounts.account(database, name).await)
+    }
+
+    async fn run(&self, context: &CommandContext, command: Command) -> Result<Reply, CommandError> {
+        let (engine, host) = (self.engine.clone(), self.host.clone());
+        let command = Arc::new(command);
+        commands::run(Call { engine, context: context.clone(), command, host }).await
+    }
+
+    fn reply_fields(&self) -> Vec<(&'static str, Bson)> {
+        let newest = Bson::Timestamp(tick::timestamp(self.engine.store.newest_tick()));
+        // Nobody checks the signature of an unsigned cluster time; drivers carry it back and forth.
+        let signature = doc! {
+            "hash": bson::Binary {
+                subtype: bson::spec::BinarySubtype::Generic,
+                bytes: vec![0; 20],
+            },
+            "keyId": 0_i64,
+        };
+        let cluster_time = doc! { "clusterTime": newest.clone(), "signature": signature };
+        vec![("operationTime", newest), ("$clusterTime", Bson::Document(cluster_time))]
+    }
+}

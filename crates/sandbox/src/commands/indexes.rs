@@ -1,0 +1,315 @@
+//! `createIndexes`, `dropIndexes`, `listIndexes`.
+
+use bson::raw::cstr;
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use futures::StreamExt;
+use futures::stream;
+use portolan_model::Namespace;
+use portolan_wire::{Command, CursorReply, Reply, type_name};
+
+use super::fields::{self, Statement, writable};
+use super::writes::{check_uuid, write_alone};
+use super::{Call, Need, lists};
+use crate::error::{Failure, codes, refuse};
+use crate::plan::is_id_pattern;
+use crate::store::{CollectionEntry, ID_INDEX, IndexEntry, IndexField, Writing, index_fields};
+
+/// Fields of an index that mean what they say here, or nothing.
+const KNOWN: &[&str] =
+    &["key", "name", "unique", "v", "ns", "background", "collation", "sparse", "hidden"];
+/// Indexes of one collection, at most, as on MongoDB.
+const INDEXES_MAX: usize = 64;
+
+pub(crate) async fn list(call: Call) -> Result<Reply, Failure> {
+    fields::only(&call.command, &["cursor"])?;
+    let namespace = fields::namespace(&call.command)?;
+    call.allow(Need::Read, &namespace).or_else(|denied| {
+        call.allow_database(Need::Manage, &namespace.database).map_err(|_| denied)
+    })?;
+    let batch_size = lists::batch_size(&call.command)?;
+    let name = namespace.to_string();
+    let entry = call
+        .blocking(move |call| {
+            let found = call.engine.store.snapshot()?.catalog()?.get(&namespace)?;
+            found.ok_or_else(|| not_found(&namespace))
+        })
+        .await?;
+    let mut listed = vec![rawdoc! { "v": 2, "key": { "_id": 1 }, "name": ID_INDEX }];
+    listed.extend(entry.indexes.iter().map(index_document));
+    let mut reply = CursorReply::new(name, stream::iter(listed.into_iter().map(Ok)).boxed());
+    reply.batch_size = batch_size;
+    Ok(Reply::Cursor(reply))
+}
+
+fn not_found(namespace: &Namespace) -> Failure {
+    refuse(codes::NAMESPACE_NOT_FOUND, format!("ns does not exist: {namespace}"))
+}
+
+fn index_document(index: &IndexEntry) -> RawDocumentBuf {
+    let mut document =
+        rawdoc! { "v": 2, "key": index.pattern.clone(), "name": index.name.as_str() };
+    if index.unique {
+        document.append(cstr!("unique"), true);
+    }
+    document
+}
+
+fn begin(call: &Call, known: &[&str]) -> Result<Namespace, Failure> {
+    fields::only(&call.command, known)?;
+    let namespace = fields::namespace(&call.command)?;
+    call.allow_database(Need::Manage, &namespace.database)?;
+    writable(&namespace)?;
+    Ok(namespace)
+}
+
+pub(crate) async fn create(call: Call) -> Result<Reply, Failure> {
+    let known = &["indexes", "commitQuorum", "ignoreUnknownIndexOptions", "collectionUUID"];
+    let namespace = begin(&call, known)?;
+    let wanted = wanted(&call.command)?;
+    let command = call.command.clone();
+    write_alone(&call, move |writing| {
+        check_uuid(writing, &command, &namespace, writing.entry(&namespace)?.as_ref())?;
+        build(writing, &namespace, &wanted)
+    })
+    .await
+}
+
+/// An index that a client asks for.
+struct Wanted {
+    name: String,
+    pattern: RawDocumentBuf,
+    fields: Vec<IndexField>,
+    unique: bool,
+}
+
+fn wanted(command: &Command) -> Result<Vec<Wanted>, Failure> {
+    let documents = command.documents("indexes")?;
+    if documents.is_empty() {
+        return Err(refuse(codes::BAD_VALUE, "Must specify at least one index to create"));
+    }
+    documents
+        .into_iter()
+        .map(|document| Wanted::parse(Statement { place: "createIndexes.indexes", document }))
+        .collect()
+}
+
+impl Wanted {
+    fn parse(statement: Statement<'_>) -> Result<Self, Failure> {
+        for element in statement.document {
+            let (name, _) = element?;
+            if !KNOWN.contains(&name.as_str()) {
+                return Err(unsupported(name.as_str()));
+            }
+        }
+        for option in ["sparse", "hidden"] {
+            if statement.flag(option)? {
+                return Err(unsupported(option));
+            }
+        }
+        fields::simple_collation(statement.document("collation")?)?;
+        statement.required("key")?;
+        let empty = RawDocumentBuf::new();
+        let pattern: &RawDocument = statement.document("key")?.unwrap_or(&empty);
+        check_pattern(pattern)?;
+        let name = match statement.required("name")? {
+            RawBsonRef::String(name) if !name.is_empty() && name != "*" => name.to_owned(),
+            other => return Err(statement.mismatch("name", "string", &other)),
+        };
+        Ok(Self {
+            name,
+            pattern: pattern.to_owned(),
+            fields: index_fields(pattern)?,
+            unique: statement.flag("unique")?,
+        })
+    }
+}
+
+fn unsupported(option: &str) -> Failure {
+    refuse(codes::NOT_IMPLEMENTED, format!("the index option '{option}' is not implemented"))
+}
+
+fn check_pattern(pattern: &RawDocument) -> Result<(), Failure> {
+    if pattern.is_empty() {
+        return Err(refuse(codes::CANNOT_CREATE_INDEX, "Index keys cannot be an empty object"));
+    }
+    for element in pattern {
+        let (path, value) = element?;
+        let path = path.as_str();
+        if path.split('.').any(|part| part == "$**") {
+            return Err(refuse(codes::NOT_IMPLEMENTED, "wildcard indexes are not implemented"));
+        }
+        if path.split('.').any(|part| part.is_empty() || part.starts_with('$')) {
+            let message = format!("Index key contains an illegal field name: '{path}'");
+            return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+        }
+        match value {
+            RawBsonRef::String(kind) => {
+                let message = format!("indexes of the kind '{kind}' are not implemented");
+                return Err(refuse(codes::NOT_IMPLEMENTED, message));
+            }
+            value if fields::as_f64(value).is_some() => {}
+            other => {
+                let message = format!(
+                    "Values in the index key pattern cannot be of type {}",
+                    type_name(&other)
+                );
+                return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn build(
+    writing: &Writing<'_>,
+    namespace: &Namespace,
+    wanted: &[Wanted],
+) -> Result<RawDocumentBuf, Failure> {
+    let existing = writing.entry(namespace)?;
+    let created = existing.is_none();
+    let mut entry = match existing {
+        Some(entry) => entry,
+        None => writing.create(namespace)?,
+    };
+    let before = entry.indexes.len();
+    for index in wanted {
+        if !exists(&entry, index)? {
+            let number = entry.next_index;
+            entry.next_index += 1;
+            entry.indexes.push(IndexEntry {
+                number,
+                name: index.name.clone(),
+                pattern: index.pattern.clone(),
+                fields: index.fields.clone(),
+                unique: index.unique,
+                multikey: false,
+            });
+        }
+    }
+    if entry.indexes.len() >= INDEXES_MAX {
+        let message = format!("too many indexes for {namespace}, no more than {INDEXES_MAX}");
+        return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+    }
+    let after = entry.indexes.len();
+    let mut collection = writing.open(entry)?;
+    for position in before..after {
+        collection.build_index(position)?;
+    }
+    writing.finish(collection)?;
+    Ok(created_reply(before, after, created))
+}
+
+fn created_reply(before: usize, after: usize, created: bool) -> RawDocumentBuf {
+    // The index on `_id` counts, too.
+    let count = |indexes: usize| i32::try_from(indexes + 1).unwrap_or(i32::MAX);
+    let mut reply = rawdoc! {
+        "numIndexesBefore": count(before),
+        "numIndexesAfter": count(after),
+        "createdCollectionAutomatically": created,
+    };
+    if before == after {
+        reply.append(cstr!("note"), "all indexes already exist");
+    }
+    reply
+}
+
+/// Whether the very index is there; refuses one that contradicts another.
+fn exists(entry: &CollectionEntry, wanted: &Wanted) -> Result<bool, Failure> {
+    if is_id_pattern(&wanted.fields) {
+        return Ok(true);
+    }
+    if wanted.name == ID_INDEX {
+        let message = "The index name '_id_' is reserved for the _id index";
+        return Err(refuse(codes::BAD_VALUE, message));
+    }
+    for index in &entry.indexes {
+        let same_key = index.fields == wanted.fields;
+        if same_key && index.name == wanted.name && index.unique == wanted.unique {
+            return Ok(true);
+        }
+        if index.name == wanted.name {
+            let message = format!(
+                "An existing index has the same name as the requested index: {}",
+                wanted.name
+            );
+            return Err(refuse(codes::INDEX_KEY_SPECS_CONFLICT, message));
+        }
+        if same_key {
+            let message = format!("Index already exists with a different name: {}", index.name);
+            return Err(refuse(codes::INDEX_OPTIONS_CONFLICT, message));
+        }
+    }
+    Ok(false)
+}
+
+pub(crate) async fn drop(call: Call) -> Result<Reply, Failure> {
+    let namespace = begin(&call, &["index", "collectionUUID"])?;
+    let command = call.command.clone();
+    write_alone(&call, move |writing| {
+        let entry = writing.entry(&namespace)?;
+        check_uuid(writing, &command, &namespace, entry.as_ref())?;
+        let entry = entry.ok_or_else(|| not_found(&namespace))?;
+        drop_indexes(writing, &command, entry)
+    })
+    .await
+}
+
+fn drop_indexes(
+    writing: &Writing<'_>,
+    command: &Command,
+    mut entry: CollectionEntry,
+) -> Result<RawDocumentBuf, Failure> {
+    let before = entry.indexes.len();
+    for position in chosen(command, &entry)? {
+        writing.drop_index_table(&entry, &entry.indexes[position])?;
+        entry.indexes.remove(position);
+    }
+    writing.catalog()?.put(&entry)?;
+    Ok(rawdoc! { "nIndexesWas": i32::try_from(before + 1).unwrap_or(i32::MAX) })
+}
+
+/// Positions of the indexes to drop, from the last to the first.
+fn chosen(command: &Command, entry: &CollectionEntry) -> Result<Vec<usize>, Failure> {
+    let mut positions = match command.get("index") {
+        Some(RawBsonRef::String("*")) => (0..entry.indexes.len()).collect(),
+        Some(RawBsonRef::String(name)) => vec![by_name(entry, name)?],
+        Some(RawBsonRef::Document(pattern)) => vec![by_pattern(entry, pattern)?],
+        Some(RawBsonRef::Array(names)) => names
+            .into_iter()
+            .map(|name| match name? {
+                RawBsonRef::String(name) => by_name(entry, name),
+                _ => Err(refuse(codes::TYPE_MISMATCH, "dropIndexes.index must hold names")),
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+        _ => {
+            let message = "BSON field 'dropIndexes.index' must be a name, names, or a key pattern";
+            return Err(refuse(codes::TYPE_MISMATCH, message));
+        }
+    };
+    positions.sort_unstable();
+    positions.dedup();
+    positions.reverse();
+    Ok(positions)
+}
+
+fn by_name(entry: &CollectionEntry, name: &str) -> Result<usize, Failure> {
+    if name == ID_INDEX {
+        return Err(refuse(codes::INVALID_OPTIONS, "cannot drop _id index"));
+    }
+    let position = entry.indexes.iter().position(|index| index.name == name);
+    position.ok_or_else(|| {
+        refuse(codes::INDEX_NOT_FOUND, format!("index not found with name [{name}]"))
+    })
+}
+
+fn by_pattern(entry: &CollectionEntry, pattern: &RawDocument) -> Result<usize, Failure> {
+    let fields = index_fields(pattern)?;
+    if is_id_pattern(&fields) {
+        return Err(refuse(codes::INVALID_OPTIONS, "cannot drop _id index"));
+    }
+    let position = entry.indexes.iter().position(|index| index.fields == fields);
+    position.ok_or_else(|| {
+        let shown = bson::Document::try_from(pattern).unwrap_or_default();
+        refuse(codes::INDEX_NOT_FOUND, format!("can't find index with key: {shown}"))
+    })
+}

@@ -1,0 +1,255 @@
+//! `update`: operators, replacements and pipelines on one or many documents, and upserts.
+
+use bson::raw::cstr;
+use bson::{Bson, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use portolan_model::Namespace;
+use portolan_mql::{Context, Filter, Update, compare};
+use portolan_runtime::Runtime;
+use portolan_wire::{Command, Reply};
+
+use super::documents::{check_size, with_id};
+use super::fields::{self, Statement};
+use super::writes::{self, Outcome};
+use super::{Call, prepare_document};
+use crate::error::{Failure, codes, refuse};
+use crate::plan::{Hint, Plan};
+use crate::scan::{Patience, matching_records};
+use crate::store::{CollectionEntry, CollectionWriter, RecordId, Writing};
+
+const FIELDS: &[&str] =
+    &["updates", "ordered", "let", "bypassDocumentValidation", "collectionUUID"];
+const STATEMENT_FIELDS: &[&str] =
+    &["q", "u", "c", "upsert", "multi", "collation", "arrayFilters", "hint"];
+
+pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
+    let namespace = writes::begin(&call, FIELDS)?;
+    for document in writes::statements(&call.command, "updates")? {
+        check(Statement { place: "update.updates", document })?;
+    }
+    let (command, runtime) = (call.command.clone(), call.engine.runtime.clone());
+    let patience = call.patience()?;
+    writes::write(&call, move |writing| {
+        Run { writing, command: &command, namespace: &namespace, runtime: &runtime, patience }.all()
+    })
+    .await
+}
+
+/// What makes the whole command wrong.
+fn check(statement: Statement<'_>) -> Result<(), Failure> {
+    statement.only(STATEMENT_FIELDS)?;
+    statement.required("q")?;
+    statement.required("u")?;
+    if statement.get("c")?.is_some() {
+        return Err(refuse(
+            codes::NOT_IMPLEMENTED,
+            "constants ('c') of pipeline updates are not implemented",
+        ));
+    }
+    fields::simple_collation(statement.document("collation")?)
+}
+
+/// An update that is ready to run.
+pub(crate) struct Parsed {
+    pub(crate) filter: Filter,
+    pub(crate) update: Update,
+    pub(crate) hint: Hint,
+    pub(crate) multi: bool,
+    pub(crate) upsert: bool,
+}
+
+impl Parsed {
+    fn new(
+        statement: Statement<'_>,
+        entry: &CollectionEntry,
+        context: &Context,
+    ) -> Result<Self, Failure> {
+        let empty = RawDocumentBuf::new();
+        let array_filters = fields::documents(statement.array("arrayFilters")?)?;
+        let filter: &RawDocument = statement.document("q")?.unwrap_or(&empty);
+        let parsed = Self {
+            filter: Filter::parse(filter, context)?,
+            update: Update::parse(statement.required("u")?, &array_filters, context)?,
+            hint: Hint::parse(statement.get("hint")?, entry)?,
+            multi: statement.flag("multi")?,
+            upsert: statement.flag("upsert")?,
+        };
+        if parsed.multi && parsed.update.is_replacement() {
+            let message = "multi update is not supported for replacement-style update";
+            return Err(refuse(codes::FAILED_TO_PARSE, message));
+        }
+        Ok(parsed)
+    }
+}
+
+/// What a statement did.
+#[derive(Default)]
+struct Updated {
+    matched: u64,
+    modified: u64,
+    upserted: Option<RawBson>,
+}
+
+struct Run<'r, 't> {
+    writing: &'r Writing<'t>,
+    command: &'r Command,
+    namespace: &'r Namespace,
+    runtime: &'r Runtime,
+    patience: Patience,
+}
+
+impl<'t> Run<'_, 't> {
+    fn all(self) -> Result<RawDocumentBuf, Failure> {
+        let entry = self.writing.entry(self.namespace)?;
+        writes::check_uuid(self.writing, self.command, self.namespace, entry.as_ref())?;
+        let mut outcome = Outcome::new(self.command)?;
+        let context = fields::context(self.command, self.writing.now_ms)?;
+        let mut collection = entry.map(|entry| self.writing.open(entry)).transpose()?;
+        let mut total = Updated::default();
+        let mut upserted = RawArrayBuf::new();
+        for (index, document) in
+            writes::statements(self.command, "updates")?.into_iter().enumerate()
+        {
+            let mut done = Updated::default();
+            let ran = self.statement(document, &context, &mut collection, &mut done);
+            total.matched += done.matched;
+            total.modified += done.modified;
+            if let Some(id) = done.upserted {
+                upserted
+                    .push(rawdoc! { "index": i32::try_from(index).unwrap_or(i32::MAX), "_id": id });
+            }
+            if let Err(failure) = ran
+                && !outcome.refused(index, failure)?
+            {
+                break;
+            }
+        }
+        if let Some(collection) = collection {
+            self.writing.finish(collection)?;
+        }
+        Ok(reply(&total, upserted, outcome)?)
+    }
+
+    fn statement(
+        &self,
+        document: &RawDocument,
+        context: &Context,
+        collection: &mut Option<CollectionWriter<'t>>,
+        done: &mut Updated,
+    ) -> Result<(), Failure> {
+        let statement = Statement { place: "update.updates", document };
+        let parsed = match collection {
+            Some(open) => Parsed::new(statement, &open.tables.entry, context)?,
+            None => {
+                let none = CollectionEntry::new(self.namespace.clone(), [0; 16]);
+                Parsed::new(statement, &none, context)?
+            }
+        };
+        if let Some(open) = collection {
+            update_matching(open, &parsed, &self.patience, done)?;
+        }
+        if done.matched == 0 && parsed.upsert {
+            if collection.is_none() {
+                *collection = Some(self.writing.open_or_create(self.namespace)?);
+            }
+            if let Some(open) = collection {
+                let inserted = upsert(open, &parsed.update, &parsed.filter, self.runtime)?;
+                done.upserted = inserted.get("_id")?.map(RawBson::from);
+                done.matched = 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn reply(
+    total: &Updated,
+    upserted: RawArrayBuf,
+    outcome: Outcome,
+) -> Result<RawDocumentBuf, Failure> {
+    let mut reply = RawDocumentBuf::new();
+    reply.append(cstr!("n"), RawBson::try_from(fields::count(total.matched))?);
+    reply.append(cstr!("nModified"), RawBson::try_from(fields::count(total.modified))?);
+    if !upserted.is_empty() {
+        reply.append(cstr!("upserted"), upserted);
+    }
+    outcome.finish(&mut reply);
+    Ok(reply)
+}
+
+fn update_matching(
+    collection: &mut CollectionWriter<'_>,
+    parsed: &Parsed,
+    patience: &Patience,
+    done: &mut Updated,
+) -> Result<(), Failure> {
+    let plan = Plan::choose(&collection.tables.entry, &parsed.filter, None, &parsed.hint);
+    let limit = (!parsed.multi).then_some(1);
+    for record in matching_records(&collection.tables, plan, &parsed.filter, limit, patience)? {
+        let Some(old) = collection.tables.document(record)? else { continue };
+        let changed = change(collection, record, &old, &parsed.update, &parsed.filter)?;
+        done.matched += 1;
+        done.modified += u64::from(changed.is_some());
+    }
+    Ok(())
+}
+
+/// Applies an update to a document and stores the result; `None` when nothing changed.
+pub(crate) fn change(
+    collection: &mut CollectionWriter<'_>,
+    record: RecordId,
+    old: &RawDocument,
+    update: &Update,
+    filter: &Filter,
+) -> Result<Option<RawDocumentBuf>, Failure> {
+    let Some(new) = update.apply_matched(old, filter)? else { return Ok(None) };
+    let new = keep_id(old, new)?;
+    if new.as_bytes() == old.as_bytes() {
+        return Ok(None);
+    }
+    check_size(&new)?;
+    collection.replace(record, old, &new)?;
+    Ok(Some(new))
+}
+
+/// A replacement may leave `_id` out; no update may change it.
+fn keep_id(old: &RawDocument, new: RawDocumentBuf) -> Result<RawDocumentBuf, Failure> {
+    let Some(id) = old.get("_id")? else { return Ok(new) };
+    match new.get("_id")? {
+        None => with_id(&new, id),
+        Some(given) if !compare::equal(given, id) => {
+            let shown = |id| Bson::try_from(id).map_or_else(|_| String::new(), |id| id.to_string());
+            let message = format!(
+                "Performing an update on the path '_id' would modify the immutable field '_id' \
+                 (from {} to {})",
+                shown(id),
+                shown(given)
+            );
+            Err(refuse(codes::IMMUTABLE_FIELD, message))
+        }
+        Some(given) if given == id && first_name(&new) == Some("_id") => Ok(new),
+        // The stored type and place of an equal value stay.
+        Some(_) => with_id(&new, id),
+    }
+}
+
+fn first_name(document: &RawDocument) -> Option<&str> {
+    document.iter().next()?.ok().map(|(name, _)| name.as_str())
+}
+
+/// Inserts what an upsert that matched nothing makes of its filter and update.
+pub(crate) fn upsert(
+    collection: &mut CollectionWriter<'_>,
+    update: &Update,
+    filter: &Filter,
+    runtime: &Runtime,
+) -> Result<RawDocumentBuf, Failure> {
+    let made = update.upsert_from(filter)?;
+    let document = prepare_document(&made, runtime)?.into_owned();
+    collection.insert(&document)?;
+    Ok(document)
+}
+
+/// The value of a field as it stands in a reply.
+pub(crate) fn or_null(document: Option<&RawDocument>) -> RawBsonRef<'_> {
+    document.map_or(RawBsonRef::Null, RawBsonRef::Document)
+}

@@ -1,0 +1,302 @@
+//! Which way to the documents a query takes: the index on `_id`, a secondary index, or all of the
+//! collection. A plan only narrows; who runs it checks the whole filter on every document.
+
+use bson::{RawBsonRef, RawDocument};
+use portolan_mql::{Filter, Interval, Sort};
+
+use crate::error::{Failure, codes, refuse};
+use crate::store::{CollectionEntry, ID_INDEX, IndexEntry, IndexField, after_prefix, invert};
+
+/// Ranges of a product of bounds on several fields, at most.
+const RANGES_MAX: usize = 1024;
+
+/// Where the record numbers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The documents themselves, in the order of insertion.
+    Collection,
+    /// The index on `_id`.
+    Ids,
+    /// The secondary index at this position.
+    Index(usize),
+}
+
+/// A range of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyRange {
+    /// Inclusive.
+    pub(crate) low: Vec<u8>,
+    /// Exclusive; `None` has no end.
+    pub(crate) high: Option<Vec<u8>>,
+    /// All keys of the range are equal.
+    pub(crate) point: bool,
+}
+
+impl KeyRange {
+    fn all() -> Self {
+        Self { low: Vec::new(), high: None, point: false }
+    }
+
+    fn of(interval: &Interval) -> Self {
+        Self {
+            high: after_prefix(&interval.high),
+            point: interval.low == interval.high,
+            low: interval.low.clone(),
+        }
+    }
+}
+
+/// A way to the documents.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) source: Source,
+    /// Disjoint and ascending.
+    pub(crate) ranges: Vec<KeyRange>,
+    /// From the last range to the first, each from its end.
+    pub(crate) reverse: bool,
+    /// The documents come in the order that was asked for.
+    pub(crate) sorted: bool,
+    /// A document may come more than once.
+    pub(crate) repeats: bool,
+}
+
+/// What the client asks of the plan.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Hint {
+    #[default]
+    None,
+    /// All of the collection, forwards or backwards.
+    Natural { reverse: bool },
+    /// The index of this name.
+    Index(String),
+}
+
+impl Hint {
+    /// Reads a `hint`: the name of an index, its key pattern, or `{$natural: ±1}`.
+    pub(crate) fn parse(
+        hint: Option<RawBsonRef<'_>>,
+        entry: &CollectionEntry,
+    ) -> Result<Self, Failure> {
+        match hint {
+            None => Ok(Self::None),
+            Some(RawBsonRef::Document(pattern)) if pattern.is_empty() => Ok(Self::None),
+            Some(RawBsonRef::String(name)) => {
+                let known =
+                    name == ID_INDEX || entry.indexes.iter().any(|index| index.name == name);
+                if known { Ok(Self::Index(name.to_owned())) } else { Err(bad_hint()) }
+            }
+            Some(RawBsonRef::Document(pattern)) => Self::of_pattern(pattern, entry),
+            Some(_) => Err(refuse(codes::FAILED_TO_PARSE, "Hint must be a string or an object")),
+        }
+    }
+
+    fn of_pattern(pattern: &RawDocument, entry: &CollectionEntry) -> Result<Self, Failure> {
+        if let Some(direction) = pattern.get("$natural")? {
+            let reverse = crate::commands::fields::as_f64(direction).unwrap_or(1.0) < 0.0;
+            return Ok(Self::Natural { reverse });
+        }
+        let fields = crate::store::index_fields(pattern).map_err(|_| bad_hint())?;
+        if is_id_pattern(&fields) {
+            return Ok(Self::Index(ID_INDEX.to_owned()));
+        }
+        let index = entry.indexes.iter().find(|index| index.fields == fields);
+        index.map(|index| Self::Index(index.name.clone())).ok_or_else(bad_hint)
+    }
+}
+
+/// Whether the pattern is that of the index on `_id`.
+pub(crate) fn is_id_pattern(fields: &[IndexField]) -> bool {
+    matches!(fields, [field] if field.path == "_id" && !field.descending)
+}
+
+fn bad_hint() -> Failure {
+    refuse(codes::BAD_VALUE, "hint provided does not correspond to an existing index")
+}
+
+impl Plan {
+    /// All documents in the order of insertion.
+    pub(crate) fn everything(reverse: bool) -> Self {
+        Self {
+            source: Source::Collection,
+            ranges: vec![KeyRange::all()],
+            reverse,
+            sorted: false,
+            repeats: false,
+        }
+    }
+
+    /// Chooses a way to the documents that `filter` may match.
+    pub(crate) fn choose(
+        entry: &CollectionEntry,
+        filter: &Filter,
+        sort: Option<&Sort>,
+        hint: &Hint,
+    ) -> Self {
+        let mut plan = match hint {
+            Hint::Natural { reverse } => return Self::everything(*reverse),
+            Hint::Index(name) => Self::by_name(entry, filter, name),
+            Hint::None => Self::best(entry, filter, sort),
+        };
+        if let Some(sort) = sort.filter(|sort| !sort.is_empty()) {
+            plan.take_order(entry, sort);
+        }
+        plan
+    }
+
+    fn best(entry: &CollectionEntry, filter: &Filter, sort: Option<&Sort>) -> Self {
+        let by_id = filter.intervals("_id", false).map(|intervals| Self::over_ids(&intervals));
+        if let Some(plan) = by_id.as_ref().filter(|plan| plan.points()) {
+            return plan.clone();
+        }
+        let by_index = entry
+            .indexes
+            .iter()
+            .enumerate()
+            .filter_map(|(position, index)| {
+                let (plan, fields) = Self::over_index(position, index, filter)?;
+                Some((plan.points(), fields, index.unique, plan))
+            })
+            .max_by_key(|(points, fields, unique, _)| (*points, *fields, *unique));
+        match (by_index, by_id) {
+            (Some((_, _, _, plan)), None) => plan,
+            (Some((true, _, _, plan)), Some(_)) => plan,
+            (_, Some(plan)) => plan,
+            (None, None) => Self::for_order(entry, sort).unwrap_or_else(|| Self::everything(false)),
+        }
+    }
+
+    fn by_name(entry: &CollectionEntry, filter: &Filter, name: &str) -> Self {
+        let Some(position) = entry.indexes.iter().position(|index| index.name == name) else {
+            let bounds = filter.intervals("_id", false);
+            return bounds
+                .map_or_else(|| Self::whole(Source::Ids, false), |all| Self::over_ids(&all));
+        };
+        let index = &entry.indexes[position];
+        match Self::over_index(position, index, filter) {
+            Some((plan, _)) => plan,
+            None => Self::whole(Source::Index(position), index.multikey),
+        }
+    }
+
+    fn whole(source: Source, repeats: bool) -> Self {
+        Self { source, ranges: vec![KeyRange::all()], reverse: false, sorted: false, repeats }
+    }
+
+    fn over_ids(intervals: &[Interval]) -> Self {
+        let ranges = disjoint(intervals.iter().map(KeyRange::of).collect());
+        Self { ranges, ..Self::whole(Source::Ids, false) }
+    }
+
+    /// Bounds on the leading fields; `None` if there are none. Also how many fields are bounded.
+    fn over_index(position: usize, index: &IndexEntry, filter: &Filter) -> Option<(Self, usize)> {
+        let first = index.fields.first()?;
+        let mut bounds = field_bounds(first, filter, index.multikey)?;
+        let mut bounded = 1;
+        // Behind an array, elements of different fields may belong to different elements.
+        let more = if index.multikey { &[] } else { &index.fields[1..] };
+        for field in more {
+            if bounds.iter().any(|bound| bound.low != bound.high) {
+                break;
+            }
+            let Some(next) = field_bounds(field, filter, false) else { break };
+            if bounds.len() * next.len() > RANGES_MAX {
+                break;
+            }
+            bounds =
+                bounds.iter().flat_map(|left| next.iter().map(|right| join(left, right))).collect();
+            bounded += 1;
+        }
+        let ranges = disjoint(bounds.iter().map(KeyRange::of).collect());
+        Some((Self { ranges, ..Self::whole(Source::Index(position), index.multikey) }, bounded))
+    }
+
+    /// Whether every range is a single key.
+    fn points(&self) -> bool {
+        self.ranges.iter().all(|range| range.point)
+    }
+
+    /// A walk along an index that gives the order asked for, where no bound narrows.
+    fn for_order(entry: &CollectionEntry, sort: Option<&Sort>) -> Option<Self> {
+        let paths = sort?.paths();
+        if matches!(paths, [(path, _)] if path == "_id") {
+            return Some(Self::whole(Source::Ids, false));
+        }
+        let position = entry
+            .indexes
+            .iter()
+            .position(|index| !index.multikey && order_of(&index.fields, paths).is_some())?;
+        Some(Self::whole(Source::Index(position), false))
+    }
+
+    /// Turns the walk so that it gives the order asked for, if it can.
+    fn take_order(&mut self, entry: &CollectionEntry, sort: &Sort) {
+        let id = [IndexField { path: "_id".to_owned(), descending: false }];
+        let fields = match self.source {
+            Source::Collection => return,
+            Source::Ids => &id[..],
+            Source::Index(position) => &entry.indexes[position].fields,
+        };
+        if !self.repeats
+            && let Some(reverse) = order_of(fields, sort.paths())
+        {
+            self.reverse = reverse;
+            self.sorted = true;
+        }
+    }
+}
+
+/// Whether an index gives the order of `paths`: forwards (`false`), backwards (`true`) or not.
+fn order_of(fields: &[IndexField], paths: &[(String, bool)]) -> Option<bool> {
+    if paths.is_empty() || paths.len() > fields.len() {
+        return None;
+    }
+    let mut turns = fields.iter().zip(paths).map(|(field, (path, ascending))| {
+        (field.path == *path).then_some(field.descending == *ascending)
+    });
+    let first = turns.next()??;
+    turns.all(|turn| turn == Some(first)).then_some(first)
+}
+
+/// Bounds on one field, in the byte order of the index.
+fn field_bounds(field: &IndexField, filter: &Filter, multikey: bool) -> Option<Vec<Interval>> {
+    let mut bounds = filter.intervals(&field.path, multikey)?;
+    if field.descending {
+        for bound in &mut bounds {
+            std::mem::swap(&mut bound.low, &mut bound.high);
+            invert(&mut bound.low);
+            invert(&mut bound.high);
+        }
+    }
+    Some(bounds)
+}
+
+fn join(left: &Interval, right: &Interval) -> Interval {
+    let concat = |a: &[u8], b: &[u8]| [a, b].concat();
+    Interval { low: concat(&left.low, &right.low), high: concat(&left.high, &right.high) }
+}
+
+/// Sorts the ranges and joins those that overlap.
+fn disjoint(mut ranges: Vec<KeyRange>) -> Vec<KeyRange> {
+    ranges.retain(|range| range.high.as_ref().is_none_or(|high| *high > range.low));
+    ranges.sort_by(|a, b| a.low.cmp(&b.low));
+    let mut joined: Vec<KeyRange> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.high.as_ref().is_none_or(|high| *high > range.low) => {
+                if last.low != range.low || last.high != range.high {
+                    last.point = false;
+                }
+                if last.high.is_some()
+                    && range.high.as_ref().is_none_or(|h| Some(h) > last.high.as_ref())
+                {
+                    last.high = range.high;
+                }
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Tests of the planner: whatever way it takes, the same documents come.
+
+use bson::{Bson, Document, doc};
+use proptest::prelude::*;
+
+use crate::testing::{Fields, World, field};
+
+fn value() -> impl Strategy<Value = Bson> {
+    let leaf = prop_oneof![
+        (-3..4_i32).prop_map(Bson::Int32),
+        (-3..4_i64).prop_map(Bson::Int64),
+        (-6..7_i32).prop_map(|n| Bson::Double(f64::from(n) / 2.0)),
+        Just(Bson::Double(f64::NAN)),
+        "[ab]{0,2}".prop_map(Bson::String),
+        Just(Bson::Null),
+        any::<bool>().prop_map(Bson::Boolean),
+        (-2..3_i64).prop_map(|ms| Bson::DateTime(bson::DateTime::from_millis(ms))),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Bson::Array),
+            inner.prop_map(|value| Bson::Document(doc! { "b": value })),
+        ]
+    })
+}
+
+fn condition() -> impl Strategy<Value = Bson> {
+    let operator = prop::sample::select(vec!["$eq", "$gt", "$gte", "$lt", "$lte", "$ne"]);
+    prop_oneof![
+        value(),
+        (operator.clone(), value()).prop_map(|(op, value)| Bson::Document(doc! { op: value })),
+        (value(), value()).prop_map(|(a, b)| Bson::Document(doc! { "$gte": a, "$lte": b })),
+        prop::collection::vec(value(), 0..3).prop_map(|all| Bson::Document(doc! { "$in": all })),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = Document> {
+    let path = prop::sample::select(vec!["a", "a.b", "c", "_id"]);
+    let one = (path, condition()).prop_map(|(path, condition)| doc! { path: condition });
+    prop::collection::vec(one, 1..3).prop_map(|all| doc! { "$and": all })
+}
+
+fn documents() -> impl Strategy<Value = Vec<Document>> {
+    prop::collection::vec((value(), value()), 1..12).prop_map(|values| {
+        let numbered = values.into_iter().enumerate();
+        numbered.map(|(n, (a, c))| doc! { "_id": n as i32 - 3, "a": a, "c": c }).collect()
+    })
+}
+
+async fn same_documents(documents: Vec<Document>, filters: Vec<Document>) {
+    let world = World::new().await;
+    let indexes = vec![
+        doc! { "key": { "a": 1 }, "name": "a" },
+        doc! { "key": { "a.b": -1 }, "name": "ab" },
+        doc! { "key": { "c": -1, "_id": 1 }, "name": "c" },
+    ];
+    world.run(doc! { "createIndexes": "c", "indexes": indexes }).await;
+    for document in documents {
+        world.insert("c", vec![document]).await;
+    }
+    for filter in filters {
+        let natural = doc! { "find": "c", "filter": filter.clone(), "hint": { "$natural": 1 } };
+        let expected = field(&world.documents(natural).await, "_id");
+        for hint in ["a", "ab", "c", "_id_"] {
+            let hinted = doc! { "find": "c", "filter": filter.clone(), "hint": hint };
+            let mut found = field(&world.documents(hinted).await, "_id");
+            found.sort_unstable();
+            assert_eq!(found, expected, "{filter} by {hint}");
+        }
+        let mut chosen = field(&world.find("c", filter.clone()).await, "_id");
+        chosen.sort_unstable();
+        assert_eq!(chosen, expected, "{filter}");
+    }
+    world.assert_sound("c").await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_way_gives_the_same_documents(
+        documents in documents(),
+        filters in prop::collection::vec(filter(), 1..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(same_documents(documents, filters));
+    }
+}
+
+#[tokio::test]
+async fn an_index_gives_the_order_where_it_can() {
+    let world = World::new().await;
+    world.insert("c", (0..30).map(|n| doc! { "_id": n, "a": n % 3, "b": n }).collect()).await;
+    world.run(doc! { "createIndexes": "c", "indexes": [{ "key": { "a": 1, "b": -1 }, "name": "ab" }] }).await;
+    let sorts = |sort: Document| doc! { "explain": { "find": "c", "sort": sort }, "verbosity": "queryPlanner" };
+    let stage = |reply: Document| {
+        let plan = reply.sub("queryPlanner").and_then(|plan| plan.sub("winningPlan"));
+        plan.and_then(|plan| plan.text("stage").map(str::to_owned)).expect("a stage")
+    };
+    assert_eq!(stage(world.run(sorts(doc! { "a": 1, "b": -1 })).await), "FETCH");
+    assert_eq!(stage(world.run(sorts(doc! { "a": -1, "b": 1 })).await), "FETCH");
+    assert_eq!(stage(world.run(sorts(doc! { "a": 1, "b": 1 })).await), "SORT");
+    assert_eq!(stage(world.run(sorts(doc! { "_id": -1 })).await), "FETCH");
+    let backwards = doc! { "find": "c", "sort": { "a": -1, "b": 1 }, "limit": 2 };
+    assert_eq!(field(&world.documents(backwards).await, "_id"), [2, 5]);
+}

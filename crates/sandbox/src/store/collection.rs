@@ -1,0 +1,304 @@
+//! One collection inside a transaction: its documents and their index entries, changed together.
+//!
+//! Every change checks all that can be refused before it writes anything, so a refused statement
+//! leaves nothing behind although its transaction goes on.
+
+use bson::raw::CStr;
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+use portolan_mql::key;
+use redb::WriteTransaction;
+
+use super::catalog::{CollectionEntry, ID_INDEX, IndexEntry};
+use super::keys::{after_prefix, document_keys};
+use super::{Catalog, ReadTable, Readable, WriteTable, catalog_table, definition, sizes_table};
+use crate::error::{Failure, codes, refuse};
+
+/// The largest document that a client may store, in bytes.
+pub(crate) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+const RECORD_BYTES: usize = 8;
+
+/// Number of a record: the order of insertion.
+pub(crate) type RecordId = u64;
+
+/// A collection's tables, open for reading or for writing.
+pub(crate) struct Collection<T> {
+    pub(crate) entry: CollectionEntry,
+    pub(crate) data: T,
+    pub(crate) ids: T,
+    /// In the order of `entry.indexes`.
+    pub(crate) indexes: Vec<T>,
+}
+
+impl Collection<ReadTable> {
+    /// Opens the tables of `entry` in a snapshot.
+    pub(crate) fn read(
+        tx: &redb::ReadTransaction,
+        entry: CollectionEntry,
+    ) -> Result<Self, Failure> {
+        let open = |name: String| tx.open_table(definition(&name));
+        Ok(Self {
+            data: open(entry.data_table())?,
+            ids: open(entry.ids_table())?,
+            indexes: entry
+                .indexes
+                .iter()
+                .map(|index| open(entry.index_table(index)))
+                .collect::<Result<_, _>>()?,
+            entry,
+        })
+    }
+}
+
+impl<T: Readable> Collection<T> {
+    /// How many documents there are.
+    pub(crate) fn count(&self) -> Result<u64, Failure> {
+        Ok(self.data.len()?)
+    }
+
+    /// A copy of a document.
+    pub(crate) fn document(&self, record: RecordId) -> Result<Option<RawDocumentBuf>, Failure> {
+        match self.data.get(record.to_be_bytes().as_slice())? {
+            Some(bytes) => Ok(Some(RawDocument::from_bytes(bytes.value())?.to_owned())),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Reads a record number.
+pub(crate) fn record_id(bytes: &[u8]) -> Result<RecordId, Failure> {
+    let bytes = bytes.try_into().map_err(|_| {
+        refuse(codes::INTERNAL_ERROR, "a record number in the store has the wrong length")
+    })?;
+    Ok(RecordId::from_be_bytes(bytes))
+}
+
+/// The record number at the end of an entry of a secondary index.
+pub(crate) fn record_of_entry(entry: &[u8]) -> Result<RecordId, Failure> {
+    record_id(&entry[entry.len().saturating_sub(RECORD_BYTES)..])
+}
+
+/// A collection that is being changed.
+pub(crate) struct CollectionWriter<'t> {
+    pub(crate) tables: Collection<WriteTable<'t>>,
+    next_record: RecordId,
+    size_change: i64,
+    entry_changed: bool,
+}
+
+impl<'t> CollectionWriter<'t> {
+    /// Opens the tables of `entry`, making those that do not exist.
+    pub(crate) fn open(tx: &'t WriteTransaction, entry: CollectionEntry) -> Result<Self, Failure> {
+        let open = |name: String| tx.open_table(definition(&name));
+        let tables = Collection {
+            data: open(entry.data_table())?,
+            ids: open(entry.ids_table())?,
+            indexes: entry
+                .indexes
+                .iter()
+                .map(|index| open(entry.index_table(index)))
+                .collect::<Result<_, _>>()?,
+            entry,
+        };
+        let next_record = {
+            use redb::ReadableTable;
+            match tables.data.last()? {
+                Some((last, _)) => record_id(last.value())? + 1,
+                None => 1,
+            }
+        };
+        Ok(Self { tables, next_record, size_change: 0, entry_changed: false })
+    }
+
+    /// Stores a document that has an `_id`.
+    pub(crate) fn insert(&mut self, document: &RawDocument) -> Result<(), Failure> {
+        let id = document_id(document)?;
+        let record = self.next_record.to_be_bytes();
+        let entries = self.new_entries(document, None)?;
+        let id_key = key::encode(id);
+        let taken = self.tables.ids.insert(id_key.as_slice(), record.as_slice())?;
+        if let Some(taken) = taken.map(|taken| taken.value().to_vec()) {
+            self.tables.ids.insert(id_key.as_slice(), taken.as_slice())?;
+            return Err(self.duplicate_id(id));
+        }
+        for (table, keys) in self.tables.indexes.iter_mut().zip(&entries) {
+            for key in keys {
+                table.insert(index_entry(key, &record).as_slice(), [].as_slice())?;
+            }
+        }
+        self.tables.data.insert(record.as_slice(), document.as_bytes())?;
+        self.next_record += 1;
+        self.size_change += signed(document.as_bytes().len());
+        Ok(())
+    }
+
+    /// Puts `new` in the place of `old`, whose `_id` it shares.
+    pub(crate) fn replace(
+        &mut self,
+        record: RecordId,
+        old: &RawDocument,
+        new: &RawDocument,
+    ) -> Result<(), Failure> {
+        let new_entries = self.new_entries(new, Some(record))?;
+        let record = record.to_be_bytes();
+        for (position, new_keys) in new_entries.iter().enumerate() {
+            let old_keys = document_keys(&self.tables.entry.indexes[position], old)?.keys;
+            let table = &mut self.tables.indexes[position];
+            for key in old_keys.iter().filter(|key| new_keys.binary_search(key).is_err()) {
+                table.remove(index_entry(key, &record).as_slice())?;
+            }
+            for key in new_keys.iter().filter(|key| old_keys.binary_search(key).is_err()) {
+                table.insert(index_entry(key, &record).as_slice(), [].as_slice())?;
+            }
+        }
+        self.tables.data.insert(record.as_slice(), new.as_bytes())?;
+        self.size_change += signed(new.as_bytes().len()) - signed(old.as_bytes().len());
+        Ok(())
+    }
+
+    /// Removes a document and all that points to it.
+    pub(crate) fn remove(
+        &mut self,
+        record: RecordId,
+        document: &RawDocument,
+    ) -> Result<(), Failure> {
+        let id_key = key::encode(document_id(document)?);
+        let record = record.to_be_bytes();
+        for (index, table) in self.tables.entry.indexes.iter().zip(&mut self.tables.indexes) {
+            for key in document_keys(index, document)?.keys {
+                table.remove(index_entry(&key, &record).as_slice())?;
+            }
+        }
+        self.tables.ids.remove(id_key.as_slice())?;
+        self.tables.data.remove(record.as_slice())?;
+        self.size_change -= signed(document.as_bytes().len());
+        Ok(())
+    }
+
+    /// Fills the index at `position` from the documents. Used when an index is created.
+    pub(crate) fn build_index(&mut self, position: usize) -> Result<(), Failure> {
+        use redb::ReadableTable;
+        let Collection { entry, data, indexes, .. } = &mut self.tables;
+        let (index, table) = (&mut entry.indexes[position], &mut indexes[position]);
+        for row in data.iter()? {
+            let (record, document) = row?;
+            let document = RawDocument::from_bytes(document.value())?;
+            let found = document_keys(index, document)?;
+            index.multikey |= found.multikey;
+            for key in found.keys {
+                if index.unique && taken(table, &key, None)? {
+                    return Err(duplicate_key(&entry.namespace.to_string(), index, document));
+                }
+                table.insert(index_entry(&key, record.value()).as_slice(), [].as_slice())?;
+            }
+        }
+        self.entry_changed = true;
+        Ok(())
+    }
+
+    /// Writes what belongs to the collection as a whole. Must be the last call.
+    pub(crate) fn finish(self, tx: &WriteTransaction) -> Result<(), Failure> {
+        let Self { tables: Collection { entry, .. }, size_change, entry_changed, .. } = self;
+        if size_change != 0 {
+            let mut sizes = sizes_table(tx)?;
+            let size = super::read_size(&sizes, entry.uuid)?.saturating_add_signed(size_change);
+            sizes.insert(entry.uuid.as_slice(), size.to_be_bytes().as_slice())?;
+        }
+        if entry_changed {
+            Catalog::new(catalog_table(tx)?).put(&entry)?;
+        }
+        Ok(())
+    }
+
+    /// The entries of `document` in each index, after the checks of the unique ones.
+    fn new_entries(
+        &mut self,
+        document: &RawDocument,
+        own: Option<RecordId>,
+    ) -> Result<Vec<Vec<Vec<u8>>>, Failure> {
+        let mut entries = Vec::with_capacity(self.tables.indexes.len());
+        for (position, table) in self.tables.indexes.iter().enumerate() {
+            let index = &self.tables.entry.indexes[position];
+            let found = document_keys(index, document)?;
+            if index.unique {
+                for key in &found.keys {
+                    if taken(table, key, own)? {
+                        let namespace = self.tables.entry.namespace.to_string();
+                        return Err(duplicate_key(&namespace, index, document));
+                    }
+                }
+            }
+            if found.multikey && !index.multikey {
+                self.tables.entry.indexes[position].multikey = true;
+                self.entry_changed = true;
+            }
+            entries.push(found.keys);
+        }
+        Ok(entries)
+    }
+
+    fn duplicate_id(&self, id: RawBsonRef<'_>) -> Failure {
+        let mut value = RawDocumentBuf::new();
+        value.append(bson::raw::cstr!("_id"), id);
+        let mut pattern = RawDocumentBuf::new();
+        pattern.append(bson::raw::cstr!("_id"), 1);
+        duplicate(&self.tables.entry.namespace.to_string(), ID_INDEX, &pattern, &value)
+    }
+}
+
+fn signed(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
+
+fn document_id(document: &RawDocument) -> Result<RawBsonRef<'_>, Failure> {
+    document
+        .get("_id")?
+        .ok_or_else(|| refuse(codes::INTERNAL_ERROR, "a document without _id reached the store"))
+}
+
+fn index_entry(key: &[u8], record: &[u8]) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(key.len() + RECORD_BYTES);
+    entry.extend_from_slice(key);
+    entry.extend_from_slice(record);
+    entry
+}
+
+/// Whether another record than `own` has `key`.
+fn taken(table: &WriteTable<'_>, key: &[u8], own: Option<RecordId>) -> Result<bool, Failure> {
+    use redb::ReadableTable;
+    let high = after_prefix(key);
+    let range = match &high {
+        Some(high) => table.range::<&[u8]>(key..high.as_slice())?,
+        None => table.range::<&[u8]>(key..)?,
+    };
+    for entry in range {
+        let (entry, _) = entry?;
+        let entry = entry.value();
+        if entry.len() == key.len() + RECORD_BYTES && Some(record_of_entry(entry)?) != own {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn duplicate_key(namespace: &str, index: &IndexEntry, document: &RawDocument) -> Failure {
+    let mut value = RawDocumentBuf::new();
+    for field in &index.fields {
+        let Ok(name) = <&CStr>::try_from(field.path.as_str()) else { continue };
+        match portolan_mql::path::get(document, &field.path) {
+            Some(found) => value.append(name, found),
+            None => value.append(name, RawBsonRef::Null),
+        }
+    }
+    duplicate(namespace, &index.name, &index.pattern, &value)
+}
+
+fn duplicate(namespace: &str, index: &str, pattern: &RawDocument, value: &RawDocument) -> Failure {
+    let shown = bson::Document::try_from(value).unwrap_or_default();
+    let message = format!(
+        "E11000 duplicate key error collection: {namespace} index: {index} dup key: {shown}"
+    );
+    let mut extra = RawDocumentBuf::new();
+    extra.append(bson::raw::cstr!("keyPattern"), pattern);
+    extra.append(bson::raw::cstr!("keyValue"), value);
+    refuse(codes::DUPLICATE_KEY, message).with_extra(extra)
+}

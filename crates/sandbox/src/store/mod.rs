@@ -1,0 +1,168 @@
+//! The store: one redb file that holds catalog, documents, index entries and the records of
+//! retryable writes, changed together in one durable transaction.
+//!
+//! Layout: `catalog` (namespace → UUID, indexes) · `data/<uuid>` (record number → BSON) ·
+//! `ids/<uuid>` (key of `_id` → record number) · `idx/<uuid>/<n>` (key and record number → nothing)
+//! · `sizes` (UUID → bytes of documents) · `sessions` (retryable writes) · `meta`. All keys and
+//! values are byte strings. What is not here: what commands mean.
+
+mod catalog;
+mod collection;
+mod keys;
+mod open;
+mod paths;
+mod retries;
+pub(crate) mod tick;
+mod writer;
+
+pub(crate) use catalog::{
+    Catalog, CollectionEntry, ID_INDEX, IndexEntry, IndexField, index_fields, uuid_binary,
+};
+pub(crate) use collection::{
+    Collection, CollectionWriter, DOCUMENT_BYTES_MAX, RecordId, record_id, record_of_entry,
+};
+pub(crate) use keys::{after_prefix, document_keys, invert};
+pub(crate) use paths::{Found, values_at};
+pub(crate) use retries::{RetryKey, RetryRecord};
+pub(crate) use writer::{WriteQueue, Writing};
+
+use std::path::{Path, PathBuf};
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use portolan_model::Namespace;
+use portolan_runtime::Runtime;
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::error::{Failure, SandboxError};
+
+type Bytes = &'static [u8];
+pub(crate) type ReadTable = redb::ReadOnlyTable<Bytes, Bytes>;
+pub(crate) type WriteTable<'t> = redb::Table<'t, Bytes, Bytes>;
+
+/// A table of the store in a read or a write transaction.
+pub(crate) trait Readable: ReadableTable<Bytes, Bytes> {}
+impl<T: ReadableTable<Bytes, Bytes>> Readable for T {}
+
+/// Number of the layout described above.
+const LAYOUT: u64 = 1;
+const META: &str = "meta";
+const CATALOG: &str = "catalog";
+const SIZES: &str = "sizes";
+const SESSIONS: &str = "sessions";
+const META_LAYOUT: &[u8] = b"layout";
+const META_TICK: &[u8] = b"tick";
+
+pub(crate) fn definition(name: &str) -> TableDefinition<'_, Bytes, Bytes> {
+    TableDefinition::new(name)
+}
+
+fn table_name(kind: &str, uuid: [u8; 16]) -> String {
+    use std::fmt::Write;
+    let mut name = format!("{kind}/");
+    for byte in uuid {
+        let _infallible = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+fn catalog_table(tx: &redb::WriteTransaction) -> Result<WriteTable<'_>, Failure> {
+    Ok(tx.open_table(definition(CATALOG))?)
+}
+
+fn sizes_table(tx: &redb::WriteTransaction) -> Result<WriteTable<'_>, Failure> {
+    Ok(tx.open_table(definition(SIZES))?)
+}
+
+/// A number in one of the small tables; absent counts as zero.
+fn read_number(table: &impl Readable, key: &[u8]) -> Result<u64, Failure> {
+    let bytes = table.get(key)?;
+    Ok(bytes.and_then(|bytes| bytes.value().try_into().ok()).map_or(0, u64::from_be_bytes))
+}
+
+fn read_size(table: &impl Readable, uuid: [u8; 16]) -> Result<u64, Failure> {
+    read_number(table, uuid.as_slice())
+}
+
+/// The open file.
+pub(crate) struct Store {
+    path: PathBuf,
+    /// `None` after the file was closed, or could not be opened again after an I/O error.
+    database: RwLock<Option<Database>>,
+    cache_bytes: usize,
+    /// Time of the newest durable commit, as a BSON timestamp.
+    tick: AtomicU64,
+    pub(crate) runtime: Runtime,
+}
+
+impl Store {
+    /// A view of the newest durable commit, which no later write changes.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Failure> {
+        let database = self.database.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match database.as_ref() {
+            Some(database) => Ok(Snapshot { tx: database.begin_read()? }),
+            None => Err(Failure::Storage(Box::new(redb::Error::DatabaseClosed))),
+        }
+    }
+
+    /// The time of the newest durable commit: seconds in the high half, a counter in the low one.
+    pub(crate) fn newest_tick(&self) -> u64 {
+        self.tick.load(Ordering::Acquire)
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes the file; later reads and writes are refused.
+    pub(crate) fn close(&self) -> Result<(), SandboxError> {
+        let mut database = self.database.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match database.take() {
+            Some(database) => {
+                database.close().map_err(|error| SandboxError::Storage(error.to_string()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A consistent view for reading.
+pub(crate) struct Snapshot {
+    tx: ReadTransaction,
+}
+
+impl Snapshot {
+    /// The catalog at the snapshot's time.
+    pub(crate) fn catalog(&self) -> Result<Catalog<ReadTable>, Failure> {
+        Ok(Catalog::new(self.tx.open_table(definition(CATALOG))?))
+    }
+
+    /// A collection's tables, or `None` if there is no such collection.
+    pub(crate) fn collection(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<Collection<ReadTable>>, Failure> {
+        let entry = self.catalog()?.get(namespace)?;
+        entry.map(|entry| Collection::read(&self.tx, entry)).transpose()
+    }
+
+    /// The tables of a collection of this snapshot's catalog.
+    pub(crate) fn open(&self, entry: CollectionEntry) -> Result<Collection<ReadTable>, Failure> {
+        Collection::read(&self.tx, entry)
+    }
+
+    /// Bytes of a collection's documents.
+    pub(crate) fn size_bytes(&self, uuid: [u8; 16]) -> Result<u64, Failure> {
+        read_size(&self.tx.open_table(definition(SIZES))?, uuid)
+    }
+
+    /// How many entries an index holds.
+    pub(crate) fn table_len(&self, name: &str) -> Result<u64, Failure> {
+        use redb::ReadableTableMetadata;
+        Ok(self.tx.open_table(definition(name))?.len()?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Opening the file: made under another name and renamed when complete, locked against a second
+//! process, and checked page by page before it is trusted.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use portolan_runtime::Runtime;
+use redb::{Database, DatabaseError, StorageError};
+
+use super::{
+    CATALOG, LAYOUT, META, META_LAYOUT, META_TICK, SESSIONS, SIZES, Store, definition, read_number,
+    tick,
+};
+use crate::error::{Failure, SandboxError};
+
+const FILE_NAME: &str = "cluster.redb";
+
+impl Store {
+    /// Opens the store in `folder`, making both if there is none.
+    pub(crate) fn open(
+        folder: &Path,
+        cache_bytes: usize,
+        runtime: Runtime,
+    ) -> Result<Self, SandboxError> {
+        fs::create_dir_all(folder).map_err(|error| SandboxError::io(folder, error))?;
+        let path = folder.join(FILE_NAME);
+        if !path.try_exists().map_err(|error| SandboxError::io(&path, error))? {
+            create(folder, &path)?;
+        }
+        let database = open_checked(&path, cache_bytes)?;
+        let newest = check_layout(&path, &database)?;
+        Ok(Self {
+            path,
+            database: RwLock::new(Some(database)),
+            cache_bytes,
+            tick: AtomicU64::new(newest),
+            runtime,
+        })
+    }
+
+    /// Runs `work` with the open file, opening it again first if an I/O error had closed it.
+    pub(super) fn with_database<R>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let database = self.database.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match database.as_ref() {
+            Some(database) => work(database),
+            None => Err(Failure::Storage(Box::new(redb::Error::DatabaseClosed))),
+        }
+    }
+
+    /// After a failed commit: closes the file and opens it again, and returns the tick of the
+    /// commit that is durable. redb refuses all work after an I/O error until that is done.
+    pub(super) fn reopen(&self) -> Result<u64, SandboxError> {
+        let mut database = self.database.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(old) = database.take()
+            && let Err(error) = old.close()
+        {
+            tracing::warn!(path = %self.path.display(), %error, "closing after a failed commit");
+        }
+        let opened = open_checked(&self.path, self.cache_bytes)?;
+        let newest = check_layout(&self.path, &opened)?;
+        *database = Some(opened);
+        self.tick.store(newest, Ordering::Release);
+        Ok(newest)
+    }
+}
+
+/// Makes the file complete under another name first: an empty or half-made file is never opened.
+fn create(folder: &Path, path: &Path) -> Result<(), SandboxError> {
+    let draft = draft_path(path);
+    if let Err(error) = fs::remove_file(&draft)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(SandboxError::io(&draft, error));
+    }
+    let database = Database::create(&draft).map_err(|error| open_error(&draft, error))?;
+    write_layout(&database).map_err(SandboxError::from)?;
+    database.close().map_err(|error| open_error(&draft, error))?;
+    fs::rename(&draft, path).map_err(|error| SandboxError::io(path, error))?;
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| SandboxError::io(folder, error))
+}
+
+fn draft_path(path: &Path) -> PathBuf {
+    path.with_extension("redb.new")
+}
+
+fn write_layout(database: &Database) -> Result<(), Failure> {
+    let tx = database.begin_write()?;
+    {
+        for name in [CATALOG, SIZES, SESSIONS] {
+            tx.open_table(definition(name))?;
+        }
+        let mut meta = tx.open_table(definition(META))?;
+        meta.insert(META_LAYOUT, LAYOUT.to_be_bytes().as_slice())?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+fn open_checked(path: &Path, cache_bytes: usize) -> Result<Database, SandboxError> {
+    let length = fs::metadata(path).map_err(|error| SandboxError::io(path, error))?.len();
+    if length == 0 {
+        // redb would take an empty file for a new database.
+        return Err(damaged(path, "the file is empty"));
+    }
+    let mut builder = redb::Builder::new();
+    builder.set_cache_size(cache_bytes).set_check_integrity_on_open(true);
+    // On some damage redb's checks panic instead of returning an error.
+    match catch_unwind(AssertUnwindSafe(|| builder.open(path))) {
+        Ok(opened) => opened.map_err(|error| open_error(path, error)),
+        Err(_) => Err(damaged(path, "its pages do not fit together")),
+    }
+}
+
+fn damaged(path: &Path, reason: impl Into<String>) -> SandboxError {
+    SandboxError::Damaged { path: path.to_owned(), reason: reason.into() }
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> SandboxError {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => SandboxError::InUse { path: path.to_owned() },
+        DatabaseError::Storage(StorageError::Corrupted(reason)) => damaged(path, reason),
+        DatabaseError::Storage(StorageError::Io(io))
+            if matches!(io.kind(), InvalidData | UnexpectedEof) =>
+        {
+            damaged(path, io.to_string())
+        }
+        DatabaseError::Storage(StorageError::Io(io)) => SandboxError::io(path, io),
+        DatabaseError::RepairAborted | DatabaseError::UpgradeRequired(_) => {
+            damaged(path, error.to_string())
+        }
+        other => SandboxError::Storage(other.to_string()),
+    }
+}
+
+/// Refuses another layout; returns the tick of the newest commit.
+fn check_layout(path: &Path, database: &Database) -> Result<u64, SandboxError> {
+    let read = || -> Result<(u64, u64), Failure> {
+        use redb::ReadableDatabase;
+        let meta = database.begin_read()?.open_table(definition(META))?;
+        Ok((read_number(&meta, META_LAYOUT)?, read_number(&meta, META_TICK)?))
+    };
+    let (found, newest) = match read() {
+        Ok(numbers) => numbers,
+        Err(Failure::Storage(error)) => return Err(damaged(path, error.to_string())),
+        Err(failure) => return Err(failure.into()),
+    };
+    if found != LAYOUT {
+        return Err(SandboxError::Layout { path: path.to_owned(), found, expected: LAYOUT });
+    }
+    Ok(newest.max(tick::next(0, 0)))
+}
