@@ -14,6 +14,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let make = Access::Project(Action::ClusterCreate);
     vec![
         own!(POST "/groups/{groupId}/clusters:attach", "attachCluster", make, attach),
+        own!(GET "/groups/{groupId}/clusters", "listOwnClusters", read, list_clusters),
         own!(GET "/groups/{groupId}/clusters/{clusterName}", "getOwnCluster", read, get_cluster),
         own!(
             GET "/groups/{groupId}/clusters/{clusterName}/connectionStrings",
@@ -38,6 +39,12 @@ async fn attach(call: Call) -> Answer {
     let draft = parse_attach(call.fields()?)?;
     let found = call.control().attach_cluster(&call.caller, call.project_id()?, draft).await?;
     Ok(Reply::created(cluster_shown(&found)))
+}
+
+async fn list_clusters(call: Call) -> Answer {
+    let paging = call.paging()?;
+    let page = call.control().list_clusters(&call.caller, call.project_id()?, paging).await?;
+    Ok(call.list(paging, &[], page.map(|found| cluster_shown(&found))))
 }
 
 async fn get_cluster(call: Call) -> Answer {
