@@ -1,1 +1,32 @@
-//! The move protocol: a pure state machine, one file per step, the worker.
+//! The move protocol: cold documents leave a live cluster for an archive's table, without one being
+//! lost, doubled or altered.
+//!
+//! A worker takes the lease of a collection, raises the fence of its tables, and drives one move
+//! after the other through nine steps (`steps/`), each of them journalled. [`protocol`] is the pure
+//! state machine that says what comes next. Killing the process between any two steps is harmless:
+//! the next worker reads what is true from the table's log before it does anything.
+//!
+//! This is the only room that deletes users' documents. Not here: how files are written (`lake`), how
+//! a server is asked (`cluster`), what clients may ask for (`control`).
+
+pub mod criteria;
+pub mod effects;
+mod error;
+mod journal;
+mod lease;
+mod look;
+mod options;
+mod outside;
+pub mod protocol;
+mod purge;
+mod run;
+mod sampling;
+mod scene;
+mod steps;
+mod takeover;
+mod worker;
+
+pub use error::ArchiverError;
+pub use options::ArchiverOptions;
+pub use outside::Outside;
+pub use worker::Worker;

@@ -1,30 +1,94 @@
-//! Aggregation pipelines. (Skeleton.)
-use crate::{Context, MqlError, Result};
+//! Aggregation pipelines: parsed once, run by pushing documents through.
+//!
+//! A [`Pipeline`] is immutable and cheap to clone; a [`PipelineRun`] holds the state of one execution.
+//! Stages that must see everything first (`$group`, `$sort`, `$sample`) hold at most
+//! [`crate::Limits::memory_bytes`] and fail with code 292 beyond.
+
+mod accumulators;
+mod group;
+mod parse;
+mod run;
+mod unwind;
+
+use std::sync::Arc;
+
 use bson::RawDocumentBuf;
+
+use crate::expr::Expr;
+use crate::{Context, Filter, MqlError, Projection, Result, Sort};
+use group::Group;
+pub use run::PipelineRun;
+use unwind::Unwind;
 
 /// A parsed aggregation pipeline. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    stages: Vec<RawDocumentBuf>,
+    inner: Arc<Inner>,
+    /// Stages before this one were taken away.
+    first: usize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    stages: Vec<Stage>,
+    memory_bytes: usize,
+    seed: u64,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Match(Filter),
+    Project(Projection),
+    AddFields(Vec<(Vec<String>, Expr)>),
+    ReplaceRoot(Expr),
+    Unwind(Unwind),
+    Skip(u64),
+    Limit(u64),
+    Count(String),
+    Group(Group),
+    Sort(Sort),
+    Sample(u64),
 }
 
 impl Pipeline {
     /// Parses the stages of an `aggregate` command.
-    pub fn parse(stages: &[RawDocumentBuf], _context: &Context) -> Result<Self> {
-        Ok(Self { stages: stages.to_vec() })
+    ///
+    /// # Errors
+    /// MongoDB's codes for malformed stages; code 238 for stages that are not implemented.
+    pub fn parse(stages: &[RawDocumentBuf], context: &Context) -> Result<Self> {
+        let mut parsed = Vec::with_capacity(stages.len());
+        for stage in stages {
+            parse::stage(stage, context, &mut parsed)?;
+        }
+        let inner =
+            Inner { stages: parsed, memory_bytes: context.limits.memory_bytes, seed: context.seed };
+        Ok(Self { inner: Arc::new(inner), first: 0 })
     }
+
+    fn stages(&self) -> &[Stage] {
+        &self.inner.stages[self.first..]
+    }
+
     /// Whether documents pass unchanged.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.stages.is_empty()
+        self.stages().is_empty()
     }
+
     /// The filter of a leading `$match` and the pipeline behind it.
-    pub fn leading_match(&self) -> Option<(RawDocumentBuf, Pipeline)> {
-        None
+    #[must_use]
+    pub fn leading_match(&self) -> Option<(RawDocumentBuf, Self)> {
+        let Some(Stage::Match(filter)) = self.stages().first() else { return None };
+        let rest = Self { inner: self.inner.clone(), first: self.first + 1 };
+        Some((filter.raw().to_owned(), rest))
     }
+
     /// Starts an execution to which documents are pushed.
+    #[must_use]
     pub fn start(&self) -> PipelineRun {
-        PipelineRun {}
+        PipelineRun::new(self.clone())
     }
+
     /// Runs over an iterator, lazily as far as the stages allow.
     pub fn run<'a, I>(
         &self,
@@ -33,25 +97,9 @@ impl Pipeline {
     where
         I: Iterator<Item = std::result::Result<RawDocumentBuf, MqlError>> + Send + 'a,
     {
-        Box::new(docs)
+        Box::new(run::Iter::new(self.start(), docs))
     }
 }
 
-/// One execution of a pipeline, fed by pushing documents; usable from async code.
-#[derive(Debug)]
-pub struct PipelineRun {}
-
-impl PipelineRun {
-    /// Feeds one document; gives the documents that come out because of it.
-    pub fn push(&mut self, doc: RawDocumentBuf) -> Result<Vec<RawDocumentBuf>> {
-        Ok(vec![doc])
-    }
-    /// Ends the input; gives the documents that blocking stages held back.
-    pub fn finish(&mut self) -> Result<Vec<RawDocumentBuf>> {
-        Ok(Vec::new())
-    }
-    /// Whether no further input can change the output (a `$limit` is full): stop reading.
-    pub fn is_done(&self) -> bool {
-        false
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,390 @@
+//! The journal's transactions. Each one that belongs to a lease locks the lease row first and matches
+//! the token, so a worker that lost its lease writes nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use portolan_auth::{Authorized, Instance};
+use portolan_model::{
+    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, ClusterKind, PartitionFieldType,
+};
+use portolan_store::archives::{StoredArchive, work};
+use portolan_store::jobs::{self, ArchiveJob};
+use portolan_store::leases::{self, Lease, LeaseKey, NewLease};
+use portolan_store::moves::{self, KeptRow, Move, MoveState};
+use portolan_store::runs::{self, ArchiveRun, RunDocument};
+use portolan_store::{Store, StoreError, Tx, clusters};
+
+use crate::lease::Held;
+use crate::protocol::{Standing, permission};
+use crate::{ArchiverError, effects};
+
+/// The journal.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    store: Store,
+    system: Authorized<Instance>,
+}
+
+/// What one transaction writes.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) item: &'a Move,
+    pub(crate) run: &'a ArchiveRun,
+    pub(crate) kept: &'a [KeptRow],
+    pub(crate) named: &'a [RunDocument],
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) const fn new(item: &'a Move, run: &'a ArchiveRun) -> Self {
+        Self { item, run, kept: &[], named: &[] }
+    }
+}
+
+/// Everything that a look for work needs.
+pub(crate) struct Overview {
+    pub(crate) archives: Vec<StoredArchive>,
+    pub(crate) jobs: HashMap<ArchiveId, ArchiveJob>,
+    pub(crate) unfinished: HashSet<ArchiveId>,
+}
+
+impl Journal {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, system: Authorized::system("the archiver moves documents of all projects") }
+    }
+
+    /// All archives, deleted ones included, their jobs, and which have unfinished moves.
+    pub(crate) async fn overview(&self) -> Result<Overview, ArchiverError> {
+        self.store
+            .read_tx("archiver.overview", |tx| {
+                Box::pin(async move {
+                    let mut archives = work::list_all(tx, &self.system).await?;
+                    archives.extend(work::list_purgeable(tx, &self.system, i64::MAX).await?);
+                    Ok(Overview {
+                        archives,
+                        jobs: jobs::all(tx).await?,
+                        unfinished: moves::unfinished_archives(tx).await?,
+                    })
+                })
+            })
+            .await
+    }
+
+    /// An archive as it now is.
+    pub(crate) async fn archive(
+        &self,
+        id: ArchiveId,
+    ) -> Result<Option<StoredArchive>, ArchiverError> {
+        self.store
+            .read_tx("archiver.archive", |tx| {
+                Box::pin(async move { Ok(work::fetch(tx, &self.system, id).await?) })
+            })
+            .await
+    }
+
+    /// Whether the operator stated that matching documents of this cluster are not written.
+    pub(crate) async fn writes_quiesced(&self, id: ClusterId) -> Result<bool, ArchiverError> {
+        let stored = self
+            .store
+            .read_tx("archiver.cluster", |tx| {
+                Box::pin(async move {
+                    Ok::<_, ArchiverError>(clusters::fetch(tx, &self.system, id).await?)
+                })
+            })
+            .await?;
+        Ok(stored.is_some_and(|stored| match stored.cluster.kind {
+            ClusterKind::Attached(attached) => attached.writes_quiesced,
+            ClusterKind::Sandbox { .. } => false,
+        }))
+    }
+
+    pub(crate) async fn lease(&self, key: &LeaseKey) -> Result<Option<Lease>, ArchiverError> {
+        self.store
+            .read_tx("archiver.lease.read", |tx| {
+                Box::pin(async move { Ok(leases::read(tx, key).await?) })
+            })
+            .await
+    }
+
+    pub(crate) async fn take(
+        &self,
+        key: &LeaseKey,
+        seen: Option<&Lease>,
+        new: &NewLease,
+    ) -> Result<bool, ArchiverError> {
+        self.store
+            .run_tx(effects::LEASE_TAKE, |tx| {
+                Box::pin(async move { Ok(leases::take(tx, key, seen, new).await?) })
+            })
+            .await
+    }
+
+    pub(crate) async fn renew(&self, key: &LeaseKey, token: &str) -> Result<bool, ArchiverError> {
+        self.store
+            .run_tx(effects::LEASE_RENEW, |tx| {
+                Box::pin(async move { Ok(leases::renew(tx, key, token).await?) })
+            })
+            .await
+    }
+
+    pub(crate) async fn release(&self, held: &Held) -> Result<bool, ArchiverError> {
+        self.store
+            .run_tx(effects::LEASE_RELEASE, |tx| {
+                Box::pin(async move { Ok(leases::release(tx, &held.key, &held.token).await?) })
+            })
+            .await
+    }
+
+    /// The unfinished moves of a collection, and the newest committed one of each of these archives.
+    pub(crate) async fn moves(
+        &self,
+        key: &LeaseKey,
+        archives: &[ArchiveId],
+    ) -> Result<(Vec<Move>, HashMap<ArchiveId, Move>), ArchiverError> {
+        self.store
+            .read_tx("archiver.moves", |tx| {
+                Box::pin(async move {
+                    let unfinished = moves::unfinished(tx, key).await?;
+                    let mut newest = HashMap::new();
+                    for &id in archives {
+                        if let Some(item) = moves::newest_committed(tx, id).await? {
+                            newest.insert(id, item);
+                        }
+                    }
+                    Ok((unfinished, newest))
+                })
+            })
+            .await
+    }
+
+    /// Begins a run; an archive that may run becomes ARCHIVING.
+    pub(crate) async fn start_run(
+        &self,
+        held: &Held,
+        run: &ArchiveRun,
+        active: bool,
+    ) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::RUN_START, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    runs::end_interrupted(tx, run.archive_id, run.id).await?;
+                    runs::save(tx, run).await?;
+                    if active {
+                        self.happen(tx, run.archive_id, ArchiveEvent::RunStarted).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Ends a run, and lets the events happen to its archive.
+    pub(crate) async fn end_run(
+        &self,
+        held: &Held,
+        run: &ArchiveRun,
+        named: &[RunDocument],
+        events: &[(ArchiveId, ArchiveEvent)],
+    ) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::RUN_END, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    runs::save(tx, run).await?;
+                    runs::name_documents(tx, run.id, named).await?;
+                    for &(archive_id, event) in events {
+                        self.happen(tx, archive_id, event).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Writes a move and its run.
+    pub(crate) async fn write(
+        &self,
+        name: &'static str,
+        held: &Held,
+        entry: Entry<'_>,
+    ) -> Result<(), ArchiverError> {
+        held.check()?;
+        self.store
+            .run_tx(name, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    save(tx, &entry).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Writes several moves at once, at takeover.
+    pub(crate) async fn reconcile(&self, held: &Held, items: &[Move]) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::RECONCILE, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    for item in items {
+                        moves::save(tx, item).await?;
+                        if item.state == MoveState::Confirmed {
+                            moves::clear_kept(tx, item.archive_id, item.seq).await?;
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Asks for permission to go on deleting and journals the answer: the move becomes `next`, or
+    /// CLOSING with the reason. One transaction, so that a pause, a deletion or changed criteria come
+    /// either before it or after it.
+    pub(crate) async fn permit(
+        &self,
+        name: &'static str,
+        held: &Held,
+        next: &Move,
+        run: &ArchiveRun,
+    ) -> Result<Move, ArchiverError> {
+        held.check()?;
+        self.store
+            .run_tx(name, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    let stored = work::fetch(tx, &self.system, next.archive_id).await?;
+                    let mut item = next.clone();
+                    if let Err(reason) = permission(&item, stored.as_ref().map(Standing::of)) {
+                        item.state = MoveState::Closing;
+                        item.closed_because = Some(reason);
+                    }
+                    save(tx, &Entry::new(&item, run)).await?;
+                    Ok(item)
+                })
+            })
+            .await
+    }
+
+    /// The rows of a move that are recorded as kept.
+    pub(crate) async fn kept(&self, item: &Move) -> Result<Vec<KeptRow>, ArchiverError> {
+        self.store
+            .read_tx("archiver.kept", |tx| {
+                Box::pin(async move {
+                    Ok(moves::kept_of(tx, item.archive_id, item.seq).await?)
+                })
+            })
+            .await
+    }
+
+    /// Writes a confirmed move and forgets its kept rows.
+    pub(crate) async fn confirmed(
+        &self,
+        held: &Held,
+        entry: Entry<'_>,
+    ) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::CONFIRMED, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    save(tx, &entry).await?;
+                    moves::clear_kept(tx, entry.item.archive_id, entry.item.seq).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    pub(crate) async fn set_partition_types(
+        &self,
+        held: &Held,
+        archive_id: ArchiveId,
+        types: &[(String, PartitionFieldType)],
+    ) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::SAMPLE, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    Ok(work::set_partition_types(tx, &self.system, archive_id, types).await?)
+                })
+            })
+            .await
+    }
+
+    /// Writes a run, and documents that it names.
+    pub(crate) async fn name_documents(
+        &self,
+        held: &Held,
+        run: &ArchiveRun,
+        documents: &[RunDocument],
+    ) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::SKIPPED, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    runs::save(tx, run).await?;
+                    Ok(runs::name_documents(tx, run.id, documents).await?)
+                })
+            })
+            .await
+    }
+
+    /// Sets the time of the next look, and lets an event happen to the archive.
+    pub(crate) async fn schedule(
+        &self,
+        job: &ArchiveJob,
+        event: Option<ArchiveEvent>,
+    ) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::SCHEDULE, |tx| {
+                Box::pin(async move {
+                    jobs::save(tx, job).await?;
+                    if let Some(event) = event {
+                        self.happen(tx, job.archive_id, event).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Forgets an archive whose table is gone.
+    pub(crate) async fn purged(&self, held: &Held, id: ArchiveId) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::PURGED, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    Ok(work::forget(tx, &self.system, id).await?)
+                })
+            })
+            .await
+    }
+
+    /// An event that the state does not allow changes nothing: a client may have been quicker.
+    async fn happen(
+        &self,
+        tx: &mut Tx<'_>,
+        id: ArchiveId,
+        event: ArchiveEvent,
+    ) -> Result<Option<ArchiveState>, StoreError> {
+        match work::advance(tx, &self.system, id, event).await {
+            Ok(answer) => Ok(answer.ok()),
+            Err(StoreError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn hold(tx: &mut Tx<'_>, held: &Held) -> Result<(), ArchiverError> {
+    match leases::hold(tx, &held.key, &held.token).await? {
+        true => Ok(()),
+        false => Err(ArchiverError::LeaseLost),
+    }
+}
+
+async fn save(tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(), StoreError> {
+    moves::save(tx, entry.item).await?;
+    moves::add_kept(tx, entry.item.archive_id, entry.item.seq, entry.kept).await?;
+    runs::save(tx, entry.run).await?;
+    runs::name_documents(tx, entry.run.id, entry.named).await
+}

@@ -1,0 +1,21 @@
+//! What the archiver asks of the process that hosts it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portolan_cluster::{Cluster, ClusterError};
+use portolan_lake::{LakeError, Location};
+use portolan_model::ClusterId;
+
+/// The way to clusters and storage.
+#[async_trait]
+pub trait Outside: Send + Sync + 'static {
+    /// The live cluster of that id, dialled if need be.
+    async fn cluster(&self, id: ClusterId) -> Result<Arc<dyn Cluster>, ClusterError>;
+
+    /// The storage location that holds the table behind a URI.
+    ///
+    /// # Errors
+    /// [`LakeError::Invalid`] when no location holds it.
+    fn location(&self, table_uri: &str) -> Result<Location, LakeError>;
+}

@@ -1,0 +1,241 @@
+//! One run of an archive: take over, finish what is open, then move after move until nothing cold is
+//! left, the archive is paused or deleted, or the process goes down.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use portolan_cluster::{Cluster, Probe};
+use portolan_lake::Table;
+use portolan_model::{
+    ArchiveEvent, ArchiveId, GuardLevel, JobId, OnlineArchive, SuspendReason,
+};
+use portolan_store::archives::StoredArchive;
+use portolan_store::leases::LeaseKey;
+use portolan_store::moves::Move;
+use portolan_store::runs::ArchiveRun;
+use tokio_util::sync::CancellationToken;
+
+use crate::lease::{self, Held};
+use crate::protocol::may_begin;
+use crate::scene::{Scene, TableOf};
+use crate::steps::{self, plan, read};
+use crate::takeover::{self, Seen};
+use crate::worker::Shared;
+use crate::{ArchiverError, sampling};
+
+/// The level that this version uses at most: deletes in transactions come later.
+const LEVEL_MAX: GuardLevel = GuardLevel::L1;
+
+/// What is to be run.
+pub(crate) struct Task {
+    pub(crate) archive: OnlineArchive,
+    /// All archives of the same collection, this one included, until their tables are purged.
+    pub(crate) siblings: Vec<StoredArchive>,
+    /// Whether new moves may begin.
+    pub(crate) begin: bool,
+    /// The level of earlier runs.
+    pub(crate) level_before: Option<GuardLevel>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Somebody else holds the lease.
+    Busy,
+    /// It ran; so many documents were moved.
+    Ran {
+        /// Documents in confirmed files.
+        documents: i64,
+        /// The cluster's level.
+        level: GuardLevel,
+    },
+}
+
+pub(crate) async fn run(
+    shared: &Shared,
+    cluster: Arc<dyn Cluster>,
+    task: Task,
+) -> Result<Ended, ArchiverError> {
+    let key = key_of(&task.archive);
+    let level = level(shared, &task, &cluster.probe().await?).await?;
+    let seen = takeover::open_tables(shared, task.siblings.clone()).await?;
+    let Some(held) = takeover::take_lease(shared, &key, cluster.as_ref(), &seen).await? else {
+        return Ok(Ended::Busy);
+    };
+    let held = Arc::new(held);
+    let renewing =
+        lease::keep(held.clone(), shared.journal.clone(), cluster.clone(), &shared.runtime);
+    let mut scene = scene(shared, cluster, &task, held.clone(), level);
+    let ended = under_lease(shared, &mut scene, &task, seen).await;
+    let ended = end(&mut scene, ended).await;
+    drop(renewing);
+    if let Err(error) = shared.journal.release(&held).await {
+        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
+    }
+    ended.map(|()| Ended::Ran { documents: scene.run.documents_moved, level })
+}
+
+pub(crate) fn key_of(archive: &OnlineArchive) -> LeaseKey {
+    LeaseKey { cluster_id: archive.cluster_id, namespace: archive.namespace.clone() }
+}
+
+/// The level to use. It must not fall below that of earlier runs, and without any guard the operator
+/// must have stated that nobody writes.
+async fn level(shared: &Shared, task: &Task, probe: &Probe) -> Result<GuardLevel, ArchiverError> {
+    let level = probe.level.min(LEVEL_MAX);
+    if task.level_before.is_some_and(|before| level < before.min(LEVEL_MAX)) {
+        let detail = format!("the cluster is now at level {level}: {}", probe.reasons.join("; "));
+        let reason = SuspendReason::LevelFell;
+        return Err(ArchiverError::suspended(task.archive.id, reason, detail));
+    }
+    let cluster_id = task.archive.cluster_id;
+    if level == GuardLevel::L0 && !shared.journal.writes_quiesced(cluster_id).await? {
+        let why = probe.reasons.join("; ");
+        return Err(ArchiverError::Denied(format!(
+            "the cluster cannot guard deletes ({why}), and writesQuiesced is not set"
+        )));
+    }
+    Ok(level)
+}
+
+fn scene(
+    shared: &Shared,
+    cluster: Arc<dyn Cluster>,
+    task: &Task,
+    held: Arc<Held>,
+    level: GuardLevel,
+) -> Scene {
+    let runtime = shared.runtime.clone();
+    let id = JobId::new(runtime.object_id());
+    Scene {
+        journal: shared.journal.clone(),
+        options: shared.options.clone(),
+        shutdown: task.shutdown.clone(),
+        cluster,
+        held,
+        archive: task.archive.clone(),
+        run: ArchiveRun::begin(id, task.archive.id, level, runtime.now_ms()),
+        runtime,
+        tables: Vec::new(),
+        level,
+        collection: None,
+        excluded: HashSet::new(),
+        documents: Vec::new(),
+        staged: None,
+        identities: HashMap::new(),
+        pinned: None,
+        repeated_batch: None,
+    }
+}
+
+async fn under_lease(
+    shared: &Shared,
+    scene: &mut Scene,
+    task: &Task,
+    seen: Vec<Seen>,
+) -> Result<(), ArchiverError> {
+    scene.journal.start_run(&scene.held, &scene.run, task.begin).await?;
+    let ids: Vec<ArchiveId> = seen.iter().map(|entry| entry.archive.archive.id).collect();
+    let (unfinished, newest) = scene.journal.moves(&scene.held.key, &ids).await?;
+    takeover::compare(&shared.options.owner, &seen, &newest)?;
+    scene.collection = scene.cluster.collection(scene.namespace()).await?;
+    let pinned = newest.get(&scene.archive.id).map(|item| item.collection_uuid);
+    scene.tables = seen
+        .into_iter()
+        .filter_map(|entry| {
+            let archive_id = entry.archive.archive.id;
+            entry.table.map(|table: Table| TableOf { archive_id, table })
+        })
+        .collect();
+    if task.begin {
+        prepare_table(shared, scene).await?;
+    }
+    takeover::fence(scene).await?;
+    let open = takeover::reconcile(scene, unfinished).await?;
+    finish(scene, open).await?;
+    still_there(scene, pinned)?;
+    if task.begin { move_all(scene).await } else { Ok(()) }
+}
+
+/// The first run samples the types of the partition fields and creates the table.
+async fn prepare_table(shared: &Shared, scene: &mut Scene) -> Result<(), ArchiverError> {
+    if scene.table(scene.archive.id).is_ok() {
+        return Ok(());
+    }
+    let Some(uuid) = scene.collection.as_ref().map(|info| info.uuid) else { return Ok(()) };
+    let plan = plan::freeze(scene).await?;
+    sampling::run(scene, &plan.frozen).await?;
+    let table = takeover::create_table(shared, &scene.archive, uuid).await?;
+    scene.tables.push(table);
+    Ok(())
+}
+
+async fn finish(scene: &mut Scene, open: Vec<Move>) -> Result<(), ArchiverError> {
+    for mut item in open {
+        steps::drive(scene, &mut item).await?;
+    }
+    Ok(())
+}
+
+/// # Errors
+/// [`ArchiverError::CollectionLost`] when the name stands for another collection than in earlier
+/// moves, or for none.
+fn still_there(
+    scene: &Scene,
+    pinned: Option<Option<[u8; 16]>>,
+) -> Result<(), ArchiverError> {
+    let found = scene.collection.as_ref().map(|info| info.uuid);
+    match pinned {
+        Some(pinned) if found != Some(pinned) => Err(ArchiverError::CollectionLost),
+        _ => Ok(()),
+    }
+}
+
+/// Move after move. Each begins only while the archive may run.
+async fn move_all(scene: &mut Scene) -> Result<(), ArchiverError> {
+    loop {
+        scene.check()?;
+        match scene.journal.archive(scene.archive.id).await? {
+            Some(stored) if may_begin(stored.archive.state) => scene.archive = stored.archive,
+            _ => return Ok(()),
+        }
+        let planned = plan::freeze(scene).await?;
+        let found = read::run(scene, &planned.frozen).await?;
+        scene.skipped_documents(&found.skipped).await?;
+        if found.documents.is_empty() {
+            return Ok(());
+        }
+        scene.documents = found.documents;
+        let mut item = planned.item.clone();
+        plan::journal(scene, &planned).await?;
+        steps::drive(scene, &mut item).await?;
+    }
+}
+
+/// Journals how the run ended, with what it means for the archive.
+async fn end(scene: &mut Scene, ended: Result<(), ArchiverError>) -> Result<(), ArchiverError> {
+    let mut events = vec![(scene.archive.id, ArchiveEvent::RunEnded)];
+    let phase = match &ended {
+        Ok(()) => "DONE",
+        Err(ArchiverError::Stopping) => "STOPPED",
+        Err(error) => {
+            scene.run.error = Some(error.to_string());
+            if error.is_collection_lost() {
+                events.push((scene.archive.id, ArchiveEvent::CollectionLost));
+            }
+            if let ArchiverError::Suspended { archive_id, reason, .. } = error {
+                events.push((*archive_id, ArchiveEvent::Suspended(*reason)));
+            }
+            "FAILED"
+        }
+    };
+    // A run that stops half-way is not over for the archive: the next one goes on with it.
+    if matches!(ended, Err(ArchiverError::Stopping)) {
+        events.clear();
+    }
+    scene.run.phase = phase.to_owned();
+    scene.run.ended_at = Some(scene.runtime.now_ms());
+    let journalled = scene.journal.end_run(&scene.held, &scene.run, &events).await;
+    ended.and(journalled)
+}

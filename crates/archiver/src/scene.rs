@@ -1,0 +1,169 @@
+//! Everything that the steps of one run share.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bson::RawDocumentBuf;
+use portolan_cluster::{Cluster, CollectionInfo};
+use portolan_lake::{Staged, Table, Version};
+use portolan_model::{ArchiveId, GuardLevel, Namespace, OnlineArchive, SuspendReason};
+use portolan_runtime::Runtime;
+use portolan_store::runs::{ArchiveRun, RunDocument};
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::Journal;
+use crate::lease::Held;
+use crate::{ArchiverError, ArchiverOptions};
+
+/// How long a version of the table is relied on while batches are deleted.
+const PIN_MS: u64 = 60_000;
+
+/// The table of one archive of the collection.
+pub(crate) struct TableOf {
+    pub(crate) archive_id: ArchiveId,
+    pub(crate) table: Table,
+}
+
+/// A run under its lease.
+pub(crate) struct Scene {
+    pub(crate) journal: Journal,
+    pub(crate) runtime: Runtime,
+    pub(crate) options: Arc<ArchiverOptions>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) cluster: Arc<dyn Cluster>,
+    pub(crate) held: Arc<Held>,
+    pub(crate) archive: OnlineArchive,
+    pub(crate) run: ArchiveRun,
+    /// The tables of all archives of the collection: moves are numbered across them.
+    pub(crate) tables: Vec<TableOf>,
+    pub(crate) level: GuardLevel,
+    /// The collection as it was found when the lease was taken; `None`: it is gone.
+    pub(crate) collection: Option<CollectionInfo>,
+    /// Identities that this run does not read again: skipped, or kept because they keep changing.
+    pub(crate) excluded: HashSet<Vec<u8>>,
+    /// Between read and upload.
+    pub(crate) documents: Vec<RawDocumentBuf>,
+    /// Between upload and commit.
+    pub(crate) staged: Option<Staged>,
+    /// Identities of the batches of the move under way, as far as this worker read them.
+    pub(crate) identities: HashMap<(i64, i32), Vec<Vec<u8>>>,
+    /// The table's newest version at a time of our boot clock, while batches are deleted.
+    pub(crate) pinned: Option<(ArchiveId, u64, Version)>,
+    /// A batch that an earlier epoch or attempt may have deleted already.
+    pub(crate) repeated_batch: Option<i32>,
+}
+
+impl Scene {
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.archive.namespace
+    }
+
+    pub(crate) fn table(&self, archive_id: ArchiveId) -> Result<&Table, ArchiverError> {
+        self.tables
+            .iter()
+            .find(|entry| entry.archive_id == archive_id)
+            .map(|entry| &entry.table)
+            .ok_or_else(|| ArchiverError::Internal(format!("no table of archive {archive_id}")))
+    }
+
+    /// The table while batches are deleted: loaded afresh at least every minute, so that another
+    /// engine's commit is noticed.
+    pub(crate) async fn pinned(&mut self, archive_id: ArchiveId) -> Result<Version, ArchiverError> {
+        let boot_ms = self.runtime.boot_ms();
+        if let Some((id, since_ms, version)) = &self.pinned
+            && *id == archive_id
+            && boot_ms.saturating_sub(*since_ms) < PIN_MS
+        {
+            return Ok(version.clone());
+        }
+        let version = self.table(archive_id)?.load().await?;
+        if let Some(number) = version.foreign {
+            let detail = format!("version {number} was written by another engine");
+            let reason = SuspendReason::ForeignWriter;
+            return Err(ArchiverError::suspended(archive_id, reason, detail));
+        }
+        self.pinned = Some((archive_id, boot_ms, version.clone()));
+        Ok(version)
+    }
+
+    /// The clock on which the end of late deletes is counted: the cluster's, or ours where nothing at
+    /// the cluster bounds them.
+    pub(crate) async fn quiet_clock_ms(&self, level: GuardLevel) -> Result<i64, ArchiverError> {
+        match level {
+            GuardLevel::L0 => Ok(self.runtime.now_ms()),
+            _ => Ok(self.cluster.clock_ms().await?),
+        }
+    }
+
+    /// From when on a delete sent until now can have no effect any more.
+    pub(crate) async fn quiet_from_now_ms(&self, level: GuardLevel) -> Result<i64, ArchiverError> {
+        let now_ms = self.quiet_clock_ms(level).await?;
+        let wait_ms = match level {
+            GuardLevel::L0 => self.options.quiet_unguarded_ms,
+            _ => i64::try_from(self.options.lease_ttl_ms).unwrap_or(i64::MAX)
+                .saturating_add(self.options.quiet_margin_ms),
+        };
+        Ok(now_ms.saturating_add(wait_ms))
+    }
+
+    /// The present name of the pinned collection: it may have been renamed. `None`: it is gone.
+    pub(crate) async fn locate(
+        &self,
+        uuid: Option<[u8; 16]>,
+    ) -> Result<Option<Namespace>, ArchiverError> {
+        let namespace = self.namespace();
+        if let Some(info) = self.cluster.collection(namespace).await?
+            && info.uuid == uuid
+        {
+            return Ok(Some(namespace.clone()));
+        }
+        let Some(uuid) = uuid else { return Ok(None) };
+        let others = self.cluster.list_collections(&namespace.database).await?;
+        let renamed = others.into_iter().find(|info| info.uuid == Some(uuid));
+        Ok(renamed.map(|info| Namespace {
+            database: namespace.database.clone(),
+            collection: info.name,
+        }))
+    }
+
+    /// # Errors
+    /// [`ArchiverError::CollectionLost`] unless the name still stands for the pinned collection.
+    pub(crate) async fn check_collection(
+        &self,
+        uuid: Option<[u8; 16]>,
+    ) -> Result<(), ArchiverError> {
+        match self.cluster.collection(self.namespace()).await? {
+            Some(info) if info.uuid == uuid => Ok(()),
+            _ => Err(ArchiverError::CollectionLost),
+        }
+    }
+
+    /// Lists documents that cannot be archived.
+    pub(crate) async fn skipped_documents(
+        &self,
+        documents: &[RunDocument],
+    ) -> Result<(), ArchiverError> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        self.journal.name_documents(&self.held, &self.run, documents).await
+    }
+
+    /// # Errors
+    /// [`ArchiverError::Stopping`] when the process goes down, [`ArchiverError::LeaseLost`].
+    pub(crate) fn check(&self) -> Result<(), ArchiverError> {
+        if self.shutdown.is_cancelled() {
+            return Err(ArchiverError::Stopping);
+        }
+        self.held.check()
+    }
+
+    /// Waits, unless the process goes down or the lease is lost first.
+    pub(crate) async fn pause_ms(&self, ms: u64) -> Result<(), ArchiverError> {
+        self.check()?;
+        tokio::select! {
+            () = self.runtime.sleep_ms(ms) => self.check(),
+            () = self.shutdown.cancelled() => Err(ArchiverError::Stopping),
+        }
+    }
+}

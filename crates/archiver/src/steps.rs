@@ -1,0 +1,83 @@
+//! The nine steps of a move, one file each, and the loop that takes them in the order that
+//! [`crate::protocol`] says.
+
+pub(crate) mod commit;
+pub(crate) mod confirm;
+pub(crate) mod delete;
+pub(crate) mod plan;
+pub(crate) mod publish;
+pub(crate) mod read;
+pub(crate) mod stage;
+mod superseded;
+pub(crate) mod upload;
+pub(crate) mod verify;
+
+use bson::{RawBson, RawDocument};
+use portolan_store::moves::{Move, MoveState};
+use portolan_store::runs::{DocumentKind, RunDocument};
+
+use crate::ArchiverError;
+use crate::protocol::{Step, next_step};
+use crate::scene::Scene;
+
+/// Drives a move to its end. On an error it stays where it is; the next run reads the table and goes
+/// on or gives it up.
+pub(crate) async fn drive(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
+    loop {
+        let step = next_step(item);
+        if step == Step::End {
+            return Ok(());
+        }
+        scene.check()?;
+        match take(scene, item, step).await {
+            Err(error) if error.is_collection_lost() && item.state >= MoveState::Committed => {
+                delete::close(scene, item, "the collection is gone or was replaced").await?;
+            }
+            other => other?,
+        }
+    }
+}
+
+async fn take(scene: &mut Scene, item: &mut Move, step: Step) -> Result<(), ArchiverError> {
+    match step {
+        Step::Stage => stage::run(scene, item).await,
+        Step::Upload => upload::run(scene, item).await,
+        Step::Verify => verify::run(scene, item).await,
+        Step::Commit => commit::run(scene, item).await,
+        Step::Publish => publish::run(scene, item).await,
+        Step::Delete { batch } => delete::run(scene, item, batch).await,
+        Step::Close => delete::close_done(scene, item).await,
+        Step::Confirm => confirm::run(scene, item).await,
+        Step::End => Ok(()),
+    }
+}
+
+/// `_id` of a document.
+pub(crate) fn id_of(document: &RawDocument) -> Option<RawBson> {
+    document.get("_id").ok().flatten().map(RawBson::from)
+}
+
+/// A document for the list that users see.
+pub(crate) fn named(kind: DocumentKind, document: &RawDocument, reason: &str) -> RunDocument {
+    let id = id_of(document).and_then(|id| bson::Bson::try_from(id).ok());
+    let text = id.map_or_else(|| "none".to_owned(), |id| id.into_relaxed_extjson_text());
+    RunDocument { kind, document: text, reason: reason.to_owned() }
+}
+
+trait ExtendedJson {
+    fn into_relaxed_extjson_text(self) -> String;
+}
+
+impl ExtendedJson for bson::Bson {
+    fn into_relaxed_extjson_text(self) -> String {
+        serde_json::to_string(&self).unwrap_or_else(|_| format!("{self:?}"))
+    }
+}
+
+pub(crate) fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

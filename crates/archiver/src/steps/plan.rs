@@ -1,0 +1,70 @@
+//! plan: freeze what must not change while a move is under way - criteria and their version, the
+//! cut-off, the collection's UUID, the level - and number the move.
+
+use portolan_store::moves::{Move, MoveState};
+use portolan_store::runs::RunDocument;
+
+use crate::criteria::{Frozen, safe_now_ms};
+use crate::journal::Entry;
+use crate::scene::Scene;
+use crate::{ArchiverError, effects};
+
+/// A planned move, not journalled yet: whether there is anything to move is known after the read.
+pub(crate) struct Plan {
+    pub(crate) frozen: Frozen,
+    pub(crate) item: Move,
+}
+
+pub(crate) async fn freeze(scene: &Scene) -> Result<Plan, ArchiverError> {
+    let now_ms = safe_now_ms(scene.runtime.now_ms(), scene.cluster.clock_ms().await?)?;
+    let frozen = Frozen::new(&scene.archive.criteria, now_ms)?;
+    let uuid = scene.collection.as_ref().ok_or(ArchiverError::CollectionLost)?.uuid;
+    let item = Move {
+        id: portolan_model::JobId::new(scene.runtime.object_id()),
+        archive_id: scene.archive.id,
+        run_id: scene.run.id,
+        key: scene.held.key.clone(),
+        seq: next_seq(scene).await?,
+        epoch: scene.held.epoch,
+        state: MoveState::Planned,
+        criteria_version: scene.archive.criteria_version,
+        cutoff_ms: frozen.cutoff_ms,
+        level: scene.level,
+        collection_uuid: uuid,
+        files: "[]".to_owned(),
+        batches: 0,
+        done: -1,
+        documents: 0,
+        bytes_raw: 0,
+        bytes_stored: 0,
+        deleted: 0,
+        kept: 0,
+        vanished: 0,
+        unanswered_epoch: None,
+        quiet_at_ms: None,
+        closed_because: None,
+        created_at: scene.runtime.now_ms(),
+    };
+    Ok(Plan { frozen, item })
+}
+
+/// One more than the greatest number committed in any table of the collection.
+async fn next_seq(scene: &Scene) -> Result<i64, ArchiverError> {
+    let mut greatest = 0;
+    for entry in &scene.tables {
+        greatest = greatest.max(entry.table.load().await?.committed);
+    }
+    Ok(greatest + 1)
+}
+
+/// Journals the move, and which documents cannot be archived.
+pub(crate) async fn journal(
+    scene: &mut Scene,
+    item: &Move,
+    skipped: &[RunDocument],
+) -> Result<(), ArchiverError> {
+    scene.run.phase = "PLAN".to_owned();
+    scene.run.moves += 1;
+    let entry = Entry { named: skipped, ..Entry::new(item, &scene.run) };
+    scene.journal.write(effects::PLAN, &scene.held, entry).await
+}

@@ -1,0 +1,97 @@
+//! read: cold documents from the primary, read concern majority, exact bytes, one per identity, up to
+//! the size of a move. What cannot be archived at this level is counted and listed.
+
+use std::collections::HashMap;
+
+use bson::RawDocumentBuf;
+use futures::TryStreamExt;
+use portolan_cluster::{ReadOptions, guard};
+use portolan_store::runs::{DocumentKind, RunDocument};
+
+use super::{count, named, signed};
+use crate::criteria::Frozen;
+use crate::scene::Scene;
+use crate::{ArchiverError, effects};
+
+/// What a read found.
+pub(crate) struct Found {
+    pub(crate) documents: Vec<RawDocumentBuf>,
+    pub(crate) skipped: Vec<RunDocument>,
+    /// Whether the size of a move was reached, so that more may be waiting.
+    pub(crate) full: bool,
+}
+
+impl Found {
+    /// Bytes of BSON found.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.documents.iter().map(|document| document.as_bytes().len() as u64).sum()
+    }
+}
+
+pub(crate) async fn run(scene: &mut Scene, frozen: &Frozen) -> Result<Found, ArchiverError> {
+    scene.run.phase = "READ".to_owned();
+    let runtime = scene.runtime.clone();
+    let found = runtime.effect(effects::READ, read(scene, frozen)).await?;
+    scene.run.documents_read += count(found.documents.len());
+    scene.run.documents_skipped += count(found.skipped.len());
+    scene.run.bytes_read += signed(found.bytes());
+    Ok(found)
+}
+
+async fn read(scene: &mut Scene, frozen: &Frozen) -> Result<Found, ArchiverError> {
+    let options = ReadOptions { majority: true, ..ReadOptions::default() };
+    let mut stream = scene.cluster.read(scene.namespace(), frozen.filter(), options).await?;
+    let mut reading = Reading::default();
+    while let Some(document) = stream.try_next().await? {
+        if reading.is_full(scene) {
+            break;
+        }
+        reading.take(scene, frozen, document);
+        if reading.seen.is_multiple_of(1024) {
+            scene.check()?;
+        }
+    }
+    let full = reading.is_full(scene);
+    Ok(Found { documents: reading.documents, skipped: reading.skipped, full })
+}
+
+#[derive(Default)]
+struct Reading {
+    documents: Vec<RawDocumentBuf>,
+    places: HashMap<Vec<u8>, usize>,
+    skipped: Vec<RunDocument>,
+    bytes: u64,
+    seen: u64,
+}
+
+impl Reading {
+    fn is_full(&self, scene: &Scene) -> bool {
+        self.bytes >= scene.options.move_bytes_max
+            || self.documents.len() >= scene.options.move_documents_max
+    }
+
+    fn take(&mut self, scene: &mut Scene, frozen: &Frozen, document: RawDocumentBuf) {
+        self.seen += 1;
+        if !frozen.is_candidate(&document) {
+            return;
+        }
+        let identity = portolan_lake::identity(&document);
+        if scene.excluded.contains(&identity) {
+            return;
+        }
+        if let Some(reason) = guard::unguardable(&document, scene.level) {
+            self.skipped.push(named(DocumentKind::Skipped, &document, &reason));
+            scene.excluded.insert(identity);
+            return;
+        }
+        self.bytes += signed(document.as_bytes().len() as u64).unsigned_abs();
+        // A document that moved while the cursor ran is met twice: the last read wins.
+        match self.places.get(&identity) {
+            Some(&place) => self.documents[place] = document,
+            None => {
+                self.places.insert(identity, self.documents.len());
+                self.documents.push(document);
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Taking over: lease, then fence, then reconciliation. Only after the table's log carries our epoch
+//! may anything be given up or gone on with, because only then can no older worker commit any more.
+
+use std::collections::HashMap;
+
+use portolan_cluster::Cluster;
+use portolan_lake::{Change, MonthSpec, Table, TableSpec, Version};
+use portolan_model::{ArchiveId, Criteria, OnlineArchive, SuspendReason};
+use portolan_store::archives::StoredArchive;
+use portolan_store::leases::{Lease, LeaseKey, NewLease};
+use portolan_store::moves::{Move, MoveState};
+
+use crate::lease::Held;
+use crate::protocol::{self, TableNumbers, Verdict};
+use crate::scene::{Scene, TableOf};
+use crate::steps::commit::change_table;
+use crate::worker::Shared;
+use crate::{ArchiverError, effects};
+
+/// A table of the collection as it was found before the lease was taken.
+pub(crate) struct Seen {
+    pub(crate) archive: StoredArchive,
+    pub(crate) table: Option<Table>,
+    pub(crate) version: Option<Version>,
+}
+
+/// Opens the tables of all archives of a collection.
+pub(crate) async fn open_tables(
+    shared: &Shared,
+    siblings: Vec<StoredArchive>,
+) -> Result<Vec<Seen>, ArchiverError> {
+    let mut seen = Vec::new();
+    for archive in siblings {
+        let uri = &archive.archive.table_uri;
+        let location = shared.outside.location(uri)?;
+        let table = Table::open(&location, uri, &shared.runtime).await?;
+        let version = match &table {
+            Some(table) => Some(table.load().await?),
+            None => None,
+        };
+        seen.push(Seen { archive, table, version });
+    }
+    Ok(seen)
+}
+
+/// Takes the lease with an epoch above every one seen; `None`: somebody else holds it.
+pub(crate) async fn take_lease(
+    shared: &Shared,
+    key: &LeaseKey,
+    cluster: &dyn Cluster,
+    seen: &[Seen],
+) -> Result<Option<Held>, ArchiverError> {
+    let fence = seen.iter().filter_map(|seen| seen.version.as_ref()).map(|it| it.fence).max();
+    let (boot_ms, clock_ms) = (shared.runtime.boot_ms(), cluster.clock_ms().await?);
+    take(shared, key, fence.unwrap_or(0), (boot_ms, clock_ms)).await
+}
+
+/// The same for work that sends nothing to the cluster.
+pub(crate) async fn take_lease_without_cluster(
+    shared: &Shared,
+    key: &LeaseKey,
+) -> Result<Option<Held>, ArchiverError> {
+    take(shared, key, 0, (shared.runtime.boot_ms(), 0)).await
+}
+
+async fn take(
+    shared: &Shared,
+    key: &LeaseKey,
+    fence: i64,
+    clocks: (u64, i64),
+) -> Result<Option<Held>, ArchiverError> {
+    let lease = shared.journal.lease(key).await?;
+    let (runtime, ttl_ms) = (&shared.runtime, shared.options.lease_ttl_ms);
+    let free = shared.leases.is_free(key, lease.as_ref(), runtime.boot_ms(), ttl_ms);
+    if !free && !shared.options.exclusive {
+        return Ok(None);
+    }
+    let epoch = 1 + lease.as_ref().map_or(0, |lease| lease.epoch).max(fence);
+    let token = hex::encode(runtime.random_bytes::<16>());
+    let new = NewLease { token: token.clone(), epoch, holder: shared.options.holder.clone() };
+    if !shared.journal.take(key, lease.as_ref(), &new).await? {
+        return Ok(None);
+    }
+    Ok(Some(Held::new(key.clone(), (token, epoch), runtime, ttl_ms, clocks)))
+}
+
+/// Compares the table of each archive with the journal: nothing may be older than the others.
+pub(crate) fn compare(
+    owner: &str,
+    seen: &[Seen],
+    newest: &HashMap<ArchiveId, Move>,
+) -> Result<(), ArchiverError> {
+    for entry in seen {
+        let id = entry.archive.archive.id;
+        let found = match (&entry.version, newest.get(&id)) {
+            (None, None) => None,
+            (None, Some(item)) => Some((
+                SuspendReason::TableOlder,
+                format!("move {} was committed, and there is no table", item.seq),
+            )),
+            (Some(version), item) => difference(owner, &entry.archive.archive, version, item),
+        };
+        if let Some((reason, detail)) = found {
+            return Err(ArchiverError::suspended(id, reason, detail));
+        }
+    }
+    Ok(())
+}
+
+fn difference(
+    owner: &str,
+    archive: &OnlineArchive,
+    version: &Version,
+    newest: Option<&Move>,
+) -> Option<(SuspendReason, String)> {
+    if version.spec.owner != owner {
+        let detail = format!("the table belongs to {}", version.spec.owner);
+        return Some((SuspendReason::ForeignWriter, detail));
+    }
+    if let Some(number) = version.foreign {
+        let detail = format!("version {number} was written by another engine");
+        return Some((SuspendReason::ForeignWriter, detail));
+    }
+    if version.config_version > archive.criteria_version {
+        let detail = format!("the table knows criteria version {}", version.config_version);
+        return Some((SuspendReason::JournalOlder, detail));
+    }
+    let item = newest?;
+    let lost = item.seq > version.committed
+        || (item.state == MoveState::Confirmed && item.seq > version.confirmed);
+    lost.then(|| {
+        let detail = format!("the journal knows move {} as {}", item.seq, item.state.as_str());
+        (SuspendReason::TableOlder, detail)
+    })
+}
+
+/// What the table of an archive is for.
+pub(crate) fn spec(
+    owner: &str,
+    archive: &OnlineArchive,
+    uuid: Option<[u8; 16]>,
+) -> TableSpec {
+    let mut fields = archive.partition_fields.clone();
+    fields.sort_by_key(|field| field.order);
+    let month = match &archive.criteria {
+        Criteria::Date { field, format, .. } => {
+            Some(MonthSpec { path: field.clone(), format: *format })
+        }
+        Criteria::Custom { .. } => None,
+    };
+    TableSpec {
+        archive_id: archive.id.to_string(),
+        owner: owner.to_owned(),
+        namespace: archive.namespace.to_string(),
+        collection_uuid: uuid.map(hex::encode),
+        partition_paths: fields.iter().map(|field| field.name.clone()).collect(),
+        partition_types: fields.iter().map(|field| field.field_type).collect(),
+        month,
+        config_version: archive.criteria_version,
+    }
+}
+
+/// Creates the table of an archive that never had one.
+pub(crate) async fn create_table(
+    shared: &Shared,
+    archive: &OnlineArchive,
+    uuid: Option<[u8; 16]>,
+) -> Result<TableOf, ArchiverError> {
+    let location = shared.outside.location(&archive.table_uri)?;
+    let spec = spec(&shared.options.owner, archive, uuid);
+    let create = Table::create(&location, &archive.table_uri, &spec, &shared.runtime);
+    let table = shared.runtime.effect(effects::CREATE_TABLE, create).await?;
+    Ok(TableOf { archive_id: archive.id, table })
+}
+
+/// Raises the fence of every table of the collection.
+pub(crate) async fn fence(scene: &Scene) -> Result<(), ArchiverError> {
+    for entry in &scene.tables {
+        let (epoch, token) = (scene.held.epoch, scene.held.token.clone());
+        change_table(scene, &entry.table, effects::FENCE, &Change::Fence { epoch, token }).await?;
+    }
+    Ok(())
+}
+
+/// Brings the journal in line with the tables; gives the moves that are open.
+pub(crate) async fn reconcile(
+    scene: &mut Scene,
+    unfinished: Vec<Move>,
+) -> Result<Vec<Move>, ArchiverError> {
+    let mut numbers = HashMap::new();
+    for entry in &scene.tables {
+        let version = entry.table.load().await?;
+        let found =
+            TableNumbers { committed: version.committed, confirmed: version.confirmed };
+        numbers.insert(entry.archive_id, found);
+    }
+    let mut judged = Vec::new();
+    for item in unfinished {
+        judged.push(judge(scene, item, &numbers).await?);
+    }
+    unknown_moves(&numbers, &judged)?;
+    if !judged.is_empty() {
+        scene.journal.reconcile(&scene.held, &judged).await?;
+    }
+    judged.retain(|item| !item.state.is_final());
+    judged.sort_by_key(|item| item.seq);
+    Ok(judged)
+}
+
+async fn judge(
+    scene: &mut Scene,
+    mut item: Move,
+    numbers: &HashMap<ArchiveId, TableNumbers>,
+) -> Result<Move, ArchiverError> {
+    let none = TableNumbers { committed: 0, confirmed: 0 };
+    let table = numbers.get(&item.archive_id).copied().unwrap_or(none);
+    match protocol::reconcile(&item, table) {
+        Verdict::Abandon => item.state = MoveState::Abandoned,
+        Verdict::Confirmed => item.state = MoveState::Confirmed,
+        Verdict::TableOlder => {
+            let detail = format!("the journal knows move {} as committed", item.seq);
+            let reason = SuspendReason::TableOlder;
+            return Err(ArchiverError::suspended(item.archive_id, reason, detail));
+        }
+        Verdict::Resume(state) => {
+            item.state = state;
+            if item.unanswered_epoch.is_some() {
+                item.quiet_at_ms = Some(scene.quiet_from_now_ms(item.level).await?);
+                scene.repeated_batch = Some(item.done + 1);
+            }
+        }
+    }
+    Ok(item)
+}
+
+/// An open move in a table that the journal does not know: the journal is older.
+fn unknown_moves(
+    numbers: &HashMap<ArchiveId, TableNumbers>,
+    journalled: &[Move],
+) -> Result<(), ArchiverError> {
+    for (&archive_id, table) in numbers.iter().filter(|(_, it)| it.committed > it.confirmed) {
+        let known = journalled
+            .iter()
+            .any(|item| item.archive_id == archive_id && item.seq == table.committed);
+        if !known {
+            let detail = format!("move {} of the table is not in the journal", table.committed);
+            return Err(ArchiverError::suspended(
+                archive_id,
+                SuspendReason::JournalOlder,
+                detail,
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Whole runs against a simulated cluster, a real table and a real journal.

@@ -1,0 +1,295 @@
+//! The worker: looks for archives that are due, runs them, and decides when to look again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use portolan_cluster::Cluster;
+use portolan_model::{ArchiveEvent, ArchiveId, ArchiveState};
+use portolan_runtime::Runtime;
+use portolan_store::Store;
+use portolan_store::archives::StoredArchive;
+use portolan_store::jobs::ArchiveJob;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::{Journal, Overview};
+use crate::lease::{Busy, Leases};
+use crate::look::{self, Decision, Known};
+use crate::run::{self, Ended, Task, key_of};
+use crate::{ArchiverError, ArchiverOptions, Outside, purge};
+
+/// Distance between looks at an archive that waits for its window or its collection.
+const WAITING_MS: i64 = 60_000;
+
+/// What the worker's tasks share.
+pub(crate) struct Shared {
+    pub(crate) journal: Journal,
+    pub(crate) outside: Arc<dyn Outside>,
+    pub(crate) options: Arc<ArchiverOptions>,
+    pub(crate) runtime: Runtime,
+    pub(crate) leases: Arc<Leases>,
+}
+
+/// Moves documents of all archives that are due.
+#[derive(Clone)]
+pub struct Worker {
+    shared: Arc<Shared>,
+    woken: Arc<Notify>,
+    seats: Arc<Semaphore>,
+}
+
+impl Worker {
+    /// A worker. Nothing runs until [`Worker::serve`] or [`Worker::pass`].
+    #[must_use]
+    pub fn new(
+        store: Store,
+        outside: Arc<dyn Outside>,
+        options: ArchiverOptions,
+        runtime: &Runtime,
+    ) -> Self {
+        let seats = Arc::new(Semaphore::new(options.parallel.max(1)));
+        let shared = Shared {
+            journal: Journal::new(store),
+            outside,
+            options: Arc::new(options),
+            runtime: runtime.clone(),
+            leases: Arc::default(),
+        };
+        Self { shared: Arc::new(shared), woken: Arc::default(), seats }
+    }
+
+    /// Makes the worker look for work now.
+    pub fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    /// Works until `shutdown`, then finishes or hands back what is under way.
+    pub async fn serve(&self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            if let Err(error) = self.start_due(&shutdown).await {
+                tracing::error!(%error, "looking for due archives failed");
+            }
+            tokio::select! {
+                () = self.woken.notified() => {}
+                () = self.shared.runtime.sleep_ms(self.shared.options.poll_ms) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        // Runs notice the shutdown between two batches; waiting for all seats waits for them.
+        let all = u32::try_from(self.shared.options.parallel.max(1)).unwrap_or(u32::MAX);
+        let _all_seats_free = self.seats.acquire_many(all).await;
+    }
+
+    async fn start_due(&self, shutdown: &CancellationToken) -> Result<(), ArchiverError> {
+        for due in self.due().await? {
+            let Ok(seat) = self.seats.clone().try_acquire_owned() else { break };
+            let Some(busy) = self.shared.leases.begin(&key_of(&due.stored.archive)) else {
+                continue;
+            };
+            let (worker, shutdown) = (self.clone(), shutdown.clone());
+            self.shared.runtime.spawn("archiver.archive", async move {
+                if let Err(error) = worker.work_on(due, busy, shutdown).await {
+                    tracing::error!(%error, "an archive could not be scheduled");
+                }
+                drop(seat);
+                worker.wake();
+            });
+        }
+        Ok(())
+    }
+
+    /// Works on every archive that is due, one after the other; how many there were.
+    ///
+    /// # Errors
+    /// Those of the control database; failures of single archives are journalled.
+    pub async fn pass(&self, shutdown: &CancellationToken) -> Result<usize, ArchiverError> {
+        let due = self.due().await?;
+        let count = due.len();
+        for due in due {
+            if let Some(busy) = self.shared.leases.begin(&key_of(&due.stored.archive)) {
+                self.work_on(due, busy, shutdown.clone()).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    async fn due(&self) -> Result<Vec<Due>, ArchiverError> {
+        let overview = self.shared.journal.overview().await?;
+        Ok(due(&overview, &self.shared.options, self.shared.runtime.now_ms()))
+    }
+
+    async fn work_on(
+        &self,
+        due: Due,
+        _busy: Busy,
+        shutdown: CancellationToken,
+    ) -> Result<(), ArchiverError> {
+        let id = due.stored.archive.id;
+        let job = due.job.clone();
+        let ended = self.attend(due, shutdown).await;
+        if let Err(error) = &ended {
+            tracing::warn!(archive = %id, %error, "an archive's run did not end well");
+        }
+        let (job, event) = next_look(job, ended, &self.shared);
+        self.shared.journal.schedule(&job, event).await
+    }
+
+    async fn attend(&self, due: Due, shutdown: CancellationToken) -> Result<Look, ArchiverError> {
+        let shared = self.shared.as_ref();
+        let archive = due.stored.archive.clone();
+        if due.purge {
+            return purge::run(shared, &archive).await.map(|()| Look::Purged);
+        }
+        let cluster = shared.outside.cluster(archive.cluster_id).await?;
+        let decision = self.decide(&due, &cluster).await?;
+        let begin = match decision {
+            Decision::Run { begin } => begin,
+            Decision::Quiet => return Ok(Look::Quiet),
+            Decision::Waiting => return Ok(Look::Waiting),
+            Decision::Orphaned => return Ok(Look::Orphaned),
+        };
+        let level_before = due.job.level;
+        let task = Task { archive, siblings: due.siblings, begin, level_before, shutdown };
+        match run::run(shared, cluster, task).await? {
+            Ended::Busy => Ok(Look::Busy),
+            Ended::Ran { documents, level } => Ok(Look::Ran { documents, level }),
+        }
+    }
+
+    async fn decide(
+        &self,
+        due: &Due,
+        cluster: &Arc<dyn Cluster>,
+    ) -> Result<Decision, ArchiverError> {
+        let archive = &due.stored.archive;
+        let (unfinished, newest) =
+            self.shared.journal.moves(&key_of(archive), &[archive.id]).await?;
+        let known = Known {
+            archive,
+            unfinished: !unfinished.is_empty(),
+            pinned: newest.get(&archive.id).map(|item| item.collection_uuid),
+            ran: archive.state == ArchiveState::Idle && due.job.failures == 0,
+        };
+        look::decide(&self.shared, cluster, &known).await
+    }
+}
+
+/// An archive whose time has come.
+struct Due {
+    stored: StoredArchive,
+    siblings: Vec<StoredArchive>,
+    job: ArchiveJob,
+    purge: bool,
+}
+
+fn due(overview: &Overview, options: &ArchiverOptions, now_ms: i64) -> Vec<Due> {
+    let mut by_key: HashMap<_, Vec<StoredArchive>> = HashMap::new();
+    for stored in &overview.archives {
+        by_key.entry(key_of(&stored.archive)).or_default().push(stored.clone());
+    }
+    let mut due = Vec::new();
+    for stored in &overview.archives {
+        let id = stored.archive.id;
+        let job = overview.jobs.get(&id).cloned().unwrap_or_else(|| first_job(id, options));
+        let unfinished = overview.unfinished.contains(&id);
+        let purge = purge::is_due(&stored.archive, options, now_ms) && !unfinished;
+        if job.due_at <= now_ms && (purge || wants_attention(stored.archive.state, unfinished)) {
+            let siblings = by_key.get(&key_of(&stored.archive)).cloned().unwrap_or_default();
+            due.push(Due { stored: stored.clone(), siblings, job, purge });
+        }
+    }
+    due
+}
+
+/// A suspended archive waits for the operator, whatever is open. Paused, orphaned and deleted ones are
+/// only looked at to close what is open.
+fn wants_attention(state: ArchiveState, unfinished: bool) -> bool {
+    match state {
+        ArchiveState::Pending
+        | ArchiveState::Archiving
+        | ArchiveState::Idle
+        | ArchiveState::Pausing => true,
+        ArchiveState::Paused | ArchiveState::Orphaned | ArchiveState::Deleted => unfinished,
+        ArchiveState::Suspended(_) => false,
+    }
+}
+
+fn first_job(archive_id: ArchiveId, options: &ArchiverOptions) -> ArchiveJob {
+    ArchiveJob {
+        archive_id,
+        due_at: 0,
+        interval_ms: options.interval_ms,
+        failures: 0,
+        last_error: None,
+        level: None,
+        purged_at: None,
+    }
+}
+
+/// What a look came to.
+enum Look {
+    Ran { documents: i64, level: portolan_model::GuardLevel },
+    Quiet,
+    Waiting,
+    Orphaned,
+    Busy,
+    Purged,
+}
+
+/// When to look next, and what else happens to the archive.
+fn next_look(
+    mut job: ArchiveJob,
+    ended: Result<Look, ArchiverError>,
+    shared: &Shared,
+) -> (ArchiveJob, Option<ArchiveEvent>) {
+    let (options, now_ms) = (&shared.options, shared.runtime.now_ms());
+    let wait_ms;
+    let mut event = None;
+    match ended {
+        Ok(look) => {
+            (job.failures, job.last_error) = (0, None);
+            wait_ms = after(&mut job, &look, options);
+            event = matches!(look, Look::Orphaned).then_some(ArchiveEvent::CollectionLost);
+        }
+        Err(ArchiverError::Stopping) => wait_ms = 0,
+        Err(error) => {
+            job.failures += 1;
+            job.last_error = Some(error.to_string());
+            wait_ms = backoff_ms(job.failures, options);
+            if let ArchiverError::Suspended { archive_id, reason, .. } = error
+                && archive_id == job.archive_id
+            {
+                event = Some(ArchiveEvent::Suspended(reason));
+            }
+        }
+    }
+    job.due_at = now_ms.saturating_add(wait_ms);
+    (job, event)
+}
+
+fn after(job: &mut ArchiveJob, look: &Look, options: &ArchiverOptions) -> i64 {
+    match look {
+        Look::Ran { documents, level } => {
+            job.level = Some(*level);
+            job.interval_ms = if *documents > 0 { options.interval_ms } else { longer(job, options) };
+            job.interval_ms
+        }
+        Look::Quiet => {
+            job.interval_ms = longer(job, options);
+            job.interval_ms
+        }
+        Look::Waiting | Look::Orphaned => WAITING_MS.min(options.interval_ms),
+        Look::Busy => i64::try_from(options.poll_ms).unwrap_or(i64::MAX),
+        Look::Purged => options.interval_max_ms,
+    }
+}
+
+/// The distance between looks grows by one step each time there was too little to move.
+fn longer(job: &ArchiveJob, options: &ArchiverOptions) -> i64 {
+    job.interval_ms.saturating_add(options.interval_ms).min(options.interval_max_ms)
+}
+
+fn backoff_ms(failures: i64, options: &ArchiverOptions) -> i64 {
+    let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or(0);
+    options.backoff_ms.saturating_mul(1_i64 << doublings).min(options.backoff_max_ms)
+}

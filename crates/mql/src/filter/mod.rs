@@ -1,0 +1,102 @@
+//! Filters: the query language of `find`, compiled once and evaluated on raw documents.
+//!
+//! `parse` builds a tree of [`Node`]s; `node` evaluates it; `test` holds the predicates on one
+//! value; `ranges` derives what an index or a file's statistics can skip. Semantics are those of
+//! MongoDB 7.0: each predicate on a path is existential over arrays on its own.
+
+mod node;
+mod parse;
+mod ranges;
+mod regex;
+mod test;
+
+use std::sync::Arc;
+
+use bson::{Bson, RawBson, RawDocument, RawDocumentBuf};
+
+pub(crate) use node::Node;
+pub use ranges::{Interval, KeyRange};
+pub(crate) use regex::{Pattern, failed as regex_failed};
+pub(crate) use test::{Clause, Operator, Test};
+
+use crate::{Context, Result};
+
+/// A parsed filter. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    raw: Arc<RawDocumentBuf>,
+    root: Arc<Node>,
+}
+
+impl Filter {
+    /// Parses a filter document.
+    pub fn parse(filter: &RawDocument, context: &Context) -> Result<Self> {
+        let root = parse::document(filter, context)?;
+        Ok(Self { raw: Arc::new(filter.to_owned()), root: Arc::new(root) })
+    }
+
+    /// Parses what `$pull` and array filters may hold: a predicate on a single value, given as
+    /// operators or as a value to equal.
+    pub(crate) fn parse_clause(value: bson::RawBsonRef<'_>, context: &Context) -> Result<Clause> {
+        parse::value_clause(value, context)
+    }
+
+    /// Whether a document matches.
+    pub fn matches(&self, doc: &RawDocument) -> Result<bool> {
+        self.root.matches(doc)
+    }
+
+    /// Key ranges of the value at `path` in matching documents; `None` is no restriction.
+    ///
+    /// A matching document's value at the path has a prune key inside one of the ranges, or no
+    /// prune key at all (an array on the path).
+    pub fn ranges(&self, path: &str) -> Option<Vec<KeyRange>> {
+        let intervals = ranges::intervals(&self.root, path, false)?;
+        Some(intervals.into_iter().map(KeyRange::of).collect())
+    }
+
+    /// Full-key ranges for an index on `path`; `multikey` when some document has an array there, so
+    /// that two conditions may be met by two different elements.
+    pub fn intervals(&self, path: &str, multikey: bool) -> Option<Vec<Interval>> {
+        ranges::intervals(&self.root, path, multikey)
+    }
+
+    /// The value that `path` must equal, if the filter says so.
+    pub fn equality_on(&self, path: &str) -> Option<Bson> {
+        let mut values = self.values_on(path)?;
+        if values.len() == 1 { values.pop() } else { None }
+    }
+
+    /// The values of which `path` must equal one (`$eq`, `$in`), if the filter says so. Never
+    /// contains null, which missing fields equal too.
+    pub fn values_on(&self, path: &str) -> Option<Vec<Bson>> {
+        let values = self.root.values_on(path)?;
+        values.into_iter().map(|value| Bson::try_from(value.clone()).ok()).collect()
+    }
+
+    /// The equalities from which an upsert starts: path and value, conjunctions only.
+    pub(crate) fn equalities(&self) -> Vec<(&str, &RawBson)> {
+        let mut out = Vec::new();
+        self.root.equalities(&mut out);
+        out
+    }
+
+    /// The array index that matched, for the positional `$`: of the last condition that went
+    /// through an array.
+    pub(crate) fn matched_index(&self, doc: &RawDocument) -> Result<Option<usize>> {
+        self.root.matched_index(doc)
+    }
+
+    /// Whether every document matches because nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// The filter as it was given.
+    pub fn raw(&self) -> &RawDocument {
+        &self.raw
+    }
+}
+
+#[cfg(test)]
+mod tests;
