@@ -1,1 +1,28 @@
-//! Router, handlers, middleware and error mapping of the Admin API.
+//! The Admin API over HTTP: router, handlers, authentication, versions, errors.
+//!
+//! A handler parses, calls one use case of `control` and converts its result; decisions live there,
+//! wire shapes in `api-types`. What is not here: listening and TLS (the binary does both), SQL.
+//!
+//! A request passes, in this order: path ([`router`]), body limit, authentication, media type,
+//! permission, audit row, handler, answer.
+
+mod answer;
+mod authentication;
+mod call;
+mod dispatch;
+mod failure;
+mod handlers;
+mod metrics;
+mod oauth;
+mod path;
+mod plain;
+mod route;
+mod router;
+mod state;
+
+pub use metrics::ApiMetrics;
+pub use router::{OperationInfo, operations, router};
+pub use state::{ApiSettings, ApiState};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! The way of one request: body, operation, caller, version, permission, audit row, handler, answer.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use portolan_api_types::time::header_date;
+use portolan_api_types::version::newest_not_after;
+use portolan_api_types::{ErrorCode, MediaType, Problem, VersionDate};
+use portolan_control::Caller;
+use portolan_model::RequestId;
+
+use crate::answer::{Style, set_common_headers, set_header, write_problem, write_reply};
+use crate::authentication::{authenticate, rejection, remote_address};
+use crate::call::{Call, parse_id};
+use crate::failure::Failure;
+use crate::path::{Parameters, RequestPath};
+use crate::route::{Access, Answer, Route};
+use crate::router::RouteTable;
+use crate::state::ApiState;
+
+/// Answers one request to the Admin API or to Portolan's own API.
+pub(crate) async fn dispatch(
+    State((state, table)): State<(ApiState, RouteTable)>,
+    request: Request,
+) -> Response<Body> {
+    let runtime = state.control().runtime.clone();
+    let (started_ms, request_id) = (runtime.boot_ms(), RequestId::new(runtime.object_id()));
+    let (parts, body) = request.into_parts();
+    let path = RequestPath::new(parts.uri.path());
+    let query = query_of(&parts);
+    let style = Style::of(&query);
+    let found = table.find(&parts.method, &path);
+    let operation = found.as_ref().map_or("none", |(route, _)| route.operation);
+    let inbound = Inbound { state: &state, parts, path, query, request_id, style };
+    let mut response = inbound.answer(found, body).await;
+    let settings = &state.inner.settings;
+    let service = format!("gitHash={}; versionString={}", settings.build, settings.version);
+    set_common_headers(&mut response, &request_id.to_string(), &service);
+    let duration_ms = runtime.boot_ms().saturating_sub(started_ms);
+    let status = response.status().as_u16();
+    state.inner.metrics.observe(operation, status, duration_ms);
+    tracing::debug!(%request_id, operation, status, duration_ms, "request");
+    response
+}
+
+struct Inbound<'a> {
+    state: &'a ApiState,
+    parts: Parts,
+    path: RequestPath,
+    query: Vec<(String, String)>,
+    request_id: RequestId,
+    style: Style,
+}
+
+impl Inbound<'_> {
+    async fn answer(self, found: Option<(&Route, Parameters)>, body: Body) -> Response<Body> {
+        let style = self.style;
+        // The body is read before anything is refused: Digest clients send it with both legs, and an
+        // unread body would break the connection that the second leg wants to use.
+        let body = match self.read(body).await {
+            Ok(body) => body,
+            Err(problem) => return closing(write_problem(&problem, style)),
+        };
+        let Some((route, parameters)) = found else {
+            let problem = Problem::new(ErrorCode::ResourceNotFound, "No such operation.");
+            return write_problem(&problem, style);
+        };
+        let principal = match authenticate(self.state, &self.parts).await {
+            Ok(principal) => principal,
+            Err(rejected) => return rejection(self.state, rejected, style),
+        };
+        let remote_address = remote_address(&self.parts);
+        let caller = Caller { principal, remote_address, request_id: self.request_id };
+        self.serve(route, parameters, caller, body).await
+    }
+
+    async fn read(&self, body: Body) -> Result<Bytes, Problem> {
+        let settings = &self.state.inner.settings;
+        let limited = Limited::new(body, settings.body_bytes_max);
+        let runtime = &self.state.control().runtime;
+        let collected = runtime.timeout_ms(settings.body_timeout_ms, limited.collect()).await;
+        match collected {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let max = settings.body_bytes_max;
+                let detail = format!("The body is larger than {max} bytes.");
+                Err(Problem::new(ErrorCode::PayloadTooLarge, detail).with(max))
+            }
+            Ok(Err(_)) => {
+                Err(Problem::new(ErrorCode::InvalidJson, "The body ended before its length."))
+            }
+            Err(_) => {
+                Err(Problem::new(ErrorCode::RequestTimeout, "The body did not arrive in time."))
+            }
+        }
+    }
+
+    async fn serve(
+        self,
+        route: &Route,
+        parameters: Parameters,
+        caller: Caller,
+        body: Bytes,
+    ) -> Response<Body> {
+        let style = self.style;
+        let media = match negotiate(route, &self.parts.headers) {
+            Ok(media) => media,
+            Err(problem) => return write_problem(&problem, style),
+        };
+        let body_version = match body_version(route, &self.parts.headers, &body, media) {
+            Ok(version) => version,
+            Err(problem) => return write_problem(&problem, style),
+        };
+        let call = Call {
+            state: self.state.clone(),
+            caller,
+            version: media.map(|media| media.date),
+            body_version,
+            parameters,
+            query: self.query,
+            body,
+            path: self.path.to_string(),
+        };
+        match run(route, call).await {
+            Ok(reply) => {
+                let mut response = write_reply(reply, &content_type(media), style);
+                set_lifecycle_headers(&mut response, route, media);
+                response
+            }
+            Err(failure) => write_problem(&failure.problem, style),
+        }
+    }
+}
+
+/// Permission, audit row, handler.
+async fn run(route: &Route, call: Call) -> Answer {
+    let control = call.control().clone();
+    check_access(route.access, &call).await?;
+    if !route.is_mutating() {
+        return (route.handler)(call).await;
+    }
+    let caller = call.caller.clone();
+    control.note_intent(&caller, route.operation, &call.path).await?;
+    let result = (route.handler)(call).await;
+    let failure = result.as_ref().err().map(|failure| failure.problem.as_ref());
+    control.note_outcome(&caller, failure).await;
+    result
+}
+
+async fn check_access(access: Access, call: &Call) -> Result<(), Failure> {
+    let principal = &call.caller.principal;
+    match access {
+        Access::Authenticated => Ok(()),
+        Access::Org(action) => {
+            let org_id = parse_id("orgId", call.text("orgId"))?;
+            call.control().org(principal, action, org_id).await?;
+            Ok(())
+        }
+        Access::Project(action) => {
+            let project_id = parse_id("groupId", call.text("groupId"))?;
+            call.control().project(principal, action, project_id).await?;
+            Ok(())
+        }
+    }
+}
+
+/// The version of the answer. Portolan's own API has no versions.
+fn negotiate(route: &Route, headers: &HeaderMap) -> Result<Option<MediaType>, Problem> {
+    if route.versions.is_empty() {
+        return Ok(None);
+    }
+    let accept: Vec<&str> =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    MediaType::resolve(&accept.join(","), &route.dates(), route.format).map(Some)
+}
+
+/// The version of the body: that of its content type, else that of the answer.
+fn body_version(
+    route: &Route,
+    headers: &HeaderMap,
+    body: &Bytes,
+    media: Option<MediaType>,
+) -> Result<Option<VersionDate>, Problem> {
+    let answer = media.map(|media| media.date);
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(answer) };
+    let text = value.to_str().unwrap_or("");
+    if let Some(dated) = MediaType::parse(text) {
+        return Ok(newest_not_after(dated.date, &route.dates()).or(answer));
+    }
+    let essence = text.split(';').next().unwrap_or("").trim();
+    if body.is_empty() || essence.eq_ignore_ascii_case("application/json") {
+        return Ok(answer);
+    }
+    let detail = format!("Content type {essence} is not supported; send application/json.");
+    Err(Problem::new(ErrorCode::UnsupportedMediaType, detail).with(essence))
+}
+
+fn content_type(media: Option<MediaType>) -> String {
+    match media {
+        Some(media) if media.format == portolan_api_types::version::Format::Json => {
+            format!("{media};charset=utf-8")
+        }
+        Some(media) => media.to_string(),
+        None => "application/json".to_owned(),
+    }
+}
+
+/// `Deprecation` and `Sunset` of a version that a newer one replaced.
+fn set_lifecycle_headers(response: &mut Response<Body>, route: &Route, media: Option<MediaType>) {
+    let Some(date) = media.map(|media| media.date) else { return };
+    let served = route.versions.iter().find(|version| version.date == date);
+    let Some(sunset) = served.and_then(|version| version.sunset) else { return };
+    let newer = route.dates().into_iter().filter(|other| *other > date).min();
+    set_header(response, "deprecation", &header_date(newer.unwrap_or(date)));
+    set_header(response, "sunset", &header_date(sunset));
+}
+
+/// The rest of an oversized body stays unread, so the connection cannot be used again.
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    set_header(&mut response, "connection", "close");
+    response
+}
+
+fn query_of(parts: &Parts) -> Vec<(String, String)> {
+    let query = parts.uri.query().unwrap_or("");
+    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}

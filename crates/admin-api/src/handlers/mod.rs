@@ -1,0 +1,20 @@
+//! The handlers, one file per resource. Each exports its operations as `routes()`, one line per
+//! operation, and each handler parses, calls one use case, and converts.
+
+pub(crate) mod api_keys;
+pub(crate) mod clusters;
+pub(crate) mod database_users;
+pub(crate) mod link_tokens;
+pub(crate) mod migrate;
+pub(crate) mod online_archives;
+pub(crate) mod organization_settings;
+pub(crate) mod organizations;
+pub(crate) mod own_api;
+pub(crate) mod previews;
+pub(crate) mod project_api_keys;
+pub(crate) mod project_service_accounts;
+pub(crate) mod project_users;
+pub(crate) mod projects;
+pub(crate) mod service_accounts;
+pub(crate) mod system_status;
+pub(crate) mod users;

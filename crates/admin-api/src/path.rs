@@ -1,0 +1,118 @@
+//! Matching of request paths against patterns such as `/api/atlas/v2/groups/{groupId}:migrate`.
+//!
+//! Axum's own matcher knows no custom methods (a verb after a colon in the last segment), so the
+//! Admin API has its own. A literal segment wins over one with a verb, which wins over a parameter.
+//! Some clients escape the colon; a base URL with a trailing slash makes paths start with two.
+
+use std::fmt;
+
+/// A path split at its slashes, escapes still in place except for the colon's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequestPath {
+    segments: Vec<String>,
+}
+
+impl RequestPath {
+    pub(crate) fn new(raw: &str) -> Self {
+        let trimmed = raw.trim_start_matches('/');
+        let trimmed = trimmed.strip_suffix('/').unwrap_or(trimmed);
+        let segments = trimmed.split('/').map(unescape_colon).collect();
+        Self { segments }
+    }
+}
+
+impl fmt::Display for RequestPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.segments.iter().try_for_each(|segment| write!(f, "/{segment}"))
+    }
+}
+
+fn unescape_colon(segment: &str) -> String {
+    segment.replace("%3A", ":").replace("%3a", ":")
+}
+
+/// A pattern, parsed once.
+#[derive(Debug, Clone)]
+pub(crate) struct PathPattern {
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(&'static str),
+    Verb { parameter: &'static str, verb: &'static str },
+    Parameter(&'static str),
+}
+
+/// How good a match is: smaller is better, segment by segment.
+pub(crate) type Rank = Vec<u8>;
+
+/// Parameters by name, percent-decoded.
+pub(crate) type Parameters = Vec<(&'static str, String)>;
+
+impl PathPattern {
+    pub(crate) fn parse(pattern: &'static str) -> Self {
+        let segments = pattern.trim_start_matches('/').split('/').map(Segment::parse).collect();
+        Self { segments }
+    }
+
+    pub(crate) fn matches(&self, path: &RequestPath) -> Option<(Rank, Parameters)> {
+        if self.segments.len() != path.segments.len() {
+            return None;
+        }
+        let mut rank = Vec::with_capacity(self.segments.len());
+        let mut parameters = Vec::new();
+        for (pattern, segment) in self.segments.iter().zip(&path.segments) {
+            rank.push(pattern.take(segment, &mut parameters)?);
+        }
+        Some((rank, parameters))
+    }
+}
+
+impl Segment {
+    fn parse(text: &'static str) -> Self {
+        let Some(rest) = text.strip_prefix('{') else { return Self::Literal(text) };
+        match rest.split_once('}') {
+            Some((parameter, "")) => Self::Parameter(parameter),
+            Some((parameter, verb)) => Self::Verb { parameter, verb },
+            None => Self::Literal(text),
+        }
+    }
+
+    fn take(&self, segment: &str, parameters: &mut Parameters) -> Option<u8> {
+        match self {
+            Self::Literal(text) => (*text == segment).then_some(0),
+            Self::Verb { parameter, verb } => {
+                let value = segment.strip_suffix(verb).filter(|value| !value.is_empty())?;
+                parameters.push((parameter, decode(value)?));
+                Some(1)
+            }
+            Self::Parameter(parameter) => {
+                // An id holds no colon: what follows one is a custom method that nobody has.
+                let is_id = parameter.ends_with("Id") || *parameter == "clusterName";
+                if segment.is_empty() || (is_id && segment.contains(':')) {
+                    return None;
+                }
+                parameters.push((parameter, decode(segment)?));
+                Some(2)
+            }
+        }
+    }
+}
+
+/// Decodes percent escapes; `None` when they are cut short or give no UTF-8.
+pub(crate) fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if first == b'%' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}

@@ -1,0 +1,73 @@
+//! What every request may use.
+
+use std::sync::Arc;
+
+use portolan_api_types::links::Base;
+use portolan_auth::DigestGate;
+use portolan_control::Control;
+use prometheus_client::registry::Registry;
+
+use crate::metrics::ApiMetrics;
+
+/// What the binary decides about the API.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Signs the nonces of Digest challenges; replicas share it.
+    pub nonce_key: [u8; 32],
+    /// Largest request body.
+    pub body_bytes_max: usize,
+    /// How long a client may take to send its body.
+    pub body_timeout_ms: u64,
+    /// Version of the product, for `/version` and a response header.
+    pub version: String,
+    /// The 40 hexadecimal digits of the source's commit; zeros when unknown.
+    pub build: String,
+}
+
+impl ApiSettings {
+    /// The defaults, with this nonce key.
+    #[must_use]
+    pub fn new(nonce_key: [u8; 32]) -> Self {
+        Self {
+            nonce_key,
+            body_bytes_max: 1024 * 1024,
+            body_timeout_ms: 30_000,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            build: "0".repeat(40),
+        }
+    }
+}
+
+/// Shared by all requests. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) control: Control,
+    pub(crate) settings: ApiSettings,
+    pub(crate) gate: DigestGate,
+    pub(crate) base: Base,
+    pub(crate) metrics: ApiMetrics,
+    pub(crate) registry: Arc<Registry>,
+}
+
+impl ApiState {
+    /// Assembles the state. `metrics` must have been registered in `registry`.
+    #[must_use]
+    pub fn new(
+        control: Control,
+        settings: ApiSettings,
+        metrics: ApiMetrics,
+        registry: Arc<Registry>,
+    ) -> Self {
+        let gate = DigestGate::new(&settings.nonce_key);
+        let base = Base::new(&control.public_url);
+        Self { inner: Arc::new(Inner { control, settings, gate, base, metrics, registry }) }
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.inner.control
+    }
+}
