@@ -7,6 +7,7 @@ mod framing;
 mod handshake;
 mod properties;
 mod reading;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
