@@ -1,0 +1,77 @@
+//! `/api/portolan/v1/groups/{groupId}/clusters`: attaching, connection strings, archives in full.
+
+use serde_json::{Value, json};
+
+use super::groups_clusters::ready_cluster;
+use super::world::{Answer, World};
+
+async fn own(world: &World, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    let target = format!("/api/portolan/v1{path}");
+    world.call_as(&world.owner(), method, &target, body, "application/json").await
+}
+
+#[tokio::test]
+async fn an_attached_cluster_is_a_cluster_like_any_other() {
+    let world = World::new().await;
+    let group = world.project("P").await;
+    let path = format!("/groups/{group}/clusters:attach");
+    let body = json!({ "name": "Live", "connectionString": "mongodb://u:secret@db1:27017/" });
+    let made = own(&world, "POST", &path, Some(&body)).await.expect(201);
+    assert_eq!(made.json["level"], "L1");
+    assert_eq!(made.json["mongoDBVersion"], "7.0.0");
+    assert_eq!(made.json["hosts"], json!(["db1:27017"]));
+    assert!(made.json["levelReasons"].is_array() && !made.text.contains("secret"));
+    let owner = world.owner();
+    let seen = world.get(&owner, &format!("/groups/{group}/clusters/Live")).await.expect(200);
+    assert_eq!(seen.str("/connectionStrings/standard"), "mongodb://db1:27017/");
+    assert_eq!(seen.json["stateName"], "IDLE");
+    let listed = own(&world, "GET", &format!("/groups/{group}/clusters"), None).await.expect(200);
+    assert_eq!(listed.str("/results/0/kind"), "ATTACHED");
+    let escaped = path.replace(':', "%3A");
+    let twin = own(&world, "POST", &escaped, Some(&body)).await;
+    assert_eq!(twin.refusal(), (400, "DUPLICATE_CLUSTER_NAME"));
+}
+
+#[tokio::test]
+async fn strings_that_would_reach_beyond_a_cluster_are_refused() {
+    let world = World::new().await;
+    let group = world.project("P").await;
+    let path = format!("/groups/{group}/clusters:attach");
+    for uri in ["file:///etc/passwd", "mongodb://h/?tlsCAFile=/etc/passwd", "mongodb:///tmp/x.sock"]
+    {
+        let body = json!({ "name": "Live", "connectionString": uri });
+        let refused = own(&world, "POST", &path, Some(&body)).await;
+        assert_eq!(refused.refusal(), (400, "INVALID_ATTRIBUTE"), "{uri}");
+        assert_eq!(refused.str("/badRequestDetail/fields/0/field"), "connectionString");
+    }
+}
+
+#[tokio::test]
+async fn strings_and_details_of_an_archive() {
+    let world = World::new().await;
+    let (owner, group) = (world.owner(), world.project("P").await);
+    ready_cluster(&world, &group, "C").await;
+    let strings = format!("/groups/{group}/clusters/C/connectionStrings");
+    let before = own(&world, "GET", &strings, None).await.expect(200);
+    assert_eq!(before.json["archive"], Value::Null, "there is no archive yet");
+    let body = json!({
+        "dbName": "sales", "collName": "orders",
+        "criteria": { "dateField": "at", "expireAfterDays": 1 },
+    });
+    let path = format!("/groups/{group}/clusters/C/onlineArchives");
+    let id = world.post(&owner, &path, body).await.expect(200).str("/_id");
+    let after = own(&world, "GET", &strings, None).await.expect(200);
+    for name in ["cluster", "archive", "clusterAndArchive"] {
+        let string = after.str(&format!("/{name}"));
+        assert!(string.starts_with("mongodb://<db_username>:<db_password>@"), "{string}");
+    }
+    let one = own(&world, "GET", &format!("{path}/{id}"), None).await.expect(200);
+    assert_eq!(one.json["state"], "PENDING");
+    assert_eq!(one.json["level"], "L1");
+    assert_eq!(one.json["totals"]["documents"], 0);
+    assert_eq!(one.str("/tableUri"), format!("memory:///archives/{id}"));
+    let runs = own(&world, "GET", &format!("{path}/{id}/runs"), None).await.expect(200);
+    assert_eq!(runs.json["totalCount"], 0);
+    let none = format!("{path}/{id}/runs/0123456789abcdef01234567");
+    assert_eq!(own(&world, "GET", &none, None).await.refusal(), (404, "RESOURCE_NOT_FOUND"));
+}
