@@ -1,14 +1,21 @@
 //! Tests of the API over its router, in process: real store, real credentials, hosts in memory. The
 //! files mirror the paths of the API.
 
+mod access_lists;
 mod access_matrix;
+mod events;
 mod groups;
+mod groups_clusters;
+mod groups_clusters_online_archives;
+mod groups_database_users;
 mod groups_migrate;
 mod oauth;
 mod orgs;
 mod orgs_api_keys;
+mod orgs_link_tokens;
 mod orgs_service_accounts;
 mod orgs_users;
 mod plain;
+mod portolan_groups_clusters;
 mod protocol;
 mod world;

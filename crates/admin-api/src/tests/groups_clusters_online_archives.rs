@@ -29,29 +29,23 @@ fn body() -> Value {
     })
 }
 
+/// Keys, order and values as public recordings of the service show them.
+const RECORDED: &str = concat!(
+    r#"{"_id":"{id}","clusterName":"C","collName":"flights","collectionType":"STANDARD","#,
+    r#""criteria":{"dateField":"time_hour","dateFormat":"ISODATE","expireAfterDays":3,"#,
+    r#""type":"DATE"},"dataProcessRegion":{"cloudProvider":"AWS","region":"US_EAST_1"},"#,
+    r#""dbName":"sample_flights","groupId":"{group}","partitionFields":[{"fieldName":"#,
+    r#""time_hour","fieldType":null,"order":0}],"paused":false,"#,
+    r#""schedule":{"type":"DEFAULT"},"state":"PENDING"}"#,
+);
+
 #[tokio::test]
 async fn an_archive_as_the_cli_makes_it() {
     let Place { world, group, path } = place().await;
     let owner = world.owner();
     let made = world.post(&owner, &path, body()).await.expect(200);
     let id = made.str("/_id");
-    let expected = format!(
-        r#"{{"_id":"{id}","clusterName":"C","collName":"flights","collectionType":"STANDARD",{}"#,
-        format_args!(
-            r#""criteria":{{"dateField":"time_hour","dateFormat":"ISODATE","expireAfterDays":3,{}"#,
-            format_args!(
-                r#""type":"DATE"}},"dataProcessRegion":{{"cloudProvider":"AWS","region":{}"#,
-                format_args!(
-                    r#""US_EAST_1"}},"dbName":"sample_flights","groupId":"{group}",{}"#,
-                    concat!(
-                        r#""partitionFields":[{"fieldName":"time_hour","fieldType":null,"#,
-                        r#""order":0}],"paused":false,"schedule":{"type":"DEFAULT"},"#,
-                        r#""state":"PENDING"}"#
-                    )
-                )
-            )
-        )
-    );
+    let expected = RECORDED.replace("{id}", &id).replace("{group}", &group);
     assert_eq!(made.text, expected);
     let one = world.get(&owner, &format!("{path}/{id}")).await.expect(200);
     assert_eq!(one.text, expected);
