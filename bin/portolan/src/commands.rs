@@ -30,7 +30,8 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
     match command {
         ArchiveCommand::List(of) => {
             let (api, group) = open(&of.project).await?;
-            let path = format!("/api/atlas/v2/groups/{group}/clusters/{}/onlineArchives", of.cluster);
+            let path =
+                format!("/api/atlas/v2/groups/{group}/clusters/{}/onlineArchives", of.cluster);
             print(&api.get(&path).await?)
         }
         ArchiveCommand::Runs(of) => {
@@ -62,11 +63,12 @@ async fn open(project: &InProject) -> Result<(ApiClient, String)> {
     let Connection { base_url, client_id, client_secret, from } = &project.connection;
     if let Some(dir) = from {
         let summary = Summary::read(dir)?;
-        let api =
-            ApiClient::connect(&summary.base_url, &summary.client_id, &summary.client_secret).await?;
+        let api = ApiClient::connect(&summary.base_url, &summary.client_id, &summary.client_secret)
+            .await?;
         return Ok((api, project.project.clone().unwrap_or(summary.group_id)));
     }
-    let missing = "name the instance: --base-url, --client-id and PORTOLAN_CLIENT_SECRET, or --from DIR";
+    let missing =
+        "name the instance: --base-url, --client-id and PORTOLAN_CLIENT_SECRET, or --from DIR";
     let base_url = base_url.as_deref().context(missing)?;
     let client_id = client_id.as_deref().context(missing)?;
     let secret = client_secret.as_deref().context(missing)?;

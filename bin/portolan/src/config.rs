@@ -264,7 +264,8 @@ impl Config {
             "endpoints.port_range must be [first, last], rising, without 0"
         );
         ensure!(
-            self.archiver.interval_ms > 0 && self.archiver.interval_max_ms >= self.archiver.interval_ms,
+            self.archiver.interval_ms > 0
+                && self.archiver.interval_max_ms >= self.archiver.interval_ms,
             "archiver.interval_max_ms must not be below archiver.interval_ms, which must not be 0"
         );
         ensure!(
@@ -282,7 +283,11 @@ impl Config {
     fn check_storage(&self) -> Result<()> {
         let mut names = BTreeSet::new();
         for location in &self.storage {
-            ensure!(names.insert(&location.name), "two storage locations are named {}", location.name);
+            ensure!(
+                names.insert(&location.name),
+                "two storage locations are named {}",
+                location.name
+            );
             if !location.url.starts_with("file:///") {
                 bail!(
                     "storage {}: {} is not supported yet; only file:/// folders are",

@@ -7,20 +7,21 @@ mod listeners;
 mod sources;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
+use portolan_archiver::Worker;
 use portolan_auth::{Authorized, Instance};
 use portolan_cluster::{Cluster, MongoCluster};
 use portolan_model::{ClusterId, ClusterKind, ClusterState};
 use portolan_runtime::Runtime;
-use portolan_security::address::AddressPolicy;
 use portolan_security::SecretString;
+use portolan_security::address::AddressPolicy;
 use portolan_store::clusters::{self, StoredCluster};
 use portolan_store::endpoints::{self, Endpoint, EndpointRole};
 use portolan_store::{Store, StoreError};
 use rustls::ServerConfig;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Endpoints};
@@ -29,7 +30,7 @@ use accounts::Internal;
 use listeners::Listener;
 
 /// What the host's own reads and writes of the control state are allowed by.
-pub(crate) const SYSTEM: Authorized<Instance> = Authorized::system("host");
+pub(crate) static SYSTEM: Authorized<Instance> = Authorized::system("host");
 
 /// Runs and reaches clusters and endpoints. Cheap to clone.
 #[derive(Clone)]
@@ -47,11 +48,12 @@ struct Inner {
     policy: AddressPolicy,
     runtime: Runtime,
     internal: Internal,
-    wake: Arc<Notify>,
+    worker: OnceLock<Worker>,
     stop: CancellationToken,
     sandboxes: Mutex<HashMap<ClusterId, RunningSandbox>>,
     endpoints: Mutex<HashMap<(ClusterId, EndpointRole), Listener>>,
     connections: Mutex<HashMap<ClusterId, Arc<dyn Cluster>>>,
+    tables: Mutex<HashMap<String, portolan_lake::Table>>,
 }
 
 struct RunningSandbox {
@@ -71,7 +73,8 @@ impl Host {
         let settings = config.endpoints.clone();
         let tls = settings.tls.as_ref().map(crate::tls::server_config).transpose()?;
         let (first, last) = settings.port_range;
-        let own_ports = vec![first..=last, config.server.listen.port()..=config.server.listen.port()];
+        let own_ports =
+            vec![first..=last, config.server.listen.port()..=config.server.listen.port()];
         let policy = AddressPolicy::new(config.clusters.allowed_networks.clone(), own_ports);
         let internal = Internal::new(&runtime)?;
         let inner = Inner {
@@ -84,11 +87,12 @@ impl Host {
             policy,
             runtime,
             internal,
-            wake: Arc::new(Notify::new()),
+            worker: OnceLock::new(),
             stop,
             sandboxes: Mutex::default(),
             endpoints: Mutex::default(),
             connections: Mutex::default(),
+            tables: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -99,9 +103,13 @@ impl Host {
         for stored in self.stored_clusters().await? {
             let cluster = &stored.cluster;
             if matches!(cluster.kind, ClusterKind::Sandbox { .. }) {
-                self.start_one(&stored).await.with_context(|| format!("cluster {}", cluster.name))?;
+                self.start_one(&stored)
+                    .await
+                    .with_context(|| format!("cluster {}", cluster.name))?;
             }
-            self.start_endpoints(cluster.id).await.with_context(|| format!("endpoints of {}", cluster.name))?;
+            self.start_endpoints(cluster.id)
+                .await
+                .with_context(|| format!("endpoints of {}", cluster.name))?;
         }
         Ok(())
     }
@@ -122,12 +130,17 @@ impl Host {
     }
 
     async fn stored_clusters(&self) -> Result<Vec<StoredCluster>, StoreError> {
-        self.inner.store.read_tx("host.clusters", |tx| Box::pin(clusters::list_all(tx, &SYSTEM))).await
+        self.inner
+            .store
+            .read_tx("host.clusters", |tx| Box::pin(clusters::list_all(tx, &SYSTEM)))
+            .await
     }
 
     async fn stored_cluster(&self, id: ClusterId) -> Result<Option<StoredCluster>, StoreError> {
-        let fetch = move |tx: &mut portolan_store::Tx<'_>| clusters_fetch(tx, id);
-        self.inner.store.read_tx("host.cluster", fetch).await
+        self.inner
+            .store
+            .read_tx("host.cluster", move |tx| Box::pin(clusters::fetch(tx, &SYSTEM, id)))
+            .await
     }
 
     /// Opens the listeners of a cluster's read endpoints that are not open yet.
@@ -197,9 +210,10 @@ impl Host {
         ))
     }
 
-    /// Told when there is new work for the archiver.
-    pub(crate) fn wake_signal(&self) -> Arc<Notify> {
-        self.inner.wake.clone()
+    /// Whom to wake when there is new work for the archiver.
+    pub(crate) fn set_worker(&self, worker: Worker) {
+        // A host gets one worker, at start.
+        self.inner.worker.set(worker).ok();
     }
 
     /// Closes every listener and every store.
@@ -216,13 +230,6 @@ impl Host {
             running.stop().await;
         }
     }
-}
-
-fn clusters_fetch<'t>(
-    tx: &'t mut portolan_store::Tx<'_>,
-    id: ClusterId,
-) -> futures::future::BoxFuture<'t, Result<Option<StoredCluster>, StoreError>> {
-    Box::pin(clusters::fetch(tx, &SYSTEM, id))
 }
 
 impl RunningSandbox {

@@ -50,7 +50,8 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = Connection { peer, router: router.clone(), runtime: runtime.clone() };
+                let connection =
+                    Connection { peer, router: router.clone(), runtime: runtime.clone() };
                 connection.spawn(stream, acceptor.clone(), &graceful);
             }
             Err(error) => {

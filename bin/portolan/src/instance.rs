@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use axum::Router;
 use portolan_admin_api::{ApiMetrics, ApiSettings, ApiState};
-use portolan_archiver::{Archiver, ArchiverOptions};
+use portolan_archiver::{ArchiverOptions, Worker};
 use portolan_control::{Control, Founding};
 use portolan_model::Limits;
 use portolan_runtime::{FaultPlan, Runtime};
-use portolan_store::Store;
+use portolan_store::{Dialect, Store, StoreError};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -57,9 +57,10 @@ impl Instance {
         let host = Host::new(&config, store.clone(), locations, runtime.clone(), stop.clone())?;
         host.start_all().await?;
         let control = control(&store, &runtime, &host, &base_url);
-        let router = router(&config, &control, &runtime);
+        let nonce_key = nonce_key(&store).await?;
+        let router = router(&config, &control, nonce_key);
         let http = serve(&config, listener, router, &runtime, &stop)?;
-        let archiver = start_archiver(&config, &store, &host, &runtime, &stop);
+        let archiver = start_archiver(&config, &store, &host, &runtime, &stop).await?;
         tracing::info!(%base_url, dir = %config.dir.display(), "the instance is up");
         Ok(Self { base_url, runtime, control, host, stop, archiver, http, _lock: lock })
     }
@@ -125,13 +126,22 @@ pub(crate) fn control(store: &Store, runtime: &Runtime, host: &Host, base_url: &
     }
 }
 
-fn router(config: &Config, control: &Control, runtime: &Runtime) -> Router {
+/// Signs the nonces of Digest challenges; kept in the store, so that replicas share it.
+async fn nonce_key(store: &Store) -> Result<[u8; 32]> {
+    let key = store
+        .run_tx("instance.nonce_key", |tx| {
+            Box::pin(portolan_store::instance::shared_secret(tx, "digest-nonce"))
+        })
+        .await
+        .map_err(|error: StoreError| error)?;
+    key.expose().try_into().context("the stored nonce key has another length")
+}
+
+fn router(config: &Config, control: &Control, nonce_key: [u8; 32]) -> Router {
     let mut registry = Registry::default();
     let metrics = ApiMetrics::register(&mut registry);
-    let settings = ApiSettings {
-        body_bytes_max: config.limits.body_bytes_max,
-        ..ApiSettings::new(runtime.random_bytes::<32>())
-    };
+    let settings =
+        ApiSettings { body_bytes_max: config.limits.body_bytes_max, ..ApiSettings::new(nonce_key) };
     let state = ApiState::new(control.clone(), settings, metrics, Arc::new(registry));
     portolan_admin_api::router(state)
 }
@@ -148,29 +158,43 @@ fn serve(
     Ok(runtime.spawn("http", serving))
 }
 
-fn start_archiver(
+async fn start_archiver(
     config: &Config,
     store: &Store,
     host: &Host,
     runtime: &Runtime,
     stop: &CancellationToken,
-) -> JoinHandle<()> {
-    let options = archiver_options(&config.archiver);
-    let archiver = Archiver::new(store.clone(), Arc::new(host.clone()), runtime.clone(), options);
-    let work = archiver.run(host.wake_signal(), stop.clone());
-    runtime.spawn("archiver", work)
+) -> Result<JoinHandle<()>> {
+    let owner = store
+        .run_tx("instance.id", |tx| Box::pin(portolan_store::instance::installation_id(tx)))
+        .await
+        .map_err(|error: StoreError| error)?;
+    let exclusive = store.dialect() == Dialect::Sqlite;
+    let options = archiver_options(&config.archiver, owner, exclusive);
+    let worker = Worker::new(store.clone(), Arc::new(host.clone()), options, runtime);
+    host.set_worker(worker.clone());
+    let stop = stop.clone();
+    Ok(runtime.spawn("archiver", async move { worker.serve(stop).await }))
 }
 
-fn archiver_options(config: &config::Archiver) -> ArchiverOptions {
+/// `exclusive`: nobody else can work on a control database that lies in a folder of one process.
+fn archiver_options(config: &config::Archiver, owner: String, exclusive: bool) -> ArchiverOptions {
     ArchiverOptions {
-        interval_ms: config.interval_ms,
-        interval_max_ms: config.interval_max_ms,
+        owner,
+        holder: format!("portolan {}", std::process::id()),
+        exclusive,
+        interval_ms: ms(config.interval_ms),
+        interval_max_ms: ms(config.interval_max_ms),
         move_bytes_max: config.move_bytes_max,
-        run_bytes_min: config.run_bytes_min,
-        deleted_grace_ms: config.deleted_grace_ms,
+        bytes_min: config.run_bytes_min,
+        purge_after_ms: ms(config.deleted_grace_ms),
         lease_ttl_ms: config.lease_ttl_ms,
         ..ArchiverOptions::default()
     }
+}
+
+fn ms(config: u64) -> i64 {
+    i64::try_from(config).unwrap_or(i64::MAX)
 }
 
 /// Faults come from the environment alone: nobody sets them by accident in a file.

@@ -40,11 +40,16 @@ impl Locations {
 
     /// The URI of a new archive's table, in the location that names the region, else in one that
     /// names none.
-    pub(crate) fn table_uri(&self, archive: ArchiveId, region: &DataProcessRegion) -> Result<String> {
+    pub(crate) fn table_uri(
+        &self,
+        archive: ArchiveId,
+        region: &DataProcessRegion,
+    ) -> Result<String> {
         let label = format!("{}/{}", region.provider, region.region);
         let named = self.by_name.values().find(|entry| entry.regions.contains(&label));
         let entry = named.or_else(|| self.by_name.values().find(|entry| entry.regions.is_empty()));
-        let entry = entry.with_context(|| format!("no storage location serves the region {label}"))?;
+        let entry =
+            entry.with_context(|| format!("no storage location serves the region {label}"))?;
         Ok(entry.location.table_uri(&archive.to_string()))
     }
 

@@ -15,7 +15,8 @@ pub(crate) struct FolderLock {
 
 /// Takes the folder, making it first if it is missing.
 pub(crate) fn take(dir: &Path) -> Result<FolderLock> {
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("cannot make the folder {}", dir.display()))?;
     let path = dir.join("portolan.lock");
     let mut file = OpenOptions::new()
         .read(true)

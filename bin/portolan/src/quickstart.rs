@@ -57,7 +57,9 @@ async fn main_job(arguments: &Quickstart, instance: &Instance, say: &Say) -> Res
     let dir = &arguments.dir;
     let summary = match Summary::read(dir) {
         Ok(mut summary) => {
-            say.line(format_args!("This folder has done the main job before; starting from what is there."));
+            say.line(format_args!(
+                "This folder has done the main job before; starting from what is there."
+            ));
             summary.base_url = instance.base_url().to_owned();
             summary
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use support::{Documents, Instance, sample};
 
 /// Every effect of the archive run on a system outside the process, in order.
-const POINTS: &[&str] = portolan_archiver::EFFECT_POINTS;
+const POINTS: &[&str] = &portolan_archiver::effects::ALL;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_killed_at_any_step_loses_and_doubles_nothing() {

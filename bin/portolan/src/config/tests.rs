@@ -23,8 +23,10 @@ fn an_empty_file_is_the_default() {
 
 #[test]
 fn the_environment_wins_over_the_file() {
-    let environment =
-        [("PORTOLAN__SERVER__LISTEN", "127.0.0.1:9"), ("PORTOLAN__ENDPOINTS__PORT_RANGE", "[1, 2]")];
+    let environment = [
+        ("PORTOLAN__SERVER__LISTEN", "127.0.0.1:9"),
+        ("PORTOLAN__ENDPOINTS__PORT_RANGE", "[1, 2]"),
+    ];
     let config = load("[server]\nlisten = \"127.0.0.1:1\"", &environment).expect("a configuration");
     assert_eq!(config.server.listen.port(), 9);
     assert_eq!(config.endpoints.port_range, (1, 2));

@@ -90,31 +90,25 @@ impl Host {
         name: &str,
     ) -> Result<Option<DatabaseAccount>, StoreError> {
         let Some(stored) = self.stored_cluster(cluster_id).await? else { return Ok(None) };
-        let project = stored.cluster.project_id;
-        let (cluster, database, name) = (stored.cluster.name, database.to_owned(), name.to_owned());
-        let work = |tx: &mut portolan_store::Tx<'_>| {
-            let (cluster, database, name) = (cluster.clone(), database.clone(), name.clone());
-            look_up(tx, project, cluster, database, name)
-        };
-        self.inner.store.read_tx("host.account", work).await
+        let (project, cluster) = (stored.cluster.project_id, stored.cluster.name.as_str());
+        self.inner
+            .store
+            .read_tx("host.account", |tx| {
+                Box::pin(database_users::account(tx, project, cluster, database, name))
+            })
+            .await
     }
-}
-
-fn look_up<'t>(
-    tx: &'t mut portolan_store::Tx<'_>,
-    project: portolan_model::ProjectId,
-    cluster: String,
-    database: String,
-    name: String,
-) -> futures::future::BoxFuture<'t, Result<Option<DatabaseAccount>, StoreError>> {
-    Box::pin(async move { database_users::account(tx, project, &cluster, &database, &name).await })
 }
 
 fn account(found: DatabaseAccount) -> Account {
     let DatabaseUser { username, database, roles, .. } = found.user;
     let roles = roles
         .into_iter()
-        .map(|role| UserRole { role: role.role, database: role.database, collection: role.collection })
+        .map(|role| UserRole {
+            role: role.role,
+            database: role.database,
+            collection: role.collection,
+        })
         .collect();
     Account { user: User { name: username, database, roles }, credentials: found.credentials }
 }

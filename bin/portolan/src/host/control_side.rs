@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portolan_cluster::{Cluster as _, ClusterError, CollectionInfo, ErrorKind, MongoCluster, Probe};
+use portolan_cluster::{
+    Cluster as _, ClusterError, CollectionInfo, ErrorKind, MongoCluster, Probe,
+};
 use portolan_control::{ArchiveHost, ClusterHost, HostError};
 use portolan_model::{ArchiveId, Cluster, ClusterId, ClusterKind, DataProcessRegion, Namespace};
 use portolan_sandbox::{Sandbox, SandboxOptions};
@@ -52,13 +54,21 @@ impl ClusterHost for Host {
         cluster.map_err(host_error)?.probe().await.map_err(host_error)
     }
 
+    async fn probe_cluster(&self, cluster: &Cluster) -> Result<Option<Probe>, HostError> {
+        let connection = self.connection(cluster.id).await;
+        let connection =
+            connection.map_err(|error| HostError::Unreachable(format!("{error:#}")))?;
+        connection.probe().await.map(Some).map_err(host_error)
+    }
+
     async fn collection(
         &self,
         cluster: &Cluster,
         namespace: &Namespace,
     ) -> Result<Option<CollectionInfo>, HostError> {
         let connection = self.connection(cluster.id).await;
-        let connection = connection.map_err(|error| HostError::Unreachable(format!("{error:#}")))?;
+        let connection =
+            connection.map_err(|error| HostError::Unreachable(format!("{error:#}")))?;
         connection.collection(namespace).await.map_err(host_error)
     }
 
@@ -94,7 +104,9 @@ impl ClusterHost for Host {
 #[async_trait]
 impl ArchiveHost for Host {
     async fn wake(&self) {
-        self.inner.wake.notify_one();
+        if let Some(worker) = self.inner.worker.get() {
+            worker.wake();
+        }
     }
 
     fn table_uri(

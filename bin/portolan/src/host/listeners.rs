@@ -46,8 +46,7 @@ impl Host {
             ..ServerOptions::default()
         };
         let stop = inner.stop.child_token();
-        let serve =
-            Server::serve(listener, backend, options, inner.runtime.clone(), stop.clone());
+        let serve = Server::serve(listener, backend, options, inner.runtime.clone(), stop.clone());
         let task = inner.runtime.spawn("mongodb listener", serve);
         Ok(Listener { stop, task })
     }

@@ -39,9 +39,8 @@ impl Progress {
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let mut progress: Self = match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?
-            }
+            Ok(text) => serde_json::from_str(&text)
+                .with_context(|| format!("{} is damaged", path.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::default(),
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
         };

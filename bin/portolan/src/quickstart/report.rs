@@ -81,7 +81,9 @@ fn try_next(say: &Say, summary: &Summary) {
     let accept = "Accept: application/vnd.atlas.2023-01-01+json";
     let both = &summary.connection_strings.cluster_and_archive;
     say.line(format_args!("\nTry next\n\n# curl, with the API key (HTTP Digest)"));
-    say.line(format_args!("curl --user {public_key}:{private_key} --digest -H '{accept}' {archives}"));
+    say.line(format_args!(
+        "curl --user {public_key}:{private_key} --digest -H '{accept}' {archives}"
+    ));
     say.line(format_args!("\n# curl, with the service account (Bearer)"));
     say.line(format_args!(
         "TOKEN=$(curl -s --user {client_id}:{client_secret} -d grant_type=client_credentials \

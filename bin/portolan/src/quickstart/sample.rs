@@ -42,8 +42,13 @@ mod tests {
         assert_eq!(flights.len(), 24_056);
         let first = &flights[0];
         assert_eq!(first.get_str("carrier").expect("a carrier"), "UA");
-        assert_eq!(first.get_datetime("time_hour").expect("a date").timestamp_millis(), 1_357_034_400_000);
-        let cancelled = flights.iter().filter(|f| f.get("dep_time").ok().flatten() == Some(bson::RawBsonRef::Null));
+        assert_eq!(
+            first.get_datetime("time_hour").expect("a date").timestamp_millis(),
+            1_357_034_400_000
+        );
+        let cancelled = flights
+            .iter()
+            .filter(|f| f.get("dep_time").ok().flatten() == Some(bson::RawBsonRef::Null));
         assert_eq!(cancelled.count(), 584);
     }
 }

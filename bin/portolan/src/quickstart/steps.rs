@@ -39,10 +39,16 @@ pub(super) async fn run_all(
     let runtime = instance.runtime();
     cluster(&api, &group, runtime).await?;
     let account = account(&api, &group, progress, runtime).await?;
-    let strings = connection_strings(&api, &group, &account).await?;
+    let cluster_string = connection_string(&api, &group, &account, "cluster").await?;
     say.line(format_args!("Organization, project and cluster {CLUSTER} are ready."));
-    data::load(&strings.cluster, sample, progress, say).await?;
+    data::load(&cluster_string, sample, progress, say).await?;
     let archive = archive(&api, &group, progress, runtime).await?;
+    // The read endpoints come with the first archive.
+    let strings = ConnectionStrings {
+        cluster: cluster_string,
+        archive: connection_string(&api, &group, &account, "archive").await?,
+        cluster_and_archive: connection_string(&api, &group, &account, "clusterAndArchive").await?,
+    };
     let run = watch::until_moved(&api, &group, &archive, runtime, say).await?;
     pause(&api, &group, &archive, runtime).await?;
     data::look(&strings, say).await?;
@@ -91,7 +97,9 @@ async fn project(api: &ApiClient, org_id: &str) -> Result<String> {
     });
     let group = match known {
         Some(group) => group.clone(),
-        None => api.post("/api/atlas/v2/groups", &json!({"name": PROJECT, "orgId": org_id})).await?,
+        None => {
+            api.post("/api/atlas/v2/groups", &json!({"name": PROJECT, "orgId": org_id})).await?
+        }
     };
     text(&group, "id")
 }
@@ -99,7 +107,8 @@ async fn project(api: &ApiClient, org_id: &str) -> Result<String> {
 async fn cluster(api: &ApiClient, group: &str, runtime: &Runtime) -> Result<()> {
     let clusters = format!("/api/atlas/v2/groups/{group}/clusters");
     let known = api.get(&clusters).await?;
-    let exists = |list: &Value| list.as_array().is_some_and(|l| l.iter().any(|c| c["name"] == CLUSTER));
+    let exists =
+        |list: &Value| list.as_array().is_some_and(|l| l.iter().any(|c| c["name"] == CLUSTER));
     if !exists(&known["results"]) {
         api.post(&clusters, &cluster_body()).await?;
     }
@@ -113,8 +122,7 @@ async fn cluster(api: &ApiClient, group: &str, runtime: &Runtime) -> Result<()> 
 /// What a client of Atlas sends for a small replica set.
 fn cluster_body() -> Value {
     let specs = json!({"instanceSize": "M10", "nodeCount": 3});
-    let region =
-        json!({"providerName": "AWS", "regionName": "US_EAST_1", "priority": 7, "electableSpecs": specs});
+    let region = json!({"providerName": "AWS", "regionName": "US_EAST_1", "priority": 7, "electableSpecs": specs});
     json!({
         "name": CLUSTER,
         "clusterType": "REPLICASET",
@@ -146,24 +154,18 @@ async fn account(
     Ok(account)
 }
 
-async fn connection_strings(
+/// One of the cluster's connection strings, with user and password.
+async fn connection_string(
     api: &ApiClient,
     group: &str,
     account: &(String, String),
-) -> Result<ConnectionStrings> {
+    name: &str,
+) -> Result<String> {
     let path = format!("/api/portolan/v1/groups/{group}/clusters/{CLUSTER}/connectionStrings");
-    let strings = api.get(&path).await?;
-    let with_account = |name: &str| -> Result<String> {
-        let plain = text(&strings, name)?;
-        let (scheme, host) = plain.split_once("://").context("a connection string has a scheme")?;
-        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        Ok(format!("{scheme}://{}:{}@{host}", account.0, account.1))
-    };
-    Ok(ConnectionStrings {
-        cluster: with_account("cluster")?,
-        archive: with_account("archive")?,
-        cluster_and_archive: with_account("clusterAndArchive")?,
-    })
+    let plain = text(&api.get(&path).await?, name)?;
+    let (scheme, host) = plain.split_once("://").context("a connection string has a scheme")?;
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    Ok(format!("{scheme}://{}:{}@{host}", account.0, account.1))
 }
 
 async fn archive(
@@ -188,7 +190,8 @@ async fn archive(
 /// An archive that a stopped run made without writing it down.
 async fn unfinished_archive(api: &ApiClient, group: &str) -> Result<Option<Value>> {
     let known = api.get(&archives(group)).await?;
-    let ours = |archive: &&Value| archive["collName"] == COLLECTION && archive["state"] != "DELETED";
+    let ours =
+        |archive: &&Value| archive["collName"] == COLLECTION && archive["state"] != "DELETED";
     Ok(known["results"].as_array().and_then(|list| list.iter().find(ours)).cloned())
 }
 

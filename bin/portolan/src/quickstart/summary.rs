@@ -55,8 +55,9 @@ impl Summary {
     /// Reads the summary of a folder.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(SUMMARY_FILE);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}; run `portolan quickstart` first", path.display()))?;
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!("cannot read {}; run `portolan quickstart` first", path.display())
+        })?;
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
     }
 

@@ -79,7 +79,9 @@ async fn busiest(uri: &str) -> Result<Vec<String>> {
     client.shutdown().await;
     Ok(carriers
         .iter()
-        .map(|c| format!("{} ({})", c.get_str("_id").unwrap_or("?"), c.get("flights").map_or(0, number)))
+        .map(|c| {
+            format!("{} ({})", c.get_str("_id").unwrap_or("?"), c.get("flights").map_or(0, number))
+        })
         .collect())
 }
 

@@ -1,0 +1,145 @@
+//! What the archiver and the read endpoints ask for: clusters, tables, archives, kept rows, accounts.
+//! Everything is read fresh from the control state; nothing is cached but connections.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portolan_archiver::Outside;
+use portolan_cluster::{Cluster, ClusterError};
+use portolan_federation::{ArchiveSource, Catalog, FederationError, Kept};
+use portolan_lake::{LakeError, Location, Table};
+use portolan_model::{ArchiveId, ClusterId};
+use portolan_store::archives::{self, StoredArchive};
+use portolan_store::moves;
+use portolan_wire::Account;
+
+use super::{Host, SYSTEM};
+
+#[async_trait]
+impl Outside for Host {
+    async fn cluster(&self, id: ClusterId) -> Result<Arc<dyn Cluster>, ClusterError> {
+        let connection = self.connection(id).await;
+        connection.map_err(|error| ClusterError::Unavailable(format!("{error:#}")))
+    }
+
+    fn location(&self, table_uri: &str) -> Result<Location, LakeError> {
+        let location = self.inner.locations.of(table_uri);
+        location.cloned().map_err(|error| LakeError::Invalid(error.to_string()))
+    }
+}
+
+/// The catalog of one cluster's endpoints.
+pub(super) struct EndpointCatalog {
+    host: Host,
+    cluster_id: ClusterId,
+}
+
+impl EndpointCatalog {
+    pub(super) fn new(host: Host, cluster_id: ClusterId) -> Self {
+        Self { host, cluster_id }
+    }
+}
+
+#[async_trait]
+impl Catalog for EndpointCatalog {
+    async fn account(
+        &self,
+        database: &str,
+        name: &str,
+    ) -> Result<Option<Account>, FederationError> {
+        Ok(self.host.database_account(self.cluster_id, database, name).await)
+    }
+
+    async fn archives(&self, cluster_id: ClusterId) -> Result<Vec<ArchiveSource>, FederationError> {
+        let store = &self.host.inner.store;
+        let found = store
+            .read_tx("endpoint.archives", move |tx| {
+                Box::pin(archives::work::list_of_cluster(tx, &SYSTEM, cluster_id))
+            })
+            .await
+            .map_err(catalog)?;
+        let mut sources = Vec::with_capacity(found.len());
+        for stored in found {
+            if self.has_rows(&stored).await? {
+                sources.push(source(stored));
+            }
+        }
+        Ok(sources)
+    }
+
+    async fn table(&self, uri: &str) -> Result<Table, FederationError> {
+        let table = self.host.table(uri).await?;
+        table.ok_or_else(|| FederationError::Catalog(format!("the table {uri} is missing")))
+    }
+
+    async fn cluster(&self, cluster_id: ClusterId) -> Result<Arc<dyn Cluster>, FederationError> {
+        Ok(Outside::cluster(&self.host, cluster_id).await?)
+    }
+
+    async fn kept(&self, archive_id: &str) -> Result<Kept, FederationError> {
+        let id: ArchiveId = archive_id.parse().map_err(catalog)?;
+        let store = &self.host.inner.store;
+        store
+            .read_tx("endpoint.kept", move |tx| Box::pin(moves::kept(tx, id)))
+            .await
+            .map_err(|error: portolan_store::StoreError| catalog(error))
+    }
+}
+
+impl EndpointCatalog {
+    /// Whether there is a table to read. An archive whose first run has not begun has none; one that
+    /// the journal remembers a commit of must have one.
+    async fn has_rows(&self, stored: &StoredArchive) -> Result<bool, FederationError> {
+        let archive = &stored.archive;
+        if self.host.table(&archive.table_uri).await?.is_some() {
+            return Ok(true);
+        }
+        let id = archive.id;
+        let committed = self
+            .host
+            .inner
+            .store
+            .read_tx("endpoint.committed", move |tx| Box::pin(moves::newest_committed(tx, id)))
+            .await
+            .map_err(|error: portolan_store::StoreError| catalog(error))?;
+        match committed {
+            None => Ok(false),
+            Some(_) => Err(FederationError::Catalog(format!(
+                "the table {} of archive {id} is missing",
+                archive.table_uri
+            ))),
+        }
+    }
+}
+
+impl Host {
+    /// The table behind a URI, `None` while there is none. What is kept is the way to the table, never
+    /// a version of it.
+    async fn table(&self, uri: &str) -> Result<Option<Table>, LakeError> {
+        let mut tables = self.inner.tables.lock().await;
+        if let Some(known) = tables.get(uri) {
+            return Ok(Some(known.clone()));
+        }
+        let location = Outside::location(self, uri)?;
+        let table = Table::open(&location, uri, &self.inner.runtime).await?;
+        if let Some(table) = &table {
+            tables.insert(uri.to_owned(), table.clone());
+        }
+        Ok(table)
+    }
+}
+
+fn source(stored: StoredArchive) -> ArchiveSource {
+    let StoredArchive { archive, level, .. } = stored;
+    ArchiveSource {
+        archive_id: archive.id.to_string(),
+        namespace: archive.namespace,
+        table_uri: archive.table_uri,
+        created_at: archive.created_at,
+        level,
+    }
+}
+
+fn catalog(error: impl std::fmt::Display) -> FederationError {
+    FederationError::Catalog(error.to_string())
+}
