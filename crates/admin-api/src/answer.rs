@@ -23,8 +23,6 @@ pub(crate) enum ReplyBody {
     List(Value),
     /// Nothing.
     Empty,
-    /// Bytes of another format than JSON.
-    Bytes(Vec<u8>),
 }
 
 impl Reply {
@@ -55,11 +53,6 @@ impl Reply {
     /// 200 with a list.
     pub(crate) fn list(body: Value) -> Self {
         Self::new(200, ReplyBody::List(body))
-    }
-
-    /// 200 with bytes.
-    pub(crate) fn bytes(bytes: Vec<u8>) -> Self {
-        Self::new(200, ReplyBody::Bytes(bytes))
     }
 
     /// Adds a header.
@@ -110,7 +103,6 @@ fn sorted(value: Value) -> Value {
 /// Writes a successful answer.
 pub(crate) fn write_reply(reply: Reply, content_type: &str, style: Style) -> Response<Body> {
     let (status, body) = match reply.body {
-        ReplyBody::Bytes(bytes) => (reply.status, bytes),
         ReplyBody::Empty if !style.envelope => (reply.status, Vec::new()),
         ReplyBody::Empty => (200, style.write(enveloped(json!({}), reply.status))),
         ReplyBody::One(value) if style.envelope => {
@@ -135,6 +127,9 @@ pub(crate) fn write_problem(problem: &Problem, style: Style) -> Response<Body> {
     let body = if style.envelope { enveloped(problem.body(), status) } else { problem.body() };
     let mut response = respond(status, Some("application/json"), style.write(body));
     set_header(&mut response, "x-error-code", problem.code.as_str());
+    if matches!(status, 429 | 503) {
+        set_header(&mut response, "retry-after", "1");
+    }
     response
 }
 

@@ -20,9 +20,7 @@ use crate::state::ApiState;
 /// Why nobody was recognized or let in.
 pub(crate) enum Rejected {
     /// Send a Digest challenge.
-    Challenge {
-        stale: bool,
-    },
+    Challenge { stale: bool },
     /// Send 401 without a body.
     Bearer,
     /// The access list does not name the caller, or the store failed.

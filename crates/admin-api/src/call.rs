@@ -20,8 +20,6 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     /// The resolved version of the answer; `None` for Portolan's own API.
     pub(crate) version: Option<VersionDate>,
-    /// The version of the body: that of its `Content-Type` where it has one.
-    pub(crate) body_version: Option<VersionDate>,
     pub(crate) parameters: Parameters,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Bytes,

@@ -7,8 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portolan_api_types::time::header_date;
-use portolan_api_types::version::newest_not_after;
-use portolan_api_types::{ErrorCode, MediaType, Problem, VersionDate};
+use portolan_api_types::{ErrorCode, MediaType, Problem};
 use portolan_control::Caller;
 use portolan_model::RequestId;
 
@@ -39,6 +38,9 @@ pub(crate) async fn dispatch(
     let settings = &state.inner.settings;
     let service = format!("gitHash={}; versionString={}", settings.build, settings.version);
     set_common_headers(&mut response, &request_id.to_string(), &service);
+    if state.inner.base.public_url().starts_with("https://") {
+        set_header(&mut response, "strict-transport-security", "max-age=31536000");
+    }
     let duration_ms = runtime.boot_ms().saturating_sub(started_ms);
     let status = response.status().as_u16();
     state.inner.metrics.observe(operation, status, duration_ms);
@@ -110,15 +112,13 @@ impl Inbound<'_> {
             Ok(media) => media,
             Err(problem) => return write_problem(&problem, style),
         };
-        let body_version = match body_version(route, &self.parts.headers, &body, media) {
-            Ok(version) => version,
-            Err(problem) => return write_problem(&problem, style),
-        };
+        if let Err(problem) = check_body_type(&self.parts.headers, &body) {
+            return write_problem(&problem, style);
+        }
         let call = Call {
             state: self.state.clone(),
             caller,
             version: media.map(|media| media.date),
-            body_version,
             parameters,
             query: self.query,
             body,
@@ -177,22 +177,15 @@ fn negotiate(route: &Route, headers: &HeaderMap) -> Result<Option<MediaType>, Pr
     MediaType::resolve(&accept.join(","), &route.dates(), route.format).map(Some)
 }
 
-/// The version of the body: that of its content type, else that of the answer.
-fn body_version(
-    route: &Route,
-    headers: &HeaderMap,
-    body: &Bytes,
-    media: Option<MediaType>,
-) -> Result<Option<VersionDate>, Problem> {
-    let answer = media.map(|media| media.date);
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(answer) };
+/// A body is JSON: dated, plain, or not labelled at all. Its date chooses nothing: no operation here
+/// has versions that read their bodies differently.
+fn check_body_type(headers: &HeaderMap, body: &Bytes) -> Result<(), Problem> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or("");
-    if let Some(dated) = MediaType::parse(text) {
-        return Ok(newest_not_after(dated.date, &route.dates()).or(answer));
-    }
     let essence = text.split(';').next().unwrap_or("").trim();
-    if body.is_empty() || essence.eq_ignore_ascii_case("application/json") {
-        return Ok(answer);
+    let plain = essence.eq_ignore_ascii_case("application/json");
+    if body.is_empty() || plain || MediaType::parse(text).is_some() {
+        return Ok(());
     }
     let detail = format!("Content type {essence} is not supported; send application/json.");
     Err(Problem::new(ErrorCode::UnsupportedMediaType, detail).with(essence))

@@ -36,10 +36,7 @@ pub(crate) async fn readyz(State(state): State<ApiState>) -> Response<Body> {
 /// Which build this is.
 pub(crate) async fn version(State(state): State<ApiState>) -> Response<Body> {
     let settings = &state.inner.settings;
-    json(
-        200,
-        json!({ "name": "portolan", "version": settings.version, "commit": settings.build }),
-    )
+    json(200, json!({ "name": "portolan", "version": settings.version, "commit": settings.build }))
 }
 
 /// Prometheus text format.

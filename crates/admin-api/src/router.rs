@@ -52,6 +52,8 @@ fn routes() -> Vec<Route> {
         handlers::project_api_keys::routes(),
         handlers::service_accounts::routes(),
         handlers::project_service_accounts::routes(),
+        handlers::access_lists::routes(),
+        handlers::events::routes(),
         handlers::previews::routes(),
         handlers::clusters::routes(),
         handlers::database_users::routes(),

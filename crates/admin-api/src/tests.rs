@@ -15,6 +15,7 @@ mod orgs_api_keys;
 mod orgs_link_tokens;
 mod orgs_service_accounts;
 mod orgs_users;
+mod paths;
 mod plain;
 mod portolan_groups_clusters;
 mod protocol;

@@ -125,12 +125,14 @@ impl ApiKeyView<'_> {
     /// On the wire. The link leads to the organization's view of the key, also from project routes.
     #[must_use]
     pub fn json(&self, base: &Base) -> Value {
-        let in_org = self.org_roles.iter().map(
-            |role| json!({ "orgId": self.org_id.to_string(), "roleName": role.as_str() }),
-        );
-        let in_projects = self.project_roles.iter().map(
-            |(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }),
-        );
+        let in_org = self
+            .org_roles
+            .iter()
+            .map(|role| json!({ "orgId": self.org_id.to_string(), "roleName": role.as_str() }));
+        let in_projects = self
+            .project_roles
+            .iter()
+            .map(|(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }));
         json!({
             "desc": self.desc,
             "id": self.id.to_string(),

@@ -67,9 +67,11 @@ codes! {
     AttributeReadOnly = "ATTRIBUTE_READ_ONLY", 400, Invalid;
     ClusterAlreadyRequestedDeletion = "CLUSTER_ALREADY_REQUESTED_DELETION", 400, Conflict;
     ClusterNameInvalid = "CLUSTER_NAME_INVALID", 400, Invalid;
+    CannotRemoveCallerFromAccessList = "CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST", 400, Conflict;
     CannotTerminateProtectedCluster =
         "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED", 400, Conflict;
     DuplicateClusterName = "DUPLICATE_CLUSTER_NAME", 400, Conflict;
+    InvalidAddress = "INVALID_IP_ADDRESS_OR_CIDR_NOTATION", 400, Invalid;
     InvalidApiKeyDesc = "INVALID_API_KEY_DESC", 400, Invalid;
     InvalidAttribute = "INVALID_ATTRIBUTE", 400, Invalid;
     InvalidEnumValue = "INVALID_ENUM_VALUE", 400, Invalid;
@@ -113,6 +115,8 @@ codes! {
     IpAddressNotOnAccessList = "IP_ADDRESS_NOT_ON_ACCESS_LIST", 403, Denied;
     OrgRequiresAccessList = "ORG_REQUIRES_ACCESS_LIST", 403, Denied;
     // 404
+    AccessListEntryNotFound = "API_KEY_ACCESS_LIST_NOT_FOUND", 404, Missing;
+    EventNotFound = "EVENT_NOT_FOUND", 404, Missing;
     ClusterNotFound = "CLUSTER_NOT_FOUND", 404, Missing;
     GroupNameNotFound = "GROUP_NAME_NOT_FOUND", 404, Missing;
     GroupNotFound = "GROUP_NOT_FOUND", 404, Missing;
@@ -130,6 +134,7 @@ codes! {
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", 413, Invalid;
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, Invalid;
     // 409
+    AddressAlreadyOnAccessList = "ADDRESS_ALREADY_IN_ACCESS_LIST", 409, Conflict;
     AlreadyBootstrapped = "ALREADY_BOOTSTRAPPED", 409, Conflict;
     CannotCloseGroupActiveClusters = "CANNOT_CLOSE_GROUP_ACTIVE_ATLAS_CLUSTERS", 409, Conflict;
     CannotDeleteOrgActiveMigration =
@@ -190,8 +195,7 @@ impl Problem {
     /// Names a field that broke a rule.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
-        self.fields
-            .push(FieldViolation { field: field.into(), description: description.into() });
+        self.fields.push(FieldViolation { field: field.into(), description: description.into() });
         self
     }
 

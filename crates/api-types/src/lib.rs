@@ -5,10 +5,12 @@
 //! refuses what it does not know by name; answers are `serde_json` values whose keys the admin API
 //! sorts when it writes them.
 
+pub mod access_list;
 pub mod api_key;
 pub mod cluster;
 pub mod database_user;
 pub mod error;
+pub mod event;
 pub mod fields;
 pub mod link_token;
 pub mod links;

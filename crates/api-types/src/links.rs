@@ -63,9 +63,9 @@ impl Base {
     #[must_use]
     pub fn links(&self, path: &str, related: &[&str]) -> Value {
         let own = Link::to_self(self.atlas(path)).json();
-        let others = related.iter().map(|name| {
-            Link::related(name, self.atlas(&format!("{path}/{name}"))).json()
-        });
+        let others = related
+            .iter()
+            .map(|name| Link::related(name, self.atlas(&format!("{path}/{name}"))).json());
         Value::Array(std::iter::once(own).chain(others).collect())
     }
 }

@@ -1,8 +1,6 @@
 //! Portolan's own previews: what a move or a deletion would do, and everything that stands in its way.
 
-use portolan_model::{
-    ApiKeyId, OrgId, Organization, Project, ServiceAccountId, UserId,
-};
+use portolan_model::{ApiKeyId, OrgId, Organization, Project, ServiceAccountId, UserId};
 use serde_json::{Value, json};
 
 use crate::error::Problem;

@@ -1,6 +1,7 @@
 //! Projects (`group` on the wire): create, update, move, and the answer.
 
 use portolan_model::{OrgId, Project, Tag};
+use portolan_security::SecretString;
 use serde_json::{Value, json};
 
 use crate::error::{ErrorCode, Problem};
@@ -99,8 +100,8 @@ pub struct MoveProject {
     pub destination_org_id: OrgId,
     /// Public key of an owner of the destination.
     pub public_key: Option<String>,
-    /// Its private key. A secret: not kept in this form longer than the request.
-    pub private_key: Option<String>,
+    /// Its private key.
+    pub private_key: Option<SecretString>,
 }
 
 impl MoveProject {
@@ -122,7 +123,7 @@ impl MoveProject {
         Ok(Self {
             destination_org_id: destination,
             public_key: public_key.filter(given),
-            private_key: private_key.filter(given),
+            private_key: private_key.filter(given).map(SecretString::new),
         })
     }
 
@@ -131,11 +132,13 @@ impl MoveProject {
     #[must_use]
     pub fn missing_keys() -> Problem {
         let names = ["destinationOrgPublicApiKey", "destinationOrgPrivateApiKey"];
-        let detail = format!("The required attributes {} and {} were not specified.", names[0], names[1]);
-        names.into_iter().fold(
-            Problem::new(ErrorCode::MissingAttributes, detail),
-            |problem, name| problem.with(name).at(name, "is required"),
-        )
+        let detail =
+            format!("The required attributes {} and {} were not specified.", names[0], names[1]);
+        names
+            .into_iter()
+            .fold(Problem::new(ErrorCode::MissingAttributes, detail), |problem, name| {
+                problem.with(name).at(name, "is required")
+            })
     }
 }
 

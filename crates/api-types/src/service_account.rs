@@ -107,7 +107,9 @@ fn read_update<R>(
     let name = fields.text("name", 1, NAME_CHARS_MAX)?;
     let description = fields.text("description", 1, DESCRIPTION_CHARS_MAX)?;
     name.as_deref().map_or(Ok(()), |text| check_service_account_text("name", text))?;
-    description.as_deref().map_or(Ok(()), |text| check_service_account_text("description", text))?;
+    description
+        .as_deref()
+        .map_or(Ok(()), |text| check_service_account_text("description", text))?;
     fields.finish()?;
     Ok(UpdateServiceAccount { name, description, roles })
 }

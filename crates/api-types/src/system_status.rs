@@ -24,12 +24,14 @@ impl SystemStatus<'_> {
     /// On the wire. `appName` has one value in the public OpenAPI, and clients check it.
     #[must_use]
     pub fn json(&self, base: &Base) -> Value {
-        let in_orgs = self.org_roles.iter().map(
-            |(id, role)| json!({ "orgId": id.to_string(), "roleName": role.as_str() }),
-        );
-        let in_projects = self.project_roles.iter().map(
-            |(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }),
-        );
+        let in_orgs = self
+            .org_roles
+            .iter()
+            .map(|(id, role)| json!({ "orgId": id.to_string(), "roleName": role.as_str() }));
+        let in_projects = self
+            .project_roles
+            .iter()
+            .map(|(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }));
         json!({
             "apiKey": {
                 "accessList": [],

@@ -225,12 +225,16 @@ impl UserView<'_> {
     /// In either, 2023-01-01: one list of roles, each with its scope, and a link.
     #[must_use]
     pub fn legacy_json(&self, base: &Base) -> Value {
-        let in_org = self.roles.org_roles.iter().map(
-            |role| json!({ "orgId": self.org_id.to_string(), "roleName": role.as_str() }),
-        );
-        let in_projects = self.roles.project_roles.iter().map(
-            |(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }),
-        );
+        let in_org = self
+            .roles
+            .org_roles
+            .iter()
+            .map(|role| json!({ "orgId": self.org_id.to_string(), "roleName": role.as_str() }));
+        let in_projects = self
+            .roles
+            .project_roles
+            .iter()
+            .map(|(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }));
         let roles: Vec<Value> = in_org.chain(in_projects).collect();
         json!({
             "country": self.country.unwrap_or_default(),

@@ -79,8 +79,7 @@ impl DigestGate {
         bytes[..6].copy_from_slice(&now_ms.to_be_bytes()[2..]);
         bytes[6..NONCE_BODY_BYTES].copy_from_slice(&random);
         let tag = hmac::sign(&self.key, &bytes[..NONCE_BODY_BYTES]);
-        bytes[NONCE_BODY_BYTES..]
-            .copy_from_slice(&tag.as_ref()[..NONCE_BYTES - NONCE_BODY_BYTES]);
+        bytes[NONCE_BODY_BYTES..].copy_from_slice(&tag.as_ref()[..NONCE_BYTES - NONCE_BODY_BYTES]);
         STANDARD.encode(bytes)
     }
 
@@ -206,7 +205,8 @@ fn parameters(value: &str) -> Result<Vec<(String, String)>, AuthError> {
     let mut rest = value.trim();
     let mut found = Vec::new();
     while !rest.is_empty() {
-        let (name, after) = rest.split_once('=').ok_or(AuthError::Invalid("expected name=value"))?;
+        let (name, after) =
+            rest.split_once('=').ok_or(AuthError::Invalid("expected name=value"))?;
         let (value, after) = parameter_value(after.trim_start())?;
         found.push((name.trim().to_owned(), value));
         rest = after.trim_start();

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use portolan_model::{
-    ApiKeyId, OrgId, OrgRole, ProjectId, ProjectRole, ServiceAccountId, UserId,
-};
+use portolan_model::{ApiKeyId, OrgId, OrgRole, ProjectId, ProjectRole, ServiceAccountId, UserId};
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]

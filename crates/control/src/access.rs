@@ -2,9 +2,7 @@
 //! there is none: what is absent or foreign is not found, what is visible needs the role.
 
 use portolan_api_types::{ErrorCode, Problem};
-use portolan_auth::{
-    Action, Authorized, OrgScope, Principal, ProjectScope, Refused, authorize,
-};
+use portolan_auth::{Action, Authorized, OrgScope, Principal, ProjectScope, Refused, authorize};
 use portolan_model::{OrgId, ProjectId};
 use portolan_store::{Tx, projects};
 

@@ -167,7 +167,8 @@ impl Control {
         self.store
             .run_tx("control.keys.update", |tx| {
                 Box::pin(async move {
-                    let old = api_keys::get(tx, witness, id).await.map_err(|e| missing_key(e, id))?;
+                    let old =
+                        api_keys::get(tx, witness, id).await.map_err(|e| missing_key(e, id))?;
                     if let Some(desc) = &request.desc {
                         api_keys::set_description(tx, witness, id, desc).await?;
                         let event = "API_KEY_DESCRIPTION_CHANGED";
@@ -197,7 +198,8 @@ impl Control {
         self.store
             .run_tx("control.keys.delete", |tx| {
                 Box::pin(async move {
-                    let old = api_keys::get(tx, witness, id).await.map_err(|e| missing_key(e, id))?;
+                    let old =
+                        api_keys::get(tx, witness, id).await.map_err(|e| missing_key(e, id))?;
                     drop_link_of(tx, witness, id).await?;
                     api_keys::delete(tx, witness, id).await?;
                     note(tx, caller, org_id, "API_KEY_DELETED", &old.public_key).await?;
@@ -222,7 +224,8 @@ async fn drop_link_of(
         link_tokens::remove(tx, witness).await?;
         return Ok(());
     }
-    let detail = "Cannot delete the API key of the organization's link while a live migration uses it.";
+    let detail =
+        "Cannot delete the API key of the organization's link while a live migration uses it.";
     Err(Problem::new(ErrorCode::CannotDeleteOrgActiveMigration, detail).into())
 }
 

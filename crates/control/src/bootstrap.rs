@@ -70,7 +70,8 @@ impl Control {
                     let about = ("bootstrap", "Made by portolan bootstrap");
                     insert_account(tx, &witness, account, about, &roles).await?;
                     let target = [("orgName", org.name.clone())];
-                    trail::note(tx, caller, EventScope::Org(org.id), "ORG_CREATED", &target).await?;
+                    trail::note(tx, caller, EventScope::Org(org.id), "ORG_CREATED", &target)
+                        .await?;
                     Ok::<_, ControlError>(())
                 })
             })

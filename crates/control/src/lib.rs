@@ -5,12 +5,14 @@
 //! here: HTTP (`admin-api` parses and converts) and SQL (`store`).
 
 mod access;
+mod access_lists;
 mod api_keys;
 mod bootstrap;
 mod caller;
 mod clusters;
 mod database_users;
 mod error;
+mod events;
 mod hosts;
 mod link_tokens;
 mod migrate;
@@ -40,6 +42,7 @@ pub use bootstrap::{Bootstrapped, Founding};
 pub use caller::Caller;
 pub use clusters::FoundCluster;
 pub use error::ControlError;
+pub use events::EventQuery;
 pub use hosts::*;
 pub use online_archives::ArchiveDetails;
 pub use organizations::CreatedOrg;

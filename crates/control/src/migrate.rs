@@ -7,11 +7,8 @@
 
 use portolan_api_types::project::MoveProject;
 use portolan_api_types::{ErrorCode, Problem};
-use portolan_auth::{
-    Action, Actor, Authorized, OrgScope, ProjectScope, authorize, ha1_matches,
-};
+use portolan_auth::{Action, Actor, Authorized, OrgScope, ProjectScope, authorize, ha1_matches};
 use portolan_model::ProjectId;
-use portolan_security::SecretString;
 use portolan_store::events::EventScope;
 use portolan_store::project_move::{self, MoveEffects};
 use portolan_store::{Tx, principals, projects, users};
@@ -99,9 +96,8 @@ pub(crate) async fn destination(
         _ => return Ok(None),
     };
     let claimed = principals::of_public_key(tx, public_key).await?;
-    let private_key = SecretString::new(private_key.as_str());
     let ha1 = claimed.as_ref().map(|key| &key.ha1);
-    let right = ha1_matches(public_key, &private_key, ha1);
+    let right = ha1_matches(public_key, private_key, ha1);
     let Some(key) = claimed.filter(|_| right) else { return Err(forbidden()) };
     let owner = login(tx, key.principal, None).await?.admit(caller.remote_address)?;
     authorize(&owner, Action::ProjectReceive, scope).map(Some).map_err(|_| forbidden())

@@ -21,7 +21,9 @@ impl Control {
     ) -> Result<OrgSettings, ControlError> {
         let witness = &org(&caller.principal, Action::OrgRead, org_id)?;
         self.store
-            .read_tx("control.org_settings.get", |tx| Box::pin(organizations::settings(tx, witness)))
+            .read_tx("control.org_settings.get", |tx| {
+                Box::pin(organizations::settings(tx, witness))
+            })
             .await
             .map_err(ControlError::from)
     }

@@ -7,7 +7,9 @@ use portolan_model::{OrgId, OrgRole, Organization, UserId};
 use portolan_store::events::EventScope;
 use portolan_store::service_accounts::ServiceAccount;
 use portolan_store::users::{self, Membership};
-use portolan_store::{StoreError, Tx, api_keys, link_tokens, organizations, projects, service_accounts};
+use portolan_store::{
+    StoreError, Tx, api_keys, link_tokens, organizations, projects, service_accounts,
+};
 
 use crate::access::org;
 use crate::api_keys::{KeyMaterial, NewKey, insert_key};
@@ -32,8 +34,7 @@ pub struct CreatedOrg {
 struct OrgMaterial<'a> {
     org: Organization,
     key: Option<(KeyMaterial, &'a portolan_api_types::api_key::NewApiKey)>,
-    account:
-        Option<(AccountMaterial, &'a portolan_api_types::service_account::NewServiceAccount)>,
+    account: Option<(AccountMaterial, &'a portolan_api_types::service_account::NewServiceAccount)>,
 }
 
 impl Control {
@@ -150,7 +151,8 @@ impl Control {
             .run_tx("control.orgs.delete", |tx| {
                 Box::pin(async move {
                     let old = organizations::get(tx, witness).await.map_err(|e| gone(e, org_id))?;
-                    if let Some(blocker) = deletion_blockers(tx, witness).await?.into_iter().next() {
+                    if let Some(blocker) = deletion_blockers(tx, witness).await?.into_iter().next()
+                    {
                         return Err(blocker.into());
                     }
                     organizations::delete(tx, witness).await?;
@@ -214,7 +216,8 @@ async fn create(
         let roles = [OrgRole::Owner];
         users::add_member(tx, witness, user_id, &Membership::Active, &roles).await?;
     }
-    let mut created = CreatedOrg { org: org.clone(), owner_id, api_key: None, service_account: None };
+    let mut created =
+        CreatedOrg { org: org.clone(), owner_id, api_key: None, service_account: None };
     if let Some((key, asked)) = &material.key {
         insert_key(tx, witness, key, &asked.desc, &asked.roles).await?;
         let stored = api_keys::get(tx, witness, key.id).await?;

@@ -1,7 +1,7 @@
 //! What a move or a deletion would do, told before it is done. Nothing is changed.
 
-use portolan_api_types::project::MoveProject;
 use portolan_api_types::Problem;
+use portolan_api_types::project::MoveProject;
 use portolan_auth::{Action, Authorized, OrgScope};
 use portolan_model::{OrgId, Organization, Project, ProjectId};
 use portolan_store::project_move::{self, MoveEffects};

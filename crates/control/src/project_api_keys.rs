@@ -31,7 +31,8 @@ impl Control {
                     let principal = &caller.principal;
                     let witness =
                         project_in(tx, principal, Action::ProjectRead, project_id).await?;
-                    let listed = api_keys::list_in_project(tx, &witness, store_page(paging)).await?;
+                    let listed =
+                        api_keys::list_in_project(tx, &witness, store_page(paging)).await?;
                     Ok(api_page(listed))
                 })
             })
@@ -120,6 +121,9 @@ impl Control {
                     let org = org_of(&witness);
                     let key = api_keys::get(tx, &org, id).await.map_err(|e| missing_key(e, id))?;
                     if let Some(desc) = &request.desc {
+                        // Who only manages a project may not describe keys that are not in it.
+                        let here = api_keys::get_in_project(tx, &witness, id).await;
+                        here.map_err(|error| missing_key(error, id))?;
                         api_keys::set_description(tx, &org, id, desc).await?;
                     }
                     if let Some(roles) = &request.roles {

@@ -32,7 +32,8 @@ impl Control {
                     forget_database_users(tx, &witness).await?;
                     projects::delete(tx, &witness).await?;
                     let target = [("groupId", project_id.to_string()), ("groupName", project.name)];
-                    for scope in [EventScope::Project(project_id), EventScope::Org(project.org_id)] {
+                    for scope in [EventScope::Project(project_id), EventScope::Org(project.org_id)]
+                    {
                         trail::note(tx, caller, scope, "GROUP_DELETED", &target).await?;
                     }
                     Ok(())

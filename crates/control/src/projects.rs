@@ -4,8 +4,8 @@ use portolan_api_types::project::{CreateProject, UpdateProject};
 use portolan_api_types::{ErrorCode, Page, Paging, Problem};
 use portolan_auth::{Action, Actor, Authorized, OrgScope, ProjectScope};
 use portolan_model::{OrgId, Project, ProjectId, ProjectRole, UserId};
-use portolan_store::projects::ProjectFilter;
 use portolan_store::events::EventScope;
+use portolan_store::projects::ProjectFilter;
 use portolan_store::{StoreError, Tx, api_keys, clusters, projects, service_accounts, users};
 
 use crate::access::{org, project_in};
@@ -61,7 +61,8 @@ impl Control {
             .read_tx("control.projects.list", |tx| {
                 Box::pin(async move {
                     let page = store_page(paging);
-                    let listed = projects::list_visible(tx, &caller.principal, filter, page).await?;
+                    let listed =
+                        projects::list_visible(tx, &caller.principal, filter, page).await?;
                     let mut items = Vec::with_capacity(listed.items.len());
                     for project in listed.items {
                         items.push(counted_for(tx, caller, project).await?);
@@ -185,7 +186,8 @@ impl Control {
             .run_tx("control.projects.update", |tx| {
                 Box::pin(async move {
                     let witness =
-                        project_in(tx, &caller.principal, Action::ProjectUpdate, project_id).await?;
+                        project_in(tx, &caller.principal, Action::ProjectUpdate, project_id)
+                            .await?;
                     if org_id.is_some_and(|id| id != witness.org_id()) {
                         let rule = "cannot be changed; use :migrate to move the project";
                         return Err(Problem::invalid_attribute("orgId", rule).into());
@@ -207,7 +209,8 @@ impl Control {
         let old = projects::get(tx, witness).await?;
         let name = request.name.as_deref().unwrap_or(&old.name);
         let tags = request.tags.as_deref().unwrap_or(&old.tags);
-        let alerts = request.with_default_alerts_settings.unwrap_or(old.with_default_alerts_settings);
+        let alerts =
+            request.with_default_alerts_settings.unwrap_or(old.with_default_alerts_settings);
         let renamed = projects::update(tx, witness, name, tags, alerts).await;
         renamed.map_err(|error| name_clash(error, name))?;
         let event = if name == old.name { "GROUP_TAGS_MODIFIED" } else { "GROUP_RENAMED" };

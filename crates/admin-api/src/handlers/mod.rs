@@ -1,9 +1,11 @@
 //! The handlers, one file per resource. Each exports its operations as `routes()`, one line per
 //! operation, and each handler parses, calls one use case, and converts.
 
+pub(crate) mod access_lists;
 pub(crate) mod api_keys;
 pub(crate) mod clusters;
 pub(crate) mod database_users;
+pub(crate) mod events;
 pub(crate) mod link_tokens;
 pub(crate) mod migrate;
 pub(crate) mod online_archives;

@@ -1,8 +1,6 @@
 //! Service accounts in projects: list, create, get, change, unassign, invite.
 
-use portolan_api_types::service_account::{
-    NewServiceAccount, read_invite, read_project_update,
-};
+use portolan_api_types::service_account::{NewServiceAccount, read_invite, read_project_update};
 use portolan_auth::Action;
 use portolan_model::ProjectId;
 use portolan_store::service_accounts::ServiceAccount;

@@ -17,7 +17,9 @@ fn target(operation: &OperationInfo, org: &str, group: &str) -> String {
         .replace("{clusterName}", "Cluster9")
         .split('/')
         .map(|segment| match (segment.find('{'), segment.find('}')) {
-            (Some(start), Some(end)) => format!("{}{ABSENT}{}", &segment[..start], &segment[end + 1..]),
+            (Some(start), Some(end)) => {
+                format!("{}{ABSENT}{}", &segment[..start], &segment[end + 1..])
+            }
             _ => segment.to_owned(),
         })
         .collect::<Vec<_>>()
@@ -84,7 +86,8 @@ async fn who_sees_it_without_the_role_gets_401_or_an_answer_of_the_operation() {
         let Some(action) = operation.action else { continue };
         let target = target(&operation, &world.org(), &group);
         let answer = ask(&world, &reader, &operation, &target).await;
-        let reads = action.as_str().ends_with(".read") && action.as_str() != "project.query_logs.read";
+        let reads =
+            action.as_str().ends_with(".read") && action.as_str() != "project.query_logs.read";
         if reads {
             assert_ne!(answer.status, 401, "{} {}", operation.operation_id, answer.text);
         } else {

@@ -18,10 +18,7 @@ async fn a_new_project_on_the_wire() {
     );
     assert_eq!(made.json["created"], "2026-08-10T03:02:46Z");
     let id = made.str("/id");
-    assert_eq!(
-        made.header("location"),
-        format!("http://portolan.test/api/atlas/v2/groups/{id}")
-    );
+    assert_eq!(made.header("location"), format!("http://portolan.test/api/atlas/v2/groups/{id}"));
     assert_eq!(made.str("/links/1/rel"), "https://cloud.mongodb.com/containers");
     let users = world.get(&world.owner(), &format!("/groups/{id}/users")).await.expect(200);
     assert_eq!(users.json["results"][0]["roles"], json!(["GROUP_OWNER"]));
@@ -58,7 +55,8 @@ async fn projects_are_found_renamed_and_closed() {
 #[tokio::test]
 async fn members_see_their_projects_only() {
     let world = World::new().await;
-    let (owner, mine, other) = (world.owner(), world.project("mine").await, world.project("other").await);
+    let (owner, mine, other) =
+        (world.owner(), world.project("mine").await, world.project("other").await);
     let member = world.key(&owner, &world.org(), &["ORG_MEMBER"]).await;
     let list = world.get(&owner, &format!("/orgs/{}/apiKeys", world.org())).await.expect(200);
     let Caller::Key(public, _) = &member else { panic!("a key") };

@@ -41,10 +41,7 @@ async fn users_and_roles_move_and_keys_do_not() {
 
     let moved = migrate(&world, &owner, &group, body).await.expect(200);
     assert_eq!(moved.str("/orgId"), destination);
-    assert_eq!(
-        moved.header("content-type"),
-        "application/vnd.atlas.2024-05-30+json;charset=utf-8"
-    );
+    assert_eq!(moved.header("content-type"), "application/vnd.atlas.2024-05-30+json;charset=utf-8");
     assert_eq!(world.get(&owner, &format!("/groups/{group}")).await.status, 404);
     assert_eq!(world.get(&lost, &format!("/groups/{group}")).await.status, 404);
     let users = world.get(&other, &format!("/groups/{group}/users")).await.expect(200);
@@ -67,9 +64,7 @@ async fn tell_of_the_move(world: &World, group: &str, destination: &str) {
         listed.items.into_iter().map(|event| event.type_name).collect()
     };
     let in_project = store
-        .read_tx("test.events", |tx| {
-            Box::pin(events::list_of_project(tx, here, filter, Page::ALL))
-        })
+        .read_tx("test.events", |tx| Box::pin(events::list_of_project(tx, here, filter, Page::ALL)))
         .await;
     assert!(types(in_project.expect("events")).contains(&"GROUP_MOVED".to_owned()));
     for (witness, event) in [(to, "GROUP_MOVED"), (from, "GROUP_MOVED_FROM_ORG")] {
@@ -141,7 +136,8 @@ async fn a_service_account_brings_the_keys_too() {
     let group = world.project("P").await;
     let (destination, other) = world.second_org().await;
     let (account, _) = super::oauth::token(&world).await;
-    let missing = migrate(&world, &account, &group, json!({ "destinationOrgId": destination })).await;
+    let missing =
+        migrate(&world, &account, &group, json!({ "destinationOrgId": destination })).await;
     assert_eq!(missing.refusal(), (400, "MISSING_ATTRIBUTES"));
     migrate(&world, &account, &group, request(&destination, &other)).await.expect(200);
 }

@@ -10,10 +10,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 async fn ask(world: &World, path: &str, id: &str, secret: &str, form: &str) -> Answer {
     let basic = STANDARD.encode(format!("{id}:{secret}"));
-    let headers = [
-        ("authorization", format!("Basic {basic}")),
-        ("content-type", FORM.to_owned()),
-    ];
+    let headers = [("authorization", format!("Basic {basic}")), ("content-type", FORM.to_owned())];
     world.send("POST", path, &headers, form.as_bytes().to_vec()).await
 }
 
@@ -75,10 +72,9 @@ async fn wrong_requests_get_the_errors_of_the_rfc() {
             })
         );
     }
-    for (form, error) in [
-        ("grant_type=password", "unsupported_grant_type"),
-        ("scope=x", "invalid_request"),
-    ] {
+    for (form, error) in
+        [("grant_type=password", "unsupported_grant_type"), ("scope=x", "invalid_request")]
+    {
         let answer = ask(&world, "/api/oauth/token", &id, secret, form).await;
         assert_eq!((answer.status, &answer.json["error"]), (400, &json!(error)));
     }

@@ -163,10 +163,7 @@ async fn a_running_migration_on_the_link_keeps_the_organization() {
         .await
         .expect("a row");
     let refused = world.delete(&key, &format!("/orgs/{org}")).await;
-    assert_eq!(
-        refused.refusal(),
-        (409, "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK")
-    );
+    assert_eq!(refused.refusal(), (409, "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK"));
     world.get(&key, &format!("/orgs/{org}")).await.expect(200);
     let preview = format!("/api/portolan/v1/orgs/{org}:deletePreview");
     let told = world.call(&key, "POST", &preview, None).await.expect(200);

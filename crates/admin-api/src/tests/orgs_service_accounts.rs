@@ -30,7 +30,10 @@ async fn an_account_its_secrets_and_its_end() {
     assert_eq!(gone.str("/detail"), "The requested resource does not exist");
     let body = json!({ "name": "renamed", "roles": ["ORG_MEMBER"] });
     let changed = world.patch(&owner, &one, body).await.expect(200);
-    assert_eq!((&changed.json["name"], &changed.json["roles"]), (&json!("renamed"), &json!(["ORG_MEMBER"])));
+    assert_eq!(
+        (&changed.json["name"], &changed.json["roles"]),
+        (&json!("renamed"), &json!(["ORG_MEMBER"]))
+    );
     world.delete(&owner, &one).await.expect(204);
     assert_eq!(world.get(&owner, &one).await.refusal(), (404, "RESOURCE_NOT_FOUND"));
     let list = world.get(&owner, &path).await.expect(200);

@@ -62,15 +62,26 @@ async fn bodies_are_checked() {
     let world = World::new().await;
     let path = format!("/orgs/{}/users", world.org());
     for (body, status, code) in [
-        (json!({ "username": "x", "roles": { "orgRoles": ["ORG_MEMBER"] } }), 400, "INVALID_USERNAME"),
+        (
+            json!({ "username": "x", "roles": { "orgRoles": ["ORG_MEMBER"] } }),
+            400,
+            "INVALID_USERNAME",
+        ),
         (json!({ "username": "a@b" }), 400, "MISSING_ATTRIBUTE"),
         (json!({ "username": "a@b", "roles": { "orgRoles": [] } }), 400, "VALIDATION_ERROR"),
-        (json!({ "username": "a@b", "roles": { "orgRoles": ["ORG_MEMBER"] }, "teamIds": ["x"] }),
-            403, "FEATURE_UNSUPPORTED"),
-        (json!({ "username": "a@b", "roles": { "orgRoles": ["ORG_MEMBER"],
+        (
+            json!({ "username": "a@b", "roles": { "orgRoles": ["ORG_MEMBER"] }, "teamIds": ["x"] }),
+            403,
+            "FEATURE_UNSUPPORTED",
+        ),
+        (
+            json!({ "username": "a@b", "roles": { "orgRoles": ["ORG_MEMBER"],
             "groupRoleAssignments": [
                 { "groupId": "0123456789abcdef01234567", "groupRoles": ["GROUP_OWNER"] },
-            ] } }), 404, "GROUP_NOT_FOUND"),
+            ] } }),
+            404,
+            "GROUP_NOT_FOUND",
+        ),
     ] {
         let answer = world.post(&world.owner(), &path, body).await;
         assert_eq!(answer.refusal(), (status, code), "{}", answer.text);

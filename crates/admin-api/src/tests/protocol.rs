@@ -52,8 +52,7 @@ async fn dates_resolve_downwards_and_are_named_in_the_answer() {
         "application/vnd.atlas.2023-01-01+json;charset=utf-8"
     );
     for accept in ["*/*", "application/json", "application/vnd.atlas.2022-01-01+json"] {
-        let answer =
-            world.call_as(&world.owner(), "GET", "/api/atlas/v2/orgs", None, accept).await;
+        let answer = world.call_as(&world.owner(), "GET", "/api/atlas/v2/orgs", None, accept).await;
         assert_eq!(answer.refusal(), (406, "INVALID_VERSION_DATE"), "{accept}");
         assert_eq!(answer.json["detail"], "Invalid accept header or version date.");
         assert_eq!(answer.json["parameters"], json!([]));

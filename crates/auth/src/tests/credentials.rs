@@ -43,7 +43,8 @@ fn scram_sha_256_follows_the_rfc() {
 fn a_soft_hyphen_is_mapped_away_and_a_control_character_refused() {
     let (runtime, _clock) = Runtime::manual(0, 1);
     let iterations = NonZeroU32::new(4096).expect("not zero");
-    let of = |text: &str| crate::scram::derive_sha256(&SecretString::new(text), b"salt", iterations);
+    let of =
+        |text: &str| crate::scram::derive_sha256(&SecretString::new(text), b"salt", iterations);
     assert_eq!(of("pen\u{ad}cil"), of("pencil"));
     assert!(crate::scram::derive(&runtime, "u", &SecretString::new("a\u{7}b")).is_err());
 }

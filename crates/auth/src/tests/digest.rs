@@ -134,6 +134,14 @@ fn malformed_headers_are_named() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_header_breaks_the_parser(value in ".{0,80}", tail in "[a-z=\"\\\\, ]{0,40}") {
+        let _ = parse_digest(&value);
+        let _ = parse_digest(&tail);
+    }
+}
+
 #[test]
 fn a_pair_given_in_a_body_is_checked_against_ha1() {
     let world = world();

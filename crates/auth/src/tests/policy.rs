@@ -22,14 +22,19 @@ const HERE: ProjectScope = ProjectScope { org_id: ORG, project_id: PROJECT };
 #[test]
 fn the_table_is_as_written_down() {
     let names = |allowed: &dyn Fn(Action) -> bool| {
-        Action::ALL.iter().filter(|a| allowed(**a)).map(|a| a.as_str()).collect::<Vec<_>>().join(" ")
+        Action::ALL
+            .iter()
+            .filter(|a| allowed(**a))
+            .map(|a| a.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    let orgs = OrgRole::ALL.iter().map(|role| {
-        format!("{role}: {}", names(&|action| allowed_in_org(*role, action)))
-    });
-    let projects = ProjectRole::ALL.iter().map(|role| {
-        format!("{role}: {}", names(&|action| allowed_in_project(*role, action)))
-    });
+    let orgs = OrgRole::ALL
+        .iter()
+        .map(|role| format!("{role}: {}", names(&|action| allowed_in_org(*role, action))));
+    let projects = ProjectRole::ALL
+        .iter()
+        .map(|role| format!("{role}: {}", names(&|action| allowed_in_project(*role, action))));
     let table = orgs.chain(projects).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(table);
 }
