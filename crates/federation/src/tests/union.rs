@@ -160,6 +160,25 @@ async fn kept_rows_stay_hidden_when_the_move_is_confirmed_under_way() {
 }
 
 #[tokio::test]
+async fn kept_rows_stay_hidden_when_the_list_is_cleared_just_before_it_is_read() {
+    let (world, table) = world().await;
+    world.insert(doc(1, "v1"));
+    world.commit(&table, 7, vec![doc(1, "v1")]).await;
+    world.keep(&table, 7, 1);
+    world.delete_id(1);
+    let mut union = world.union(all());
+    union.scan().await;
+    world.before_kept({
+        let (world, table) = (world.clone(), table.clone());
+        async move {
+            world.confirm(&table, 7, &[(7, 1)]).await;
+            world.clear_kept();
+        }
+    });
+    assert_eq!(union.finish().await, [doc(9, "live")]);
+}
+
+#[tokio::test]
 async fn kept_rows_stay_hidden_when_the_move_is_confirmed_after_the_pin() {
     let (world, table) = world().await;
     world.insert(doc(1, "v1"));
@@ -256,6 +275,27 @@ async fn a_document_that_changes_archives_between_the_pins_comes_once() {
         }
     });
     assert_eq!(union.finish().await, [doc(1, "v2"), doc(2, "a"), doc(9, "live")]);
+}
+
+#[tokio::test]
+async fn an_old_row_is_not_shown_when_its_document_changes_archives_between_the_pins() {
+    let (world, older) = world().await;
+    world.moved(&older, 1, vec![doc(1, "v1"), doc(2, "a")]).await;
+    let newer = world.archive().await;
+    world.insert(doc(1, "v2"));
+    // The scan says nothing of version 2: it does not match.
+    let mut union = world.union(rawdoc! { "state": { "$in": ["v1", "a", "live"] } });
+    union.scan().await;
+    world.before_table(2, {
+        let (world, older, newer) = (world.clone(), older.clone(), newer.clone());
+        async move {
+            world.commit(&newer, 2, vec![doc(1, "v2")]).await;
+            world.delete_id(1);
+            world.rewrite(&older, &[(1, 1)]).await;
+            world.confirm(&newer, 2, &[]).await;
+        }
+    });
+    assert_eq!(union.finish().await, [doc(2, "a"), doc(9, "live")]);
 }
 
 #[tokio::test]

@@ -39,9 +39,10 @@ struct State {
     tables: Vec<Table>,
     kept: Vec<(String, (i64, Vec<u8>))>,
     cluster: Option<Arc<MemoryCluster>>,
-    account: Option<Account>,
     /// What happens just before the n-th next call of `table`.
     before_table: Vec<(usize, Event)>,
+    /// What happens just before the next call of `kept`.
+    before_kept: Option<Event>,
 }
 
 impl Facts {
@@ -52,8 +53,8 @@ impl Facts {
 
 #[async_trait]
 impl Catalog for Facts {
-    async fn account(&self, _: &str, name: &str) -> Result<Option<Account>, FederationError> {
-        Ok(self.state().account.clone().filter(|account| account.user.name == name))
+    async fn account(&self, _: &str, _: &str) -> Result<Option<Account>, FederationError> {
+        Ok(None)
     }
 
     async fn archives(&self, _: ClusterId) -> Result<Vec<ArchiveSource>, FederationError> {
@@ -87,6 +88,10 @@ impl Catalog for Facts {
     }
 
     async fn kept(&self, archive_id: &str) -> Result<Kept, FederationError> {
+        let event = self.state().before_kept.take();
+        if let Some(event) = event {
+            event.await;
+        }
         let state = self.state();
         let own = state.kept.iter().filter(|(archive, _)| archive == archive_id);
         Ok(own.map(|(_, row)| row.clone()).collect())
@@ -248,13 +253,14 @@ impl World {
         self.facts.state().kept.clear();
     }
 
-    pub(super) fn set_account(&self, account: Account) {
-        self.facts.state().account = Some(account);
-    }
-
     /// Lets something happen just before the `n`-th next look at a table.
     pub(super) fn before_table(&self, n: usize, event: impl Future<Output = ()> + Send + 'static) {
         self.facts.state().before_table.push((n, Box::pin(event)));
+    }
+
+    /// Lets something happen just before the next look at a journal's list.
+    pub(super) fn before_kept(&self, event: impl Future<Output = ()> + Send + 'static) {
+        self.facts.state().before_kept = Some(Box::pin(event));
     }
 
     pub(super) fn endpoint(&self, mode: EndpointMode) -> Endpoint {
