@@ -98,33 +98,16 @@ impl Host {
     }
 
     /// Starts every sandbox cluster and every endpoint that the control state knows. A cluster whose
-    /// creation or removal was cut short is finished here.
+    /// creation or removal was cut short is left to `control`, which finishes both.
     pub(crate) async fn start_all(&self) -> Result<()> {
-        for stored in self.stored_clusters().await? {
+        let is_ready = |stored: &StoredCluster| {
+            matches!(stored.cluster.state, ClusterState::Idle | ClusterState::Updating)
+        };
+        for stored in self.stored_clusters().await?.into_iter().filter(is_ready) {
             let cluster = &stored.cluster;
-            if matches!(cluster.kind, ClusterKind::Sandbox { .. }) {
-                self.start_one(&stored)
-                    .await
-                    .with_context(|| format!("cluster {}", cluster.name))?;
-            }
-            self.start_endpoints(cluster.id)
-                .await
-                .with_context(|| format!("endpoints of {}", cluster.name))?;
-        }
-        Ok(())
-    }
-
-    async fn start_one(&self, stored: &StoredCluster) -> Result<()> {
-        let cluster = &stored.cluster;
-        portolan_control::ClusterHost::start_sandbox(self, cluster).await?;
-        if cluster.state == ClusterState::Creating {
-            let id = cluster.id;
-            self.inner
-                .store
-                .run_tx("host.cluster_ready", move |tx| {
-                    Box::pin(clusters::set_state(tx, &SYSTEM, id, ClusterState::Idle))
-                })
-                .await?;
+            let what = || format!("cluster {}", cluster.name);
+            portolan_control::ClusterHost::start_sandbox(self, cluster).await.with_context(what)?;
+            self.start_endpoints(cluster.id).await.with_context(what)?;
         }
         Ok(())
     }

@@ -57,6 +57,7 @@ impl Instance {
         let host = Host::new(&config, store.clone(), locations, runtime.clone(), stop.clone())?;
         host.start_all().await?;
         let control = control(&store, &runtime, &host, &base_url);
+        control.resume_clusters().await?;
         let nonce_key = nonce_key(&store).await?;
         let router = router(&config, &control, nonce_key);
         let http = serve(&config, listener, router, &runtime, &stop)?;

@@ -49,10 +49,11 @@ impl CreateProject {
     }
 }
 
-/// `regionUsageRestrictions` exists on Atlas for Government only.
+/// `regionUsageRestrictions` exists on Atlas for Government only. The Go SDK's constructor of a group
+/// sends the commercial default all the same, so that one is ignored.
 fn refuse_government(fields: &mut Fields) -> Result<(), Problem> {
-    match fields.string("regionUsageRestrictions")? {
-        None => Ok(()),
+    match fields.string("regionUsageRestrictions")?.as_deref() {
+        None | Some("COMMERCIAL_FEDRAMP_REGIONS_ONLY") => Ok(()),
         Some(_) => Err(Problem::invalid_attribute(
             "regionUsageRestrictions",
             "exists only on Atlas for Government",

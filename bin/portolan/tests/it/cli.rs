@@ -1,7 +1,5 @@
 //! The command line as a user meets it: a real process, its exit code, its words.
 
-mod support;
-
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -61,8 +59,8 @@ fn a_port_in_use_is_named_with_the_remedy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_the_folder_is_refused() {
     let dir = tempfile::tempdir().expect("a folder");
-    let sample = support::sample(400);
-    let first = support::Instance::start(dir.path(), &sample.path).await;
+    let sample = crate::support::sample(400);
+    let first = crate::support::Instance::start(dir.path(), &sample.path).await;
     let output =
         portolan(&["quickstart", "--once", "--listen", "127.0.0.1:0", "--dir", text(dir.path())]);
     assert!(refusal(&output).contains("in use by another Portolan process"));
@@ -72,12 +70,12 @@ async fn a_second_process_on_the_folder_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quickstart_starts_again_from_what_is_there() {
     let dir = tempfile::tempdir().expect("a folder");
-    let sample = support::sample(400);
-    let first = support::Instance::start(dir.path(), &sample.path).await;
+    let sample = crate::support::sample(400);
+    let first = crate::support::Instance::start(dir.path(), &sample.path).await;
     let before = first.documents().await;
     let summary = std::fs::read_to_string(dir.path().join("quickstart.json")).expect("there");
     first.stop();
-    let second = support::Instance::start_again(dir.path(), &sample.path).await;
+    let second = crate::support::Instance::start_again(dir.path(), &sample.path).await;
     let after = second.documents().await;
     assert!(before.union == after.union && before.cluster == after.cluster);
     let again = std::fs::read_to_string(dir.path().join("quickstart.json")).expect("there");

@@ -14,14 +14,14 @@ const PORTOLAN: &str = env!("CARGO_BIN_EXE_portolan");
 const KILLED: i32 = 137;
 
 /// Some of the flights, as a file and by `_id`.
-pub struct Sample {
-    pub path: PathBuf,
-    pub documents: BTreeMap<Vec<u8>, Vec<u8>>,
+pub(crate) struct Sample {
+    pub(crate) path: PathBuf,
+    pub(crate) documents: BTreeMap<Vec<u8>, Vec<u8>>,
     _dir: tempfile::TempDir,
 }
 
 /// Every `step`-th flight.
-pub fn sample(step: usize) -> Sample {
+pub(crate) fn sample(step: usize) -> Sample {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/flights.bson.zst");
     let raw = zstd::decode_all(std::fs::File::open(file).expect("the sample")).expect("zstd");
     let mut documents = BTreeMap::new();
@@ -50,7 +50,7 @@ fn id(document: &[u8]) -> Vec<u8> {
 }
 
 /// Runs the quickstart under a fault plan until it ends; whether the fault ended it.
-pub fn run_until_killed(dir: &Path, sample: &Sample, fault: &str) -> bool {
+pub(crate) fn run_until_killed(dir: &Path, sample: &Sample, fault: &str) -> bool {
     let mut command = quickstart(dir, &sample.path);
     let status = command.arg("--once").env("PORTOLAN_FAULTS", fault).status().expect("started");
     assert!(
@@ -68,27 +68,27 @@ fn quickstart(dir: &Path, sample: &Path) -> Command {
 }
 
 /// What each connection string shows, by `_id`.
-pub struct Documents {
-    pub cluster: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub archive: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub union: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub union_count: usize,
+pub(crate) struct Documents {
+    pub(crate) cluster: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) archive: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) union: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) union_count: usize,
 }
 
 /// A quickstart that serves.
-pub struct Instance {
+pub(crate) struct Instance {
     child: Child,
     summary: serde_json::Value,
 }
 
 impl Instance {
     /// Starts it and waits until the main job is done.
-    pub async fn start(dir: &Path, sample: &Path) -> Self {
+    pub(crate) async fn start(dir: &Path, sample: &Path) -> Self {
         Self::wait(dir, quickstart(dir, sample).spawn().expect("started"), None).await
     }
 
     /// Starts it on a folder whose main job is done, and waits until it says so again.
-    pub async fn start_again(dir: &Path, sample: &Path) -> Self {
+    pub(crate) async fn start_again(dir: &Path, sample: &Path) -> Self {
         let written = std::fs::metadata(dir.join("quickstart.json")).expect("a summary");
         let written = written.modified().expect("a time");
         Self::wait(dir, quickstart(dir, sample).spawn().expect("started"), Some(written)).await
@@ -113,7 +113,7 @@ impl Instance {
     }
 
     /// Everything that the three connection strings show.
-    pub async fn documents(&self) -> Documents {
+    pub(crate) async fn documents(&self) -> Documents {
         let (cluster, _) = self.read("cluster").await;
         let (archive, _) = self.read("archive").await;
         let (union, union_count) = self.read("clusterAndArchive").await;
@@ -133,7 +133,7 @@ impl Instance {
     }
 
     /// SIGTERM; it must end with status 0 within ten seconds.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let id = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status().expect("kill");
         for _ in 0..100 {

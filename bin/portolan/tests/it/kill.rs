@@ -1,0 +1,57 @@
+//! Kills the real process between any two steps of the archive run, starts it again, and demands that
+//! every document is in exactly one place, byte for byte.
+
+use std::collections::BTreeMap;
+
+use portolan_archiver::effects;
+
+use crate::support::{Documents, Instance, run_until_killed, sample};
+
+/// Effects outside the control database: killed after as well as before. After a journal entry comes
+/// the next point's before.
+const OUTSIDE: &[&str] = &[
+    effects::CREATE_TABLE,
+    effects::FENCE,
+    effects::UPLOAD,
+    effects::COMMIT,
+    effects::DELETE,
+    effects::CONFIRM,
+];
+
+/// Points that a first run does not pass: nothing is kept or superseded, no lease gets old, nothing is
+/// purged, and every batch may be deleted.
+const NOT_PASSED: &[&str] = &[
+    effects::LEASE_RENEW,
+    effects::RECONCILE,
+    effects::REWRITE,
+    effects::SUPERSEDE,
+    effects::PURGE,
+    effects::PURGED,
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_killed_at_any_step_loses_and_doubles_nothing() {
+    let sample = sample(40);
+    let before = effects::ALL.iter().map(|point| (*point, "dies_before"));
+    let after = OUTSIDE.iter().map(|point| (*point, "dies_after"));
+    for (point, fate) in before.chain(after).filter(|(point, _)| !NOT_PASSED.contains(point)) {
+        let fault = format!("{point}={fate}");
+        let dir = tempfile::tempdir().expect("a folder");
+        let killed = run_until_killed(dir.path(), &sample, &fault);
+        assert!(killed, "{fault}: a first run did not pass this point");
+        let instance = Instance::start(dir.path(), &sample.path).await;
+        check(&instance.documents().await, &sample.documents, &fault);
+        instance.stop();
+    }
+}
+
+fn check(seen: &Documents, loaded: &BTreeMap<Vec<u8>, Vec<u8>>, fault: &str) {
+    let mut both = seen.cluster.clone();
+    for (id, document) in &seen.archive {
+        assert!(both.insert(id.clone(), document.clone()).is_none(), "{fault}: in two places");
+    }
+    assert!(!seen.archive.is_empty(), "{fault}: nothing was archived");
+    assert!(both == *loaded, "{fault}: {} of {} documents", both.len(), loaded.len());
+    assert!(seen.union == *loaded, "{fault}: the union differs");
+    assert_eq!(seen.union_count, loaded.len(), "{fault}: the union doubles");
+}

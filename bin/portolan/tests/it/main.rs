@@ -1,0 +1,5 @@
+//! Tests of the real binary, as a process of its own.
+
+mod cli;
+mod kill;
+mod support;
