@@ -269,7 +269,9 @@ impl Table {
             }
             if attempts >= ATTEMPTS_MAX {
                 let kind = change.kind();
-                return Err(LakeError::Unknown(format!("{kind} was not found after {attempts} attempts")));
+                return Err(LakeError::Unknown(format!(
+                    "{kind} was not found after {attempts} attempts"
+                )));
             }
             if attempts >= ATTEMPTS_AT_ONCE {
                 self.runtime().sleep_ms(WAIT_MS).await;

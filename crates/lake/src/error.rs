@@ -125,9 +125,8 @@ impl From<object_store::Error> for LakeError {
         match error {
             object_store::Error::NotFound { path, .. } => Self::Missing(path),
             object_store::Error::AlreadyExists { path, .. } => Self::Conflict(path),
-            object_store::Error::NotSupported { .. } | object_store::Error::NotImplemented { .. } => {
-                Self::Unsupported(error.to_string())
-            }
+            object_store::Error::NotSupported { .. }
+            | object_store::Error::NotImplemented { .. } => Self::Unsupported(error.to_string()),
             other => Self::Retry(other.to_string()),
         }
     }

@@ -51,9 +51,13 @@ impl Table {
     ) -> Result<Vec<CommittedRow>, LakeError> {
         let select = Select { seq: Some((seq, seq)), batch: Some(batch), ..Select::default() };
         let rows = self.plan(&version.files, select).rows();
-        rows.map_ok(|row| CommittedRow { identity: identity(&row.doc), hash: row.hash, doc: row.doc })
-            .try_collect()
-            .await
+        rows.map_ok(|row| CommittedRow {
+            identity: identity(&row.doc),
+            hash: row.hash,
+            doc: row.doc,
+        })
+        .try_collect()
+        .await
     }
 
     /// Number of batches of a move, counted to the last one that still has rows; 0: no rows.

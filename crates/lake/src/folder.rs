@@ -79,7 +79,9 @@ fn store_error(error: io::Error) -> Error {
         io::ErrorKind::AlreadyExists => {
             Error::AlreadyExists { path: error.to_string(), source: error.into() }
         }
-        io::ErrorKind::NotFound => Error::NotFound { path: error.to_string(), source: error.into() },
+        io::ErrorKind::NotFound => {
+            Error::NotFound { path: error.to_string(), source: error.into() }
+        }
         _ => Error::Generic { store: NAME, source: error.into() },
     }
 }
@@ -111,11 +113,8 @@ fn create_staging(staging: &FsPath) -> io::Result<File> {
 
 /// Gives a synced temporary file its name. The temporary name is gone afterwards, whatever happened.
 fn publish(root: &FsPath, staging: &FsPath, path: &FsPath, create: bool) -> io::Result<()> {
-    let named = if create {
-        std::fs::hard_link(staging, path)
-    } else {
-        std::fs::rename(staging, path)
-    };
+    let named =
+        if create { std::fs::hard_link(staging, path) } else { std::fs::rename(staging, path) };
     if create || named.is_err() {
         // Left behind it would be garbage under a name that no listing shows; never wrong data.
         let _ = std::fs::remove_file(staging);

@@ -102,7 +102,8 @@ impl Layout {
 
     /// Names of the key columns, `_id_key` first, with the path that each stands for.
     pub(crate) fn key_columns(spec: &TableSpec) -> Vec<(&'static str, &str)> {
-        let partitions = PARTITION_KEYS.into_iter().zip(spec.partition_paths.iter().map(String::as_str));
+        let partitions =
+            PARTITION_KEYS.into_iter().zip(spec.partition_paths.iter().map(String::as_str));
         std::iter::once((ID_KEY, ID)).chain(partitions).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object_store::ObjectStore;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use portolan_runtime::Runtime;
 use url::Url;
 
@@ -29,6 +29,10 @@ impl Location {
         };
         std::fs::create_dir_all(path).map_err(refuse)?;
         let root = path.canonicalize().map_err(refuse)?;
+        if let Some(parent) = root.parent() {
+            // The folder's own name must last, too.
+            std::fs::File::open(parent).and_then(|file| file.sync_all()).map_err(refuse)?;
+        }
         let root_url = Url::from_directory_path(&root)
             .map_err(|()| LakeError::Invalid(format!("{} is no absolute path", root.display())))?;
         Ok(Self { root, root_url })
@@ -39,6 +43,26 @@ impl Location {
     #[must_use]
     pub fn table_uri(&self, name: &str) -> String {
         format!("{}{name}", self.root_url)
+    }
+
+    /// Checks that the store refuses to create an object twice. Commits are worth nothing on a store
+    /// that does not: two workers would both believe that they wrote the same log entry.
+    ///
+    /// # Errors
+    /// [`LakeError::Unsupported`] when the second creation was not refused; storage errors.
+    pub async fn probe(&self, runtime: &Runtime) -> Result<(), LakeError> {
+        let store = self.store(runtime)?;
+        let name = format!("_probe-{}", hex::encode(runtime.random_bytes::<8>()));
+        let path = object_store::path::Path::from(name);
+        let create = || store.put_opts(&path, "probe".into(), PutMode::Create.into());
+        create().await?;
+        let second = create().await;
+        store.delete(&path).await?;
+        match second {
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(LakeError::Unsupported("the store creates an object twice".into())),
+        }
     }
 
     /// Name of the table behind a URI of this location.

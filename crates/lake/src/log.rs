@@ -54,7 +54,11 @@ pub(crate) struct Loaded {
 }
 
 impl Log {
-    pub(crate) fn new(location: &Location, name: &str, runtime: &Runtime) -> Result<Self, LakeError> {
+    pub(crate) fn new(
+        location: &Location,
+        name: &str,
+        runtime: &Runtime,
+    ) -> Result<Self, LakeError> {
         let objects = location.store(runtime)?;
         // The scheme only has to be one that no storage registry acts upon: both stores are given.
         let url = Url::parse(&format!("portolan:///{name}/")).map_err(LakeError::internal)?;
@@ -113,12 +117,18 @@ impl Log {
         let spec = TableSpec::from_properties(state.metadata().configuration())?;
         let seen = self.look_through(number).await?;
         let last = seen.last.unwrap_or_default();
+        let (fence, committed, confirmed) = futures::try_join!(
+            self.txn(&table, TXN_FENCE),
+            self.txn(&table, TXN_COMMITTED),
+            self.txn(&table, TXN_CONFIRMED)
+        )?;
         let version = Version {
             number: to_i64(number)?,
-            fence: self.txn(&table, TXN_FENCE).await?,
-            fence_token: (!last.token.is_empty()).then_some(last.token),
-            committed: self.txn(&table, TXN_COMMITTED).await?,
-            confirmed: self.txn(&table, TXN_CONFIRMED).await?,
+            fence,
+            // Every commit of ours names the epoch it was made under, so the newest one knows.
+            fence_token: (fence > 0 && last.epoch == fence).then_some(last.token),
+            committed,
+            confirmed,
             files: data_files(&table)?,
             config_version: spec.config_version.max(last.config_version),
             spec,
@@ -247,10 +257,17 @@ fn data_files(table: &DeltaTable) -> Result<Vec<DataFile>, LakeError> {
             if file.deletion_vector_descriptor().is_some() {
                 return Err(LakeError::Unsupported("a deletion vector of another engine".into()));
             }
-            let stats = file.stats().map_or_else(|| Ok(FileStats::default()), |s| FileStats::parse(&s))?;
+            let stats =
+                file.stats().map_or_else(|| Ok(FileStats::default()), |s| FileStats::parse(&s))?;
             let month = file.partition_values_map().remove(MONTH).flatten();
             let size_bytes = u64::try_from(file.size()).map_err(LakeError::internal)?;
-            Ok(DataFile::new(file.path().into_owned(), size_bytes, month, file.modification_time(), stats))
+            Ok(DataFile::new(
+                file.path().into_owned(),
+                size_bytes,
+                month,
+                file.modification_time(),
+                stats,
+            ))
         })
         .collect()
 }

@@ -12,9 +12,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderOptions, RowFilter,
-};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -53,11 +51,8 @@ impl FileReader {
         path: &str,
         size_bytes: u64,
     ) -> Result<Self, LakeError> {
-        let reader = ObjectReader {
-            objects: Arc::clone(objects),
-            path: Path::from(path),
-            size_bytes,
-        };
+        let reader =
+            ObjectReader { objects: Arc::clone(objects), path: Path::from(path), size_bytes };
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
         let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
             .await
@@ -168,7 +163,8 @@ fn keep(select: &Select, batch: &RecordBatch) -> BooleanArray {
 
 /// Decodes the rows of a batch and checks each document against its stored hash.
 pub(crate) fn stored_rows(batch: &RecordBatch, path: &str) -> Result<Vec<StoredRow>, LakeError> {
-    let wrong = |name: &str| LakeError::Internal(format!("{path}: column {name} is not as laid out"));
+    let wrong =
+        |name: &str| LakeError::Internal(format!("{path}: column {name} is not as laid out"));
     let column = |name: &str| batch.column_by_name(name).ok_or_else(|| wrong(name));
     let docs = column(DOC)?.as_binary_opt::<i32>().ok_or_else(|| wrong(DOC))?;
     let hashes = column(DOC_HASH)?.as_binary_opt::<i32>().ok_or_else(|| wrong(DOC_HASH))?;
@@ -194,7 +190,11 @@ pub(crate) fn stored_rows(batch: &RecordBatch, path: &str) -> Result<Vec<StoredR
         .collect()
 }
 
-fn checked(bytes: &[u8], stored: &[u8], path: &str) -> Result<(RawDocumentBuf, [u8; 32]), LakeError> {
+fn checked(
+    bytes: &[u8],
+    stored: &[u8],
+    path: &str,
+) -> Result<(RawDocumentBuf, [u8; 32]), LakeError> {
     let doc = RawDocumentBuf::from_bytes(bytes.to_vec())
         .map_err(|error| LakeError::Internal(format!("{path}: a document is broken: {error}")))?;
     let hash = hash(&doc);
@@ -224,7 +224,9 @@ impl AsyncFileReader for ObjectReader {
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        Box::pin(async move { self.objects.get_ranges(&self.path, &ranges).await.map_err(external) })
+        Box::pin(
+            async move { self.objects.get_ranges(&self.path, &ranges).await.map_err(external) },
+        )
     }
 
     fn get_metadata<'a>(

@@ -95,7 +95,8 @@ pub(crate) fn derive(doc: &RawDocument, spec: &TableSpec) -> Result<Derived, Lak
         .map_err(|error| LakeError::Invalid(format!("a document cannot be read: {error}")))?
         .ok_or_else(|| LakeError::Invalid("a document has no _id".into()))?;
     let mut cells = vec![Cell::from(text::canonical(id))];
-    cells.extend(Layout::key_columns(spec).into_iter().map(|(_, path)| prune_key(doc, path).into()));
+    cells
+        .extend(Layout::key_columns(spec).into_iter().map(|(_, path)| prune_key(doc, path).into()));
     let typed = spec.partition_paths.iter().enumerate();
     cells.extend(typed.map(|(index, path)| typed_cell(doc, path, spec.partition_type(index))));
     Ok(Derived { cells, month: spec.month.as_ref().map(|spec| month(doc, spec)) })
@@ -121,7 +122,9 @@ fn typed_cell(doc: &RawDocument, path: &str, kind: Option<PartitionFieldType>) -
         (Some(Type::Int), RawBsonRef::Int32(number)) => Cell::Int(number),
         (Some(Type::Long), RawBsonRef::Int64(number)) => Cell::Long(number),
         (Some(Type::ObjectId), RawBsonRef::ObjectId(id)) => Cell::Text(id.to_hex()),
-        (Some(Type::Uuid), RawBsonRef::Binary(binary)) => text::uuid(binary.subtype, binary.bytes).into(),
+        (Some(Type::Uuid), RawBsonRef::Binary(binary)) => {
+            text::uuid(binary.subtype, binary.bytes).into()
+        }
         (Some(Type::String), value) if has_plain_text(value) => text::canonical(value).into(),
         (None, RawBsonRef::Null) => Cell::Null,
         (None, value) => text::canonical(value).into(),

@@ -102,6 +102,10 @@ impl ScanPlan {
                 }
             })
             .try_flatten()
+            .scan(false, |failed, item| {
+                let ended = std::mem::replace(failed, item.is_err());
+                std::future::ready((!ended).then_some(item))
+            })
             .boxed()
     }
 }

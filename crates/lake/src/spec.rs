@@ -134,8 +134,7 @@ fn parse_month(all: &HashMap<String, String>) -> Result<Option<MonthSpec>, LakeE
     let (Some(path), Some(format)) = (all.get(MONTH_PATH), all.get(MONTH_FORMAT)) else {
         return Ok(None);
     };
-    let format = format
-        .parse()
-        .map_err(|()| LakeError::Unsupported(format!("date format {format}")))?;
+    let format =
+        format.parse().map_err(|()| LakeError::Unsupported(format!("date format {format}")))?;
     Ok(Some(MonthSpec { path: path.clone(), format }))
 }

@@ -67,6 +67,8 @@ pub struct StagedFile {
     pub size_bytes: u64,
     /// The store's entity tag, where it gives one.
     pub etag: Option<String>,
+    /// BLAKE3 of the object's bytes as they were sent, in hex.
+    pub checksum: String,
     /// Rows in it.
     pub rows: u64,
     /// Partition value, in tables with a month.
@@ -155,11 +157,12 @@ impl Table {
         let encode = self.runtime().spawn_blocking(move || write::encode(&layout, &rows));
         let Encoded { bytes, stats, rows } = encode.await??;
         let size_bytes = bytes.len() as u64;
+        let checksum = blake3::hash(&bytes).to_hex().to_string();
         let bytes = Bytes::from(bytes);
         let (path, etag) = self.upload(seq, epoch, month.as_deref(), bytes).await?;
         let staged_at_ms = self.runtime().now_ms();
         let stats = stats.to_json();
-        Ok(StagedFile { path, size_bytes, etag, rows, month, stats, staged_at_ms })
+        Ok(StagedFile { path, size_bytes, etag, checksum, rows, month, stats, staged_at_ms })
     }
 
     /// Uploads under a fresh name; an attempt whose fate is not known gets another name, and its
@@ -183,7 +186,9 @@ impl Table {
             match self.runtime().effect("lake.upload", put).await {
                 Ok(put) => return Ok((path, put.e_tag)),
                 Err(error) if attempt >= UPLOAD_ATTEMPTS_MAX => return Err(error),
-                Err(error) => tracing::warn!(path, attempt, %error, "upload again under a new name"),
+                Err(error) => {
+                    tracing::warn!(path, attempt, %error, "upload again under a new name")
+                }
             }
             attempt += 1;
         }
@@ -241,8 +246,8 @@ fn number_batches(rows: &mut [FileRow], request: &StageRequest) -> i32 {
     let (mut batch, mut documents, mut bytes) = (0, 0, 0);
     for row in rows.iter_mut() {
         let length = row.doc.as_bytes().len();
-        let full = documents >= request.batch_documents_max
-            || bytes + length > request.batch_bytes_max;
+        let full =
+            documents >= request.batch_documents_max || bytes + length > request.batch_bytes_max;
         if documents > 0 && full {
             (batch, documents, bytes) = (batch + 1, 0, 0);
         }
@@ -280,8 +285,7 @@ fn split(rows: Vec<FileRow>) -> Vec<Vec<FileRow>> {
         bytes += row.doc.as_bytes().len();
         match groups.last_mut() {
             Some(group)
-                if bytes <= FILE_BYTES_RAW_MAX
-                    && group[0].derived.month == row.derived.month =>
+                if bytes <= FILE_BYTES_RAW_MAX && group[0].derived.month == row.derived.month =>
             {
                 group.push(row);
             }

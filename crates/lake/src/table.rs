@@ -44,7 +44,10 @@ impl Table {
         };
         // Whatever was answered, what is there now decides.
         match Self::open(location, uri, runtime).await? {
-            Some(table) if table.spec().owner == spec.owner && table.spec().archive_id == spec.archive_id => {
+            Some(table)
+                if table.spec().owner == spec.owner
+                    && table.spec().archive_id == spec.archive_id =>
+            {
                 Ok(table)
             }
             Some(_) => Err(LakeError::Conflict(format!("{uri} is the table of somebody else"))),
@@ -104,8 +107,7 @@ impl Table {
     /// Storage errors; what was removed stays removed.
     pub async fn drop_table(&self) -> Result<u64, LakeError> {
         let objects = &self.inner.objects;
-        let mut all: Vec<_> =
-            objects.list(None).map_ok(|meta| meta.location).try_collect().await?;
+        let mut all: Vec<_> = objects.list(None).map_ok(|meta| meta.location).try_collect().await?;
         all.sort_by_key(|path| path.as_ref().starts_with("_delta_log"));
         let count = all.len() as u64;
         let remove = async {

@@ -55,7 +55,8 @@ impl Fixture {
 
     /// Stages, verifies and commits one move under epoch 1.
     pub(crate) async fn append(&self, seq: i64, docs: Vec<RawDocumentBuf>) -> Staged {
-        let staged = self.table.stage(StageRequest::new(seq, 1, 1_700_000_000_000), docs).await.unwrap();
+        let staged =
+            self.table.stage(StageRequest::new(seq, 1, 1_700_000_000_000), docs).await.unwrap();
         self.table.verify(&staged).await.unwrap();
         self.table.commit(&append(seq, 1, &staged)).await.unwrap();
         self.table.check_present(&staged.files).await.unwrap();
@@ -88,7 +89,12 @@ pub(crate) fn append(seq: i64, epoch: i64, staged: &Staged) -> Change {
     Change::Append { seq, epoch, token: token(epoch), files, config_version: 4 }
 }
 
-pub(crate) fn confirm(seq: i64, epoch: i64, removes: Vec<DataFile>, adds: Vec<StagedFile>) -> Change {
+pub(crate) fn confirm(
+    seq: i64,
+    epoch: i64,
+    removes: Vec<DataFile>,
+    adds: Vec<StagedFile>,
+) -> Change {
     Change::Confirm { seq, epoch, token: token(epoch), removes, adds }
 }
 

@@ -35,6 +35,7 @@ impl Table {
         let mut check = Check::new(staged);
         for file in &staged.files {
             self.verify_object(file).await?;
+            self.verify_bytes(file).await?;
             self.verify_file(file, &mut check).await?;
         }
         check.finish()?;
@@ -59,6 +60,20 @@ impl Table {
         }
     }
 
+    /// The object holds the bytes that were sent: also those that only other readers look at.
+    async fn verify_bytes(&self, file: &StagedFile) -> Result<(), LakeError> {
+        let object = self.objects().get(&Path::from(file.path.as_str())).await?;
+        let mut hasher = blake3::Hasher::new();
+        let mut chunks = object.into_stream();
+        while let Some(chunk) = chunks.try_next().await? {
+            hasher.update(&chunk);
+        }
+        if hasher.finalize().to_hex().as_str() == file.checksum {
+            return Ok(());
+        }
+        Err(unverified(format!("{} does not hold the bytes that were sent", file.path)))
+    }
+
     async fn verify_file(&self, file: &StagedFile, check: &mut Check<'_>) -> Result<(), LakeError> {
         let reader = FileReader::open(self.objects(), &file.path, file.size_bytes).await?;
         check.begin(file, &reader)?;
@@ -73,9 +88,10 @@ impl Table {
 
     /// A query for exactly this document's keys must find it.
     async fn verify_found(&self, files: &[DataFile], sample: &Sample) -> Result<(), LakeError> {
-        let keys = sample.keys.iter().map(|(column, key)| {
-            (*column, Keys::Points([key.clone()].into_iter().collect()))
-        });
+        let keys = sample
+            .keys
+            .iter()
+            .map(|(column, key)| (*column, Keys::Points([key.clone()].into_iter().collect())));
         let select = Select { keys: keys.collect(), ..Select::default() };
         let mut rows = self.plan(files, select).rows();
         while let Some(row) = rows.try_next().await? {
@@ -151,7 +167,12 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    fn batch(&mut self, batch: &RecordBatch, file: &StagedFile, table: &Table) -> Result<(), LakeError> {
+    fn batch(
+        &mut self,
+        batch: &RecordBatch,
+        file: &StagedFile,
+        table: &Table,
+    ) -> Result<(), LakeError> {
         let stored = stored_rows(batch, &file.path)?;
         for (index, row) in stored.into_iter().enumerate() {
             let derived = derive(&row.doc, table.spec())?;
@@ -184,10 +205,14 @@ impl<'a> Check<'a> {
         for (column, expected) in layout.cell_columns().iter().zip(expected) {
             let (path, name) = (&file.path, &column.name);
             if stored_cell(batch, column, row).as_ref() != Some(expected) {
-                return Err(unverified(format!("{path}: {name} does not follow from the document")));
+                return Err(unverified(format!(
+                    "{path}: {name} does not follow from the document"
+                )));
             }
             if column.stats && !self.stats.contain(name, expected) {
-                return Err(unverified(format!("{path}: the statistics of {name} leave out a row")));
+                return Err(unverified(format!(
+                    "{path}: the statistics of {name} leave out a row"
+                )));
             }
         }
         Ok(())

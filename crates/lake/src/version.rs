@@ -1,8 +1,8 @@
 //! A table at one version: its numbers, its files, what it is for.
 
+use crate::TableSpec;
 use crate::layout::{BATCH, ID_KEY, SEQ};
 use crate::stats::FileStats;
-use crate::TableSpec;
 
 /// A table as its newest log entry has it.
 #[derive(Debug, Clone)]

@@ -13,11 +13,11 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::LakeError;
 use crate::layout::{Column, DOC, DOC_HASH, ID, ID_KEY, Kind, Layout};
 use crate::row::{Cell, FileRow};
 use crate::spec::LAYOUT_VERSION;
 use crate::stats::{FileStats, StatsBuilder};
-use crate::LakeError;
 
 const ROW_GROUP_ROWS: usize = 100_000;
 const ROW_GROUP_BYTES: usize = 128 << 20;
@@ -37,10 +37,10 @@ pub(crate) struct Encoded {
 
 /// Encodes rows, in the order given.
 pub(crate) fn encode(layout: &Layout, rows: &[FileRow]) -> Result<Encoded, LakeError> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties()?)
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&layout.arrow), options)?;
+    let options =
+        ArrowWriterOptions::new().with_properties(properties()?).with_skip_arrow_metadata(true);
+    let mut writer =
+        ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&layout.arrow), options)?;
     let mut stats = StatsBuilder::default();
     for chunk in chunks(rows) {
         writer.write(&record_batch(layout, chunk)?)?;
@@ -61,7 +61,8 @@ fn properties() -> Result<WriterProperties, LakeError> {
             LAYOUT_VERSION.to_owned(),
         )]));
     for name in [DOC, DOC_HASH] {
-        builder = builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
+        builder =
+            builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
     }
     for name in [DOC, DOC_HASH, ID, ID_KEY] {
         builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), false);

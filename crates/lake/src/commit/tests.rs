@@ -7,7 +7,8 @@ use crate::tests::{Fixture, append, confirm, fence, orders, spec, token};
 use crate::{StageRequest, Staged};
 
 async fn staged(table: &Table, seq: i64, epoch: i64) -> Staged {
-    let staged = table.stage(StageRequest::new(seq, epoch, 0), orders(seq as i32 * 100, 10)).await.unwrap();
+    let staged =
+        table.stage(StageRequest::new(seq, epoch, 0), orders(seq as i32 * 100, 10)).await.unwrap();
     table.verify(&staged).await.unwrap();
     staged
 }
@@ -120,7 +121,9 @@ async fn another_engines_removal_stops_us_until_it_is_adopted() {
     let move_1 = fixture.append(1, orders(0, 10)).await;
     let before = table.load().await.unwrap();
     let path = &move_1.files[0].path;
-    let entry = format!("{{\"remove\":{{\"path\":\"{path}\",\"dataChange\":true,\"deletionTimestamp\":1}}}}");
+    let entry = format!(
+        "{{\"remove\":{{\"path\":\"{path}\",\"dataChange\":true,\"deletionTimestamp\":1}}}}"
+    );
     std::fs::write(fixture.path("_delta_log/00000000000000000003.json"), entry).unwrap();
 
     let version = table.load().await.unwrap();

@@ -77,7 +77,8 @@ async fn listings_are_in_order_and_leave_out_what_is_being_written() {
         folder.put(&Path::from(name), "x".into()).await.unwrap();
     }
     std::fs::write(dir.path().join("z/3#77"), "unfinished").unwrap();
-    let all: Vec<_> = folder.list(None).map_ok(|m| m.location.to_string()).try_collect().await.unwrap();
+    let all: Vec<_> =
+        folder.list(None).map_ok(|m| m.location.to_string()).try_collect().await.unwrap();
     assert_eq!(all, ["a", "z/1", "z/10", "z/2"]);
 }
 

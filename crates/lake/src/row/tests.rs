@@ -46,7 +46,8 @@ fn typed_columns_are_null_on_other_types_and_out_of_range() {
     let cells = derive(&doc, &spec()).unwrap().cells;
     assert_eq!(cells[0], Cell::Text("1".into()));
     assert_eq!(cells[5..], [Cell::Timestamp(1_000_000), Cell::Int(7), Cell::Text("true".into())]);
-    let doc = rawdoc! {"_id": 1, "at": bson::DateTime::MAX, "customer": {"id": 7_i64}, "free": ["x"]};
+    let doc =
+        rawdoc! {"_id": 1, "at": bson::DateTime::MAX, "customer": {"id": 7_i64}, "free": ["x"]};
     let cells = derive(&doc, &spec()).unwrap().cells;
     assert_eq!(cells[5..], [Cell::Null, Cell::Null, Cell::Null]);
     assert_ne!(cells[2], Cell::Null, "keys have no such limits");
@@ -61,5 +62,8 @@ fn a_document_without_id_is_refused() {
 #[test]
 fn composite_ids_have_text() {
     let cells = derive(&rawdoc! {"_id": {"a": 1}}, &TableSpec::default()).unwrap().cells;
-    assert_eq!(cells[0], Cell::Text(Bson::from(bson::doc! {"a": 1}).into_canonical_extjson().to_string()));
+    assert_eq!(
+        cells[0],
+        Cell::Text(Bson::from(bson::doc! {"a": 1}).into_canonical_extjson().to_string())
+    );
 }

@@ -31,11 +31,19 @@ async fn creating_survives_a_lost_reply() {
 }
 
 #[tokio::test]
+async fn a_folder_creates_an_object_once_and_keeps_no_probe() {
+    let fixture = Fixture::new(spec()).await;
+    fixture.location.probe(&Runtime::system()).await.unwrap();
+    assert_eq!(std::fs::read_dir(fixture.dir.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn only_names_of_tables_are_opened() {
     let fixture = Fixture::new(spec()).await;
     let root = fixture.location.table_uri("");
     for bad in ["", "..", "../x", "a/b", "a%2fb", "_delta_log"] {
-        let opened = Table::open(&fixture.location, &format!("{root}{bad}"), &Runtime::system()).await;
+        let opened =
+            Table::open(&fixture.location, &format!("{root}{bad}"), &Runtime::system()).await;
         assert!(matches!(opened, Err(LakeError::Invalid(_))), "{bad}");
     }
     let absent = fixture.location.table_uri("absent");
@@ -59,7 +67,8 @@ async fn confirm_drops_kept_and_superseded_rows_and_keeps_places() {
     assert_eq!(older.len(), 10);
     assert!(older.iter().all(|row| row.seq == 1 && moved.contains(&row.identity)));
     let kept = newer[10..15].iter().map(|doc| (2, identity(doc)));
-    let drop: HashSet<_> = older.iter().map(|row| (row.seq, row.identity.clone())).chain(kept).collect();
+    let drop: HashSet<_> =
+        older.iter().map(|row| (row.seq, row.identity.clone())).chain(kept).collect();
 
     let staged = table.rewrite_without(&version, &version.files, &drop).await.unwrap();
     table.verify(&staged).await.unwrap();
@@ -105,7 +114,8 @@ async fn an_upload_whose_fate_is_unknown_gets_another_name() {
     let table = fixture.with_faults(FaultPlan::parse("lake.upload=reply_lost").unwrap()).await;
     let staged = table.stage(StageRequest::new(1, 1, 0), orders(0, 5)).await.unwrap();
     let objects = std::fs::read_dir(fixture.path("")).unwrap();
-    let names: Vec<_> = objects.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let names: Vec<_> =
+        objects.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let parts: Vec<_> = names.iter().filter(|name| name.starts_with("part-")).collect();
     assert_eq!((staged.files.len(), parts.len()), (1, 2));
     table.verify(&staged).await.unwrap();

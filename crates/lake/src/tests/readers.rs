@@ -10,7 +10,8 @@ use parquet::basic::Compression;
 use super::*;
 
 fn actions(fixture: &Fixture, version: u64) -> Vec<serde_json::Value> {
-    let text = std::fs::read_to_string(fixture.path(&format!("_delta_log/{version:020}.json"))).unwrap();
+    let text =
+        std::fs::read_to_string(fixture.path(&format!("_delta_log/{version:020}.json"))).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -50,7 +51,8 @@ async fn data_files_are_plain_parquet() {
     let mut rows = 0;
     for file in &staged.files {
         let builder =
-            ParquetRecordBatchReaderBuilder::try_new(File::open(fixture.path(&file.path)).unwrap()).unwrap();
+            ParquetRecordBatchReaderBuilder::try_new(File::open(fixture.path(&file.path)).unwrap())
+                .unwrap();
         let schema = builder.schema();
         assert_eq!(schema.field_with_name("_doc").unwrap().data_type(), &DataType::Binary);
         let date = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
@@ -87,7 +89,8 @@ async fn leave_a_table() {
         table.verify(&staged).await.unwrap();
         table.commit(&append(seq, 1, &staged)).await.unwrap();
         let version = table.load().await.unwrap();
-        let files: Vec<_> = version.files.iter().filter(|file| file.may_hold(seq)).cloned().collect();
+        let files: Vec<_> =
+            version.files.iter().filter(|file| file.may_hold(seq)).cloned().collect();
         let drop = [(seq, identity(&orders(seq as i32 * 1_000, 1)[0]))].into_iter().collect();
         let rewritten = table.rewrite_without(&version, &files, &drop).await.unwrap();
         table.verify(&rewritten).await.unwrap();

@@ -48,7 +48,10 @@ fn every_type() -> Vec<RawDocumentBuf> {
         DateTime::from_millis(-1).into(),
         DateTime::MAX.into(),
         Bson::Null,
-        Bson::RegularExpression(Regex { pattern: "a.*".try_into().unwrap(), options: "i".try_into().unwrap() }),
+        Bson::RegularExpression(Regex {
+            pattern: "a.*".try_into().unwrap(),
+            options: "i".try_into().unwrap(),
+        }),
         Bson::JavaScriptCode("f()".into()),
         Bson::Symbol("sym".into()),
         7.into(),
@@ -92,7 +95,10 @@ async fn every_type_comes_back_byte_by_byte() {
 async fn a_table_without_month_has_no_folders() {
     let plain = TableSpec { month: None, partition_paths: vec![], ..spec() };
     let fixture = Fixture::new(plain.clone()).await;
-    assert_eq!(fixture.table.load().await.unwrap().spec, TableSpec { partition_types: vec![], ..plain });
+    assert_eq!(
+        fixture.table.load().await.unwrap().spec,
+        TableSpec { partition_types: vec![], ..plain }
+    );
     fixture.table.commit(&fence(1)).await.unwrap();
     let staged = fixture.append(1, orders(0, 10)).await;
     assert_eq!(staged.files.len(), 1);

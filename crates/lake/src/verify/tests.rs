@@ -23,24 +23,21 @@ async fn a_flipped_byte_is_caught_anywhere() {
     staged.files.iter_mut().for_each(|file| file.etag = None);
     let path = fixture.path(&staged.files[0].path);
     let good = std::fs::read(&path).unwrap();
-    // Pages hold the rows; what lies behind them is metadata that may be redundant.
+    // Pages and page index hold the rows; the footer behind them is looked at by other tests.
     let footer = u32::from_le_bytes(good[good.len() - 8..good.len() - 4].try_into().unwrap());
-    for position in (4..good.len() - footer as usize - 8).step_by(997) {
+    let positions: Vec<_> = (4..good.len() - footer as usize - 8).step_by(97).collect();
+    let mut caught = 0;
+    for &position in &positions {
         let mut bad = good.clone();
         bad[position] ^= 0x40;
         std::fs::write(&path, &bad).unwrap();
-        let result = fixture.table.verify(&staged).await;
-        let harmless = result.is_ok() && unchanged(&fixture, &staged).await;
-        assert!(result.is_err() || harmless, "byte {position} of {}", good.len());
+        assert!(fixture.table.verify(&staged).await.is_err(), "byte {position}");
+        // Had it been sent like this, what our reader reads would still be compared.
+        let mut sent = staged.clone();
+        sent.files[0].checksum = blake3::hash(&bad).to_hex().to_string();
+        caught += usize::from(fixture.table.verify(&sent).await.is_err());
     }
-}
-
-/// A flip in a page header may change nothing that is read; then every row must still be right.
-async fn unchanged(fixture: &Fixture, staged: &Staged) -> bool {
-    let files: Vec<_> = staged.files.iter().map(|f| f.to_data_file().unwrap()).collect();
-    let rows: Vec<_> =
-        fixture.table.plan(&files, Select::default()).rows().try_collect().await.unwrap();
-    rows.len() == 200
+    assert!(caught * 4 > positions.len() * 3, "{caught} of {} flips", positions.len());
 }
 
 #[tokio::test]
