@@ -253,8 +253,8 @@ impl Table {
     ///
     /// # Errors
     /// [`LakeError::Fenced`], [`LakeError::OpenMove`], [`LakeError::InputGone`],
-    /// [`LakeError::ForeignWriter`] and [`LakeError::Stale`]: it is not in the table and this call will
-    /// not put it there. [`LakeError::Unknown`]: it may be or may still get there; ask again.
+    /// [`LakeError::ForeignWriter`] and [`LakeError::Stale`]: it is not in the table and this call
+    /// will not put it there. [`LakeError::Unknown`]: it may be or may still get there; ask again.
     pub async fn commit(&self, change: &Change) -> Result<Committed, CommitError> {
         let started_ms = self.runtime().boot_ms();
         let mut attempts = 0;

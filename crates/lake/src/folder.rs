@@ -1,9 +1,9 @@
 //! A local folder as an object store that survives power loss.
 //!
-//! `object_store`'s own local backend never calls fsync, so an acknowledged commit may be gone after
-//! a crash. Here a write goes to a temporary file, the file is synced, it gets its name by a hard
-//! link (put-if-absent) or a rename (overwrite), and the folders that changed are synced. Reading is
-//! left to `object_store`. Paths cannot leave the folder: its path type has no `..`.
+//! `object_store`'s own local backend never calls fsync, so an acknowledged commit may be gone
+//! after a crash. Here a write goes to a temporary file, the file is synced, it gets its name by a
+//! hard link (put-if-absent) or a rename (overwrite), and the folders that changed are synced.
+//! Reading is left to `object_store`. Paths cannot leave the folder: its path type has no `..`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -111,7 +111,8 @@ fn create_staging(staging: &FsPath) -> io::Result<File> {
     }
 }
 
-/// Gives a synced temporary file its name. The temporary name is gone afterwards, whatever happened.
+/// Gives a synced temporary file its name. The temporary name is gone afterwards, whatever
+/// happened.
 fn publish(root: &FsPath, staging: &FsPath, path: &FsPath, create: bool) -> io::Result<()> {
     let named =
         if create { std::fs::hard_link(staging, path) } else { std::fs::rename(staging, path) };

@@ -1,7 +1,8 @@
 //! Layout version 1: the columns of a table, in Arrow's and in Delta's words.
 //!
 //! `_doc` holds the exact BSON bytes and is the truth; every other column follows from it or places
-//! the row in the move protocol. Keys are hex text because binary columns are never pruned by range.
+//! the row in the move protocol. Keys are hex text because binary columns are never pruned by
+//! range.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 //! One Delta Lake table per archive. The table's log is kept by `deltalake-core`; data files, their
 //! statistics and the add and remove actions are written here, so that every column, page and bound
 //! is ours to choose and to check. Nothing here knows clusters, HTTP or control state: who may
-//! commit what is said by the fence in the table's own log, and a [`Change`] names the epoch that it
-//! acts under.
+//! commit what is said by the fence in the table's own log, and a [`Change`] names the epoch that
+//! it acts under.
 //!
 //! Three habits run through the crate. A table is always loaded from its log, never from memory.
 //! After *any* answer to a commit the log is read again and decides. What a file claims (keys,

@@ -45,8 +45,8 @@ impl Location {
         format!("{}{name}", self.root_url)
     }
 
-    /// Checks that the store refuses to create an object twice. Commits are worth nothing on a store
-    /// that does not: two workers would both believe that they wrote the same log entry.
+    /// Checks that the store refuses to create an object twice. Commits are worth nothing on a
+    /// store that does not: two workers would both believe that they wrote the same log entry.
     ///
     /// # Errors
     /// [`LakeError::Unsupported`] when the second creation was not refused; storage errors.

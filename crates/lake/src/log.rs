@@ -1,7 +1,7 @@
 //! The table's log through `deltalake-core`: create, load from scratch, one attempt to commit.
 //!
-//! No attempt is ever rebased or repeated in here, and nothing runs after a commit: no checkpoint, no
-//! clean-up. Those decisions are the caller's.
+//! No attempt is ever rebased or repeated in here, and nothing runs after a commit: no checkpoint,
+//! no clean-up. Those decisions are the caller's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! From a document to its row: identity, hash, keys, typed columns, month. The verifier computes the
-//! same things again from the stored bytes, with this code.
+//! From a document to its row: identity, hash, keys, typed columns, month. The verifier computes
+//! the same things again from the stored bytes, with this code.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use portolan_model::PartitionFieldType;
@@ -102,8 +102,8 @@ pub(crate) fn derive(doc: &RawDocument, spec: &TableSpec) -> Result<Derived, Lak
     Ok(Derived { cells, month: spec.month.as_ref().map(|spec| month(doc, spec)) })
 }
 
-/// The prune key of the value at `path`; `None` when there is an array on the way, because what such
-/// a value matches depends on its elements.
+/// The prune key of the value at `path`; `None` when there is an array on the way, because what
+/// such a value matches depends on its elements.
 pub(crate) fn prune_key(doc: &RawDocument, path: &str) -> Option<String> {
     if path::has_array_on_path(doc, path) {
         return None;

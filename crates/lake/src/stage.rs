@@ -122,8 +122,8 @@ impl Declared {
 }
 
 impl Table {
-    /// Sorts `docs`, cuts them into batches and uploads them under names that are used once. Nothing
-    /// is part of the table yet.
+    /// Sorts `docs`, cuts them into batches and uploads them under names that are used once.
+    /// Nothing is part of the table yet.
     ///
     /// # Errors
     /// [`LakeError::Invalid`] when two documents have one identity or a document has no `_id`;

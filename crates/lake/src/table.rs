@@ -26,7 +26,8 @@ struct Inner {
 }
 
 impl Table {
-    /// Creates the table behind `uri`, or opens it if it is there and of the same archive and owner.
+    /// Creates the table behind `uri`, or opens it if it is there and of the same archive and
+    /// owner.
     ///
     /// # Errors
     /// [`LakeError::Conflict`] when somebody else's table is there; storage errors.

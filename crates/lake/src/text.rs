@@ -1,4 +1,5 @@
-//! Canonical text of a BSON value, for readers that speak SQL. Never read back: `_doc` is the truth.
+//! Canonical text of a BSON value, for readers that speak SQL. Never read back: `_doc` is the
+//! truth.
 
 use bson::RawBsonRef;
 use bson::spec::BinarySubtype;

@@ -23,9 +23,9 @@ use crate::{DataFile, DeclaredRow, LakeError, Staged, StagedFile, Table, VerifyE
 const SAMPLE_STEP: u64 = 20_000;
 
 impl Table {
-    /// Reads the uploaded files back and checks that they hold exactly the declared rows, that hash,
-    /// identity, keys, typed columns and month follow from each document, that the statistics contain
-    /// every row, and that sampled rows are found through the pruning planner.
+    /// Reads the uploaded files back and checks that they hold exactly the declared rows, that
+    /// hash, identity, keys, typed columns and month follow from each document, that the statistics
+    /// contain every row, and that sampled rows are found through the pruning planner.
     ///
     /// # Errors
     /// [`LakeError::Unverified`] with the first difference; storage errors.
