@@ -24,7 +24,7 @@ use crate::{ArchiveSource, Catalog, FederationError, Kept, QueryRecord};
 const TOKEN: &str = "token";
 
 /// Something that happens at a certain moment of a query.
-type Event = BoxFuture<'static, ()>;
+pub(super) type Event = BoxFuture<'static, ()>;
 
 /// The catalog of a [`World`].
 #[derive(Default)]
@@ -38,7 +38,9 @@ struct State {
     archives: Vec<ArchiveSource>,
     tables: Vec<Table>,
     kept: Vec<(String, (i64, Vec<u8>))>,
-    cluster: Option<Arc<MemoryCluster>>,
+    cluster: Option<Arc<dyn Cluster>>,
+    /// What happens before every look at the outside.
+    always: Option<Arc<dyn Fn() -> Event + Send + Sync>>,
     /// What happens just before the n-th next call of `table`.
     before_table: Vec<(usize, Event)>,
     /// What happens just before the next call of `kept`.
@@ -46,6 +48,14 @@ struct State {
 }
 
 impl Facts {
+    /// Something may happen between any two looks.
+    pub(super) async fn look(&self) {
+        let always = self.state().always.clone();
+        if let Some(always) = always {
+            always().await;
+        }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no test panics while it holds this")
     }
@@ -58,10 +68,12 @@ impl Catalog for Facts {
     }
 
     async fn archives(&self, _: ClusterId) -> Result<Vec<ArchiveSource>, FederationError> {
+        self.look().await;
         Ok(self.state().archives.clone())
     }
 
     async fn table(&self, uri: &str) -> Result<Table, FederationError> {
+        self.look().await;
         let event = {
             let mut state = self.state();
             let mut due = None;
@@ -88,6 +100,7 @@ impl Catalog for Facts {
     }
 
     async fn kept(&self, archive_id: &str) -> Result<Kept, FederationError> {
+        self.look().await;
         let event = self.state().before_kept.take();
         if let Some(event) = event {
             event.await;
@@ -137,7 +150,7 @@ impl World {
         let namespace = Namespace::new("shop", "orders").expect("a name");
         cluster.create(&namespace, false);
         let facts = Arc::new(Facts::default());
-        facts.state().cluster = Some(Arc::clone(&cluster));
+        facts.state().cluster = Some(cluster.clone());
         Self { _folder: Arc::new(folder), location, runtime, cluster, facts, namespace }
     }
 
@@ -256,6 +269,21 @@ impl World {
     /// Lets something happen just before the `n`-th next look at a table.
     pub(super) fn before_table(&self, n: usize, event: impl Future<Output = ()> + Send + 'static) {
         self.facts.state().before_table.push((n, Box::pin(event)));
+    }
+
+    /// Lets something happen before every look at the outside, and puts another cluster in place.
+    pub(super) fn always(
+        &self,
+        cluster: Arc<dyn Cluster>,
+        event: impl Fn() -> Event + Send + Sync + 'static,
+    ) {
+        let mut state = self.facts.state();
+        state.cluster = Some(cluster);
+        state.always = Some(Arc::new(event));
+    }
+
+    pub(super) fn never(&self) {
+        self.facts.state().always = None;
     }
 
     /// Lets something happen just before the next look at a journal's list.
