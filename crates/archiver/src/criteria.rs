@@ -5,7 +5,7 @@
 //! through one. A document whose date is missing, an array, or of another type than the format says
 //! is never a candidate, so DATE criteria are decided once more on the document itself.
 
-use bson::raw::{CString, cstr};
+use bson::raw::CString;
 use bson::{Bson, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::{Criteria, DateFormat};
 use portolan_mql::path;
@@ -166,13 +166,6 @@ fn parse_query(query: &str) -> Result<RawDocumentBuf, ArchiverError> {
         return Err(invalid("is empty and would archive everything".into()));
     }
     RawDocumentBuf::try_from(&document).map_err(|error| invalid(format!("is no BSON: {error}")))
-}
-
-/// A filter and a projection that hold nothing but `_id`s, for counting what is there.
-pub(crate) fn id_only() -> RawDocumentBuf {
-    let mut projection = RawDocumentBuf::new();
-    projection.append(cstr!("_id"), 1);
-    projection
 }
 
 #[cfg(test)]

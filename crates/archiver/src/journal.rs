@@ -183,7 +183,6 @@ impl Journal {
         &self,
         held: &Held,
         run: &ArchiveRun,
-        named: &[RunDocument],
         events: &[(ArchiveId, ArchiveEvent)],
     ) -> Result<(), ArchiverError> {
         self.store
@@ -191,7 +190,6 @@ impl Journal {
                 Box::pin(async move {
                     hold(tx, held).await?;
                     runs::save(tx, run).await?;
-                    runs::name_documents(tx, run.id, named).await?;
                     for &(archive_id, event) in events {
                         self.happen(tx, archive_id, event).await?;
                     }

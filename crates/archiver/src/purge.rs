@@ -19,17 +19,9 @@ pub(crate) fn is_due(archive: &OnlineArchive, options: &ArchiverOptions, now_ms:
 /// Removes data first and the log last, under the collection's lease.
 pub(crate) async fn run(shared: &Shared, archive: &OnlineArchive) -> Result<(), ArchiverError> {
     let key = key_of(archive);
-    let lease = shared.journal.lease(&key).await?;
-    let (boot_ms, ttl_ms) = (shared.runtime.boot_ms(), shared.options.lease_ttl_ms);
-    let free = shared.leases.is_free(&key, lease.as_ref(), boot_ms, ttl_ms);
-    if !free && !shared.options.exclusive {
+    let Some(held) = takeover::take_lease_without_cluster(shared, &key).await? else {
         return Ok(());
-    }
-    let new = takeover::new_lease(shared, lease.as_ref(), 0);
-    if !shared.journal.take(&key, lease.as_ref(), &new).await? {
-        return Ok(());
-    }
-    let held = Held::new(key, (new.token, new.epoch), &shared.runtime, ttl_ms, (boot_ms, 0));
+    };
     let removed = remove(shared, archive, &held).await;
     if let Err(error) = shared.journal.release(&held).await {
         tracing::warn!(%error, "the lease was not given back; it runs out by itself");

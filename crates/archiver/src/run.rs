@@ -208,7 +208,7 @@ async fn move_all(scene: &mut Scene) -> Result<(), ArchiverError> {
         }
         scene.documents = found.documents;
         let mut item = planned.item.clone();
-        plan::journal(scene, &planned).await?;
+        plan::journal(scene, &item).await?;
         steps::drive(scene, &mut item).await?;
     }
 }

@@ -7,7 +7,7 @@ use portolan_cluster::Cluster;
 use portolan_lake::{Change, MonthSpec, Table, TableSpec, Version};
 use portolan_model::{ArchiveId, Criteria, OnlineArchive, SuspendReason};
 use portolan_store::archives::StoredArchive;
-use portolan_store::leases::{Lease, LeaseKey, NewLease};
+use portolan_store::leases::{LeaseKey, NewLease};
 use portolan_store::moves::{Move, MoveState};
 
 use crate::lease::Held;

@@ -2,7 +2,6 @@
 //! cut-off, the collection's UUID, the level - and number the move.
 
 use portolan_store::moves::{Move, MoveState};
-use portolan_store::runs::RunDocument;
 
 use crate::criteria::{Frozen, safe_now_ms};
 use crate::journal::Entry;
@@ -57,14 +56,10 @@ async fn next_seq(scene: &Scene) -> Result<i64, ArchiverError> {
     Ok(greatest + 1)
 }
 
-/// Journals the move, and which documents cannot be archived.
-pub(crate) async fn journal(
-    scene: &mut Scene,
-    item: &Move,
-    skipped: &[RunDocument],
-) -> Result<(), ArchiverError> {
+/// Journals the move.
+pub(crate) async fn journal(scene: &mut Scene, item: &Move) -> Result<(), ArchiverError> {
     scene.run.phase = "PLAN".to_owned();
     scene.run.moves += 1;
-    let entry = Entry { named: skipped, ..Entry::new(item, &scene.run) };
+    let entry = Entry::new(item, &scene.run);
     scene.journal.write(effects::PLAN, &scene.held, entry).await
 }

@@ -17,8 +17,6 @@ use crate::{ArchiverError, effects};
 pub(crate) struct Found {
     pub(crate) documents: Vec<RawDocumentBuf>,
     pub(crate) skipped: Vec<RunDocument>,
-    /// Whether the size of a move was reached, so that more may be waiting.
-    pub(crate) full: bool,
 }
 
 impl Found {
@@ -51,8 +49,7 @@ async fn read(scene: &mut Scene, frozen: &Frozen) -> Result<Found, ArchiverError
             scene.check()?;
         }
     }
-    let full = reading.is_full(scene);
-    Ok(Found { documents: reading.documents, skipped: reading.skipped, full })
+    Ok(Found { documents: reading.documents, skipped: reading.skipped })
 }
 
 #[derive(Default)]
