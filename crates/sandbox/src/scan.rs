@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::ops::Bound;
+use std::sync::{Arc, Mutex};
 
 use bson::{RawDocument, RawDocumentBuf};
 use portolan_mql::Filter;
@@ -195,11 +196,21 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 }
 
 /// When a long operation has to end before it is done.
+///
+/// `maxTimeMS` counts the time that the server works, not the time that a cursor waits for its
+/// client: [`Patience::pause`] and [`Patience::resume`] stop the count between two batches. Once
+/// the first batch was given away, the cursor may go on over another connection, so the loss of
+/// the first one no longer ends it.
 #[derive(Clone)]
 pub(crate) struct Patience {
     runtime: Runtime,
-    cancelled: CancellationToken,
+    state: Arc<Mutex<PatienceState>>,
+}
+
+struct PatienceState {
+    cancelled: Option<CancellationToken>,
     until_boot_ms: Option<u64>,
+    paused_boot_ms: Option<u64>,
 }
 
 impl Patience {
@@ -210,18 +221,41 @@ impl Patience {
         max_time_ms: Option<u64>,
     ) -> Self {
         let until_boot_ms = max_time_ms.map(|limit_ms| runtime.boot_ms().saturating_add(limit_ms));
-        Self { runtime: runtime.clone(), cancelled: context.cancelled.clone(), until_boot_ms }
+        let cancelled = Some(context.cancelled.clone());
+        let state = PatienceState { cancelled, until_boot_ms, paused_boot_ms: None };
+        Self { runtime: runtime.clone(), state: Arc::new(Mutex::new(state)) }
     }
 
     /// Refuses to go on when it is over.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.cancelled.is_cancelled() {
+        let state = self.lock();
+        if state.cancelled.as_ref().is_some_and(CancellationToken::is_cancelled) {
             return Err(refuse(codes::INTERRUPTED, "operation was interrupted"));
         }
-        if self.until_boot_ms.is_some_and(|until_ms| self.runtime.boot_ms() >= until_ms) {
+        if state.until_boot_ms.is_some_and(|until_ms| self.runtime.boot_ms() >= until_ms) {
             return Err(refuse(codes::MAX_TIME_EXPIRED, "operation exceeded time limit"));
         }
         Ok(())
+    }
+
+    /// A batch is complete: from now on the client is waited for.
+    pub(crate) fn pause(&self) {
+        let mut state = self.lock();
+        state.cancelled = None;
+        state.paused_boot_ms = Some(self.runtime.boot_ms());
+    }
+
+    /// The client asks for more.
+    pub(crate) fn resume(&self) {
+        let mut state = self.lock();
+        if let Some(paused_ms) = state.paused_boot_ms.take() {
+            let waited_ms = self.runtime.boot_ms().saturating_sub(paused_ms);
+            state.until_boot_ms = state.until_boot_ms.map(|until| until.saturating_add(waited_ms));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, PatienceState> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -11,7 +11,7 @@ use super::output::{self, Documents, as_mql};
 use super::{Call, Need, explain, find, stats};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
-use crate::scan::Matches;
+use crate::scan::{Matches, Patience};
 use crate::store::CollectionEntry;
 
 pub(crate) const FIELDS: &[&str] = &[
@@ -33,8 +33,11 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     let batch_size = batch_size(&call.command)?;
     let aggregation = Aggregation::parse(&call.command, call.engine.runtime.now_ms())?;
     let ns = namespace.to_string();
-    let documents = call.blocking(move |call| aggregation.open(call, &namespace)).await?;
-    let documents = output::stream(&call.engine.runtime, documents);
+    let patience = call.patience()?;
+    let until = patience.clone();
+    let open = move |call: &Call| aggregation.open(call, &namespace, until);
+    let documents = call.blocking(open).await?;
+    let documents = output::stream(&call.engine.runtime, documents, patience);
     let mut reply = CursorReply::new(ns, documents);
     reply.batch_size = batch_size;
     Ok(Reply::Cursor(reply))
@@ -130,13 +133,23 @@ impl Aggregation {
         Ok(Plan::choose(entry, &self.filter, None, &hint))
     }
 
-    fn open(self, call: &Call, namespace: &Namespace) -> Result<Documents, Failure> {
-        let input = self.input(call, namespace)?;
+    fn open(
+        self,
+        call: &Call,
+        namespace: &Namespace,
+        patience: Patience,
+    ) -> Result<Documents, Failure> {
+        let input = self.input(call, namespace, patience)?;
         let output = self.rest.run(input.map(|document| document.map_err(as_mql)));
         Ok(Box::new(output.map(|document| document.map_err(Failure::from))))
     }
 
-    fn input(&self, call: &Call, namespace: &Namespace) -> Result<Documents, Failure> {
+    fn input(
+        &self,
+        call: &Call,
+        namespace: &Namespace,
+        patience: Patience,
+    ) -> Result<Documents, Failure> {
         let snapshot = call.engine.store.snapshot()?;
         if let Some(argument) = &self.coll_stats {
             let document = stats::stage(call, &snapshot, namespace, argument)?;
@@ -146,7 +159,6 @@ impl Aggregation {
             return Ok(Box::new(std::iter::empty()));
         };
         let plan = self.plan(&collection.entry)?;
-        let patience = call.patience()?;
         Ok(Box::new(Matches::new(collection, plan, self.filter.clone(), patience)))
     }
 }

@@ -10,7 +10,7 @@ use super::output::{self, Documents, Shape};
 use super::{Call, Need};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
-use crate::scan::Matches;
+use crate::scan::{Matches, Patience};
 use crate::store::CollectionEntry;
 
 pub(crate) const FIELDS: &[&str] = &[
@@ -43,10 +43,13 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     let query = Query::parse(&call.command, call.engine.runtime.now_ms())?;
     let (batch_size, single_batch, limit) = (query.batch_size, query.single_batch, query.limit);
     let ns = namespace.to_string();
-    let documents = call.blocking(move |call| query.open(call, &namespace)).await?;
+    let patience = call.patience()?;
+    let until = patience.clone();
+    let open = move |call: &Call| query.open(call, &namespace, until);
+    let documents = call.blocking(open).await?;
     Ok(Reply::Cursor(CursorReply {
         namespace: ns,
-        documents: output::stream(&call.engine.runtime, documents),
+        documents: output::stream(&call.engine.runtime, documents, patience),
         batch_size,
         limit,
         single_batch,
@@ -116,13 +119,18 @@ impl Query {
         Ok(Plan::choose(entry, &self.filter, Some(&self.sort), &hint))
     }
 
-    fn open(self, call: &Call, namespace: &Namespace) -> Result<Documents, Failure> {
+    fn open(
+        self,
+        call: &Call,
+        namespace: &Namespace,
+        patience: Patience,
+    ) -> Result<Documents, Failure> {
         let Some(collection) = call.engine.store.snapshot()?.collection(namespace)? else {
             return Ok(Box::new(std::iter::empty()));
         };
         let plan = self.plan(&collection.entry)?;
         let shape = self.shape(&plan);
-        let matches = Matches::new(collection, plan, self.filter, call.patience()?);
+        let matches = Matches::new(collection, plan, self.filter, patience);
         Ok(shape.apply(Box::new(matches)))
     }
 

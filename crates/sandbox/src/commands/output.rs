@@ -11,6 +11,7 @@ use portolan_runtime::Runtime;
 use portolan_wire::CommandError;
 
 use crate::error::{Failure, codes, refuse};
+use crate::scan::Patience;
 
 /// Documents and bytes of one chunk, at most.
 const CHUNK_DOCUMENTS: usize = 128;
@@ -26,13 +27,20 @@ type Chunk = Vec<Result<RawDocumentBuf, CommandError>>;
 pub(crate) fn stream(
     runtime: &Runtime,
     documents: Documents,
+    patience: Patience,
 ) -> BoxStream<'static, Result<RawDocumentBuf, CommandError>> {
     let runtime = runtime.clone();
     let chunks = stream::unfold(Some(documents), move |documents| {
-        let runtime = runtime.clone();
+        let (runtime, patience) = (runtime.clone(), patience.clone());
         async move {
             let documents = documents?;
-            let pulled = runtime.spawn_blocking(move || pull(documents)).await;
+            let work = move || {
+                patience.resume();
+                let pulled = pull(documents);
+                patience.pause();
+                pulled
+            };
+            let pulled = runtime.spawn_blocking(work).await;
             let (chunk, rest) = pulled.unwrap_or_else(|error| {
                 let message = format!("reading failed: {error}");
                 (vec![Err(CommandError::internal(message))], None)

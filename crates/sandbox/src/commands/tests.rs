@@ -463,6 +463,24 @@ async fn a_query_ends_when_its_time_is_over_or_its_client_is_gone() {
 }
 
 #[tokio::test]
+async fn time_limits_do_not_count_the_waits_for_the_client() {
+    use futures::StreamExt;
+    use portolan_wire::{Command, Reply};
+    let (runtime, clock) = portolan_runtime::Runtime::manual(1_700_000_000_000, 1);
+    let world = World::with(runtime).await;
+    world.insert("c", (0..2000).map(|n| doc! { "_id": n }).collect()).await;
+    let find = Command::new("db", bson::rawdoc! { "find": "c", "filter": {}, "maxTimeMS": 50 });
+    let context = world.context();
+    let reply = world.backend.run(&context, find.expect("a command")).await.expect("a cursor");
+    let Reply::Cursor(mut cursor) = reply else { panic!("a cursor was expected") };
+    cursor.documents.next().await.expect("a document").expect("in time");
+    context.cancelled.cancel();
+    clock.advance_ms(60_000);
+    let rest = cursor.documents.by_ref().take(1900).all(|one| async move { one.is_ok() }).await;
+    assert!(rest, "the rest is read in time");
+}
+
+#[tokio::test]
 async fn write_concerns_of_more_members_are_reported() {
     let world = World::new().await;
     let insert = |w: Bson| doc! { "insert": "c", "documents": [{}], "writeConcern": { "w": w } };
