@@ -74,8 +74,12 @@ def test_attach_and_archive(api, summary, uri, source):
     status, strings = api.call("GET", group + "/clusters/Ferret/connectionStrings")
     assert status == 200, strings
     account = summary["connectionStrings"]["cluster"].split("://")[1].split("@")[0]
-    with MongoClient(strings["clusterAndArchive"].replace("://", f"://{account}@")) as client:
+
+    def with_account(name):
+        return strings[name].replace("<db_username>:<db_password>", account)
+
+    with MongoClient(with_account("clusterAndArchive")) as client:
         found = sorted(d["_id"] for d in client.ferret.events.find())
     assert found == [*range(DOCUMENTS), *(10_000 + n for n in range(5))]
-    with MongoClient(strings["archive"].replace("://", f"://{account}@")) as client:
+    with MongoClient(with_account("archive")) as client:
         assert client.ferret.events.count_documents({}) == DOCUMENTS

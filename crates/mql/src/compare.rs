@@ -6,9 +6,9 @@
 
 use std::cmp::Ordering;
 
-use bson::{RawBinaryRef, RawBsonRef, RawDbPointerRef, RawDocument, RawDocumentBuf};
 use bson::raw::cstr;
 use bson::spec::BinarySubtype;
+use bson::{RawBinaryRef, RawBsonRef, RawDbPointerRef, RawDocument, RawDocumentBuf};
 
 use crate::number::{self, Number};
 use crate::types::bracket_of;
@@ -36,9 +36,7 @@ fn within_bracket(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
         (R::ObjectId(a), R::ObjectId(b)) => a.bytes().cmp(&b.bytes()),
         (R::Boolean(a), R::Boolean(b)) => a.cmp(&b),
         (R::DateTime(a), R::DateTime(b)) => a.timestamp_millis().cmp(&b.timestamp_millis()),
-        (R::Timestamp(a), R::Timestamp(b)) => {
-            (a.time, a.increment).cmp(&(b.time, b.increment))
-        }
+        (R::Timestamp(a), R::Timestamp(b)) => (a.time, a.increment).cmp(&(b.time, b.increment)),
         (R::RegularExpression(a), R::RegularExpression(b)) => {
             let key = |r: bson::RawRegexRef<'_>| {
                 (r.pattern.as_str().to_owned(), r.options.as_str().to_owned())

@@ -71,7 +71,8 @@ impl Part {
 }
 
 /// Gets each value (`None`: missing) and its index in the outermost array; true ends the walk.
-pub(crate) type Found<'f, 'a> = dyn FnMut(Option<RawBsonRef<'a>>, Option<usize>) -> Result<bool> + 'f;
+pub(crate) type Found<'f, 'a> =
+    dyn FnMut(Option<RawBsonRef<'a>>, Option<usize>) -> Result<bool> + 'f;
 
 /// Walks every meaning of a path until the callback answers true.
 ///

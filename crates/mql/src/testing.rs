@@ -22,19 +22,66 @@ pub(crate) fn decimal(text: &str) -> Bson {
 /// Numbers around the places where types and precision meet.
 pub(crate) fn number() -> impl Strategy<Value = Bson> {
     let edges = prop::sample::select(vec![
-        0i64, 1, -1, 2, 5, 1 << 53, (1 << 53) + 1, (1 << 53) - 1, -(1 << 53) - 1, i64::MAX, i64::MIN,
-        i64::MAX - 1, 1 << 62, (1 << 62) + 1,
+        0i64,
+        1,
+        -1,
+        2,
+        5,
+        1 << 53,
+        (1 << 53) + 1,
+        (1 << 53) - 1,
+        -(1 << 53) - 1,
+        i64::MAX,
+        i64::MIN,
+        i64::MAX - 1,
+        1 << 62,
+        (1 << 62) + 1,
     ]);
     let decimals = prop::sample::select(vec![
-        "0", "-0", "1", "1.0", "0.1", "-0.1", "1E3", "1000", "9007199254740993", "NaN", "Infinity",
-        "-Infinity", "1E6111", "-1E6111", "1E-6176", "-1E-6176", "9223372036854775807",
-        "9223372036854775808", "0.5", "2.5", "1.7976931348623157E308", "5E-324", "19.99",
+        "0",
+        "-0",
+        "1",
+        "1.0",
+        "0.1",
+        "-0.1",
+        "1E3",
+        "1000",
+        "9007199254740993",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1E6111",
+        "-1E6111",
+        "1E-6176",
+        "-1E-6176",
+        "9223372036854775807",
+        "9223372036854775808",
+        "0.5",
+        "2.5",
+        "1.7976931348623157E308",
+        "5E-324",
+        "19.99",
         "9.999999999999999999999999999999999E6144",
     ]);
     let doubles = prop::sample::select(vec![
-        0.0, -0.0, 1.0, 0.1, -0.1, 0.5, 2.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX,
-        f64::MIN_POSITIVE, 5e-324, -5e-324, 9_007_199_254_740_992.0, 9_223_372_036_854_775_808.0,
-        19.99, 1000.0,
+        0.0,
+        -0.0,
+        1.0,
+        0.1,
+        -0.1,
+        0.5,
+        2.5,
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        5e-324,
+        -5e-324,
+        9_007_199_254_740_992.0,
+        9_223_372_036_854_775_808.0,
+        19.99,
+        1000.0,
     ]);
     prop_oneof![
         (-3i32..4).prop_map(Bson::Int32),
@@ -49,7 +96,16 @@ pub(crate) fn number() -> impl Strategy<Value = Bson> {
 
 fn scalar() -> impl Strategy<Value = Bson> {
     let text = prop::sample::select(vec![
-        "", "a", "b", "ab", "a\0b", "a\0", "A", "é", "\u{ff}", "longer than sixteen bytes",
+        "",
+        "a",
+        "b",
+        "ab",
+        "a\0b",
+        "a\0",
+        "A",
+        "é",
+        "\u{ff}",
+        "longer than sixteen bytes",
         "longer than sixteen bytes too",
     ]);
     prop_oneof![
@@ -87,9 +143,8 @@ pub(crate) fn value() -> impl Strategy<Value = Bson> {
     scalar().prop_recursive(3, 16, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Bson::Array),
-            prop::collection::vec((name(), inner), 0..3).prop_map(|fields| {
-                Bson::Document(fields.into_iter().collect())
-            }),
+            prop::collection::vec((name(), inner), 0..3)
+                .prop_map(|fields| { Bson::Document(fields.into_iter().collect()) }),
         ]
     })
 }

@@ -86,7 +86,8 @@ fn documents_compare_type_then_name_then_value() {
 
 #[test]
 fn binaries_compare_length_subtype_bytes() {
-    let binary = |subtype, bytes: &[u8]| Bson::Binary(bson::Binary { subtype, bytes: bytes.into() });
+    let binary =
+        |subtype, bytes: &[u8]| Bson::Binary(bson::Binary { subtype, bytes: bytes.into() });
     use bson::spec::BinarySubtype as S;
     let cases = [
         (binary(S::Generic, &[9]), binary(S::Generic, &[1, 1]), Ordering::Less),

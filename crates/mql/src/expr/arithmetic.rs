@@ -60,10 +60,8 @@ pub(super) fn add<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
             }
             Some(value) if sum.add(value) => {}
             _ => {
-                let message = format!(
-                    "$add only supports numeric or date types, not {}",
-                    arg.type_name()
-                );
+                let message =
+                    format!("$add only supports numeric or date types, not {}", arg.type_name());
                 return Err(MqlError::type_mismatch(message));
             }
         }

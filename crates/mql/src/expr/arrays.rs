@@ -14,7 +14,10 @@ const RANGE_MAX: i64 = 1_000_000;
 fn array<'v>(value: &'v Value<'_>, code: i32, operator: &str) -> Result<&'v RawArray> {
     value.as_array().ok_or_else(|| {
         let found = value.type_name();
-        MqlError::new(code, format!("The argument to {operator} must be an array, but was of type: {found}"))
+        MqlError::new(
+            code,
+            format!("The argument to {operator} must be an array, but was of type: {found}"),
+        )
     })
 }
 
@@ -47,7 +50,8 @@ fn first_array<'e>(args: Vec<Value<'e>>, operator: &str) -> Result<Option<Value<
         return Ok(None);
     };
     if value.as_array().is_none() {
-        let message = format!("{operator}'s argument must be an array, but is {}", value.type_name());
+        let message =
+            format!("{operator}'s argument must be an array, but is {}", value.type_name());
         return Err(MqlError::new(28689, message));
     }
     Ok(Some(value))
@@ -173,7 +177,8 @@ pub(super) fn range<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
         let message = format!("$range of {count} elements exceeds the limit of {RANGE_MAX}");
         return Err(MqlError::new(crate::code::MEMORY_LIMIT, message));
     }
-    let items = (0..count.max(0)).map(|index| integer_value(i128::from(start + index * step), false));
+    let items =
+        (0..count.max(0)).map(|index| integer_value(i128::from(start + index * step), false));
     let mut out = RawArrayBuf::new();
     for item in items {
         if let Some(item) = item.get() {
@@ -221,10 +226,14 @@ pub(super) fn zip<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
     let lengths = lists.iter().map(Vec::len);
     let count = if longest { lengths.max() } else { lengths.min() }.unwrap_or(0);
     let row = |index: usize| -> RawArrayBuf {
-        lists.iter().enumerate().map(|(column, list)| {
-            let default = defaults.get(column).copied().unwrap_or(RawBsonRef::Null);
-            list.get(index).copied().unwrap_or(default)
-        }).collect()
+        lists
+            .iter()
+            .enumerate()
+            .map(|(column, list)| {
+                let default = defaults.get(column).copied().unwrap_or(RawBsonRef::Null);
+                list.get(index).copied().unwrap_or(default)
+            })
+            .collect()
     };
     Ok(Value::array((0..count).map(row).collect()))
 }

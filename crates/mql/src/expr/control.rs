@@ -122,8 +122,7 @@ impl Special for IfNull {
 pub(super) fn if_null(name: &str, value: RawBsonRef<'_>, parser: &mut Parser<'_>) -> Result<Expr> {
     let arguments = parser.arguments(name, value, 0, usize::MAX)?;
     if arguments.len() < 2 {
-        let message =
-            format!("$ifNull needs at least two arguments, had: {}", arguments.len());
+        let message = format!("$ifNull needs at least two arguments, had: {}", arguments.len());
         return Err(MqlError::new(1257300, message));
     }
     Ok(Expr::Special(Box::new(IfNull(arguments))))

@@ -59,7 +59,11 @@ fn target(to: &Value<'_>) -> Result<ElementType> {
     found.ok_or_else(|| MqlError::bad_value("$convert's 'to' argument is not a known type"))
 }
 
-pub(super) fn convert_to(name: &str, value: RawBsonRef<'_>, parser: &mut Parser<'_>) -> Result<Expr> {
+pub(super) fn convert_to(
+    name: &str,
+    value: RawBsonRef<'_>,
+    parser: &mut Parser<'_>,
+) -> Result<Expr> {
     let given = named_fields(name, value, &["input", "to", "onError", "onNull"])?;
     let input = given[0].ok_or_else(|| missing_argument(name, "input"))?;
     let to = given[1].ok_or_else(|| missing_argument(name, "to"))?;
@@ -75,7 +79,11 @@ pub(super) fn convert_to(name: &str, value: RawBsonRef<'_>, parser: &mut Parser<
 }
 
 /// `$toInt` and its like.
-pub(super) fn shorthand(name: &str, value: RawBsonRef<'_>, parser: &mut Parser<'_>) -> Result<Expr> {
+pub(super) fn shorthand(
+    name: &str,
+    value: RawBsonRef<'_>,
+    parser: &mut Parser<'_>,
+) -> Result<Expr> {
     let to = match name {
         "$toBool" => "bool",
         "$toInt" => "int",
@@ -263,9 +271,9 @@ fn to_date<'e>(input: &Value<'_>) -> Result<Value<'e>> {
         Some(RawBsonRef::String(text)) => parse_date(text, None).map(Value::date),
         Some(RawBsonRef::Int64(ms)) => Ok(Value::date(ms)),
         Some(RawBsonRef::Double(_) | RawBsonRef::Decimal128(_)) => to_long(input).map(Value::date),
-        Some(
-            RawBsonRef::DateTime(_) | RawBsonRef::Timestamp(_) | RawBsonRef::ObjectId(_),
-        ) => date_ms(input).map(Value::date),
+        Some(RawBsonRef::DateTime(_) | RawBsonRef::Timestamp(_) | RawBsonRef::ObjectId(_)) => {
+            date_ms(input).map(Value::date)
+        }
         _ => Err(unsupported(input, "date")),
     }
 }

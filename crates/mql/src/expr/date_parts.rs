@@ -29,7 +29,8 @@ pub(super) fn zone(value: &Value<'_>) -> Result<Option<Zone>> {
         Some(RawBsonRef::String(text)) => Zone::parse(text).map(Some),
         Some(RawBsonRef::Null | RawBsonRef::Undefined) => Ok(None),
         Some(_) => {
-            let message = format!("timezone must evaluate to a string, found {}", value.type_name());
+            let message =
+                format!("timezone must evaluate to a string, found {}", value.type_name());
             Err(MqlError::new(40533, message))
         }
     }
@@ -55,11 +56,7 @@ impl Special for Part {
         };
         let (Some(zone), false) = (zone, date.is_nullish()) else { return Ok(Value::NULL) };
         let part = (self.part)(Civil::of(zone.to_local(date_ms(&date)?)));
-        Ok(if self.long {
-            Value::Ref(RawBsonRef::Int64(part))
-        } else {
-            Value::int(part as i32)
-        })
+        Ok(if self.long { Value::Ref(RawBsonRef::Int64(part)) } else { Value::int(part as i32) })
     }
 }
 

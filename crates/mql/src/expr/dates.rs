@@ -41,9 +41,9 @@ fn weekday(value: &Value<'_>) -> Result<i64> {
     let Some(text) = value.as_str() else { return Ok(0) };
     let lower = text.to_ascii_lowercase();
     let found = DAYS.iter().zip(FULL).position(|(short, full)| lower == *short || lower == full);
-    found.map(|day| day as i64).ok_or_else(|| {
-        MqlError::failed_to_parse(format!("unknown day of week value: {text}"))
-    })
+    found
+        .map(|day| day as i64)
+        .ok_or_else(|| MqlError::failed_to_parse(format!("unknown day of week value: {text}")))
 }
 
 fn overflow() -> MqlError {
@@ -76,7 +76,8 @@ fn shift<'e>(operator: &str, args: Vec<Value<'e>>, sign: i64) -> Result<Value<'e
         Unit::Week => amount.checked_mul(7 * DAY_MS).and_then(|by| start.checked_add(by)),
         Unit::Months(each) => {
             let months = amount.checked_mul(each);
-            months.and_then(|months| add_months(zone.to_local(start), months))
+            months
+                .and_then(|months| add_months(zone.to_local(start), months))
                 .and_then(|local| zone.to_utc(local))
         }
     };
@@ -188,8 +189,18 @@ pub(super) fn date_to_string<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
 }
 
 pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 fn format_date(ms: i64, format: &str, zone: Zone) -> Result<String> {

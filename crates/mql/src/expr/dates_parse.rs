@@ -20,14 +20,8 @@ pub(super) fn by_format(text: &str, format: &str, zone: Zone) -> Result<i64> {
         let message = format!("Error parsing date string '{text}' with format '{format}'");
         MqlError::new(code::CONVERSION_FAILURE, message)
     };
-    let mut found = Found {
-        year: None,
-        month: 1,
-        day: 1,
-        day_of_year: None,
-        time_ms: 0,
-        offset_minutes: None,
-    };
+    let mut found =
+        Found { year: None, month: 1, day: 1, day_of_year: None, time_ms: 0, offset_minutes: None };
     let mut rest = text;
     let mut chars = format.chars();
     while let Some(c) = chars.next() {

@@ -296,9 +296,9 @@ pub(crate) fn round_to(value: Decimal, places: i32, rounding: Rounding) -> Decim
         Rounding::Truncate => false,
         Rounding::Floor => n.negative,
         Rounding::Ceiling => !n.negative,
-        Rounding::HalfEven => scale.is_some_and(|scale| {
-            rest > scale / 2 || (rest == scale / 2 && whole % 2 == 1)
-        }),
+        Rounding::HalfEven => {
+            scale.is_some_and(|scale| rest > scale / 2 || (rest == scale / 2 && whole % 2 == 1))
+        }
     };
     Finite { negative: n.negative, coefficient: whole + u128::from(up), exponent: -places }.fit()
 }

@@ -16,7 +16,10 @@ impl FieldPath {
         for part in &parts {
             if part.is_empty() {
                 let message = "FieldPath must not end with a '.' or contain empty parts.";
-                return Err(MqlError::new(if text.ends_with('.') { 40353 } else { 15998 }, message));
+                return Err(MqlError::new(
+                    if text.ends_with('.') { 40353 } else { 15998 },
+                    message,
+                ));
             }
             if part.starts_with('$') {
                 let message = "FieldPath field names may not start with '$'. \

@@ -152,8 +152,7 @@ pub(super) fn array_or_null<'v>(
     match value.as_array() {
         Some(array) => Ok(Some(array)),
         None => {
-            let message =
-                format!("input to {operator} must be an array not {}", value.type_name());
+            let message = format!("input to {operator} must be an array not {}", value.type_name());
             Err(MqlError::new(code, message))
         }
     }

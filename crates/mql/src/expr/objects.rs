@@ -57,7 +57,10 @@ pub(super) fn merge_objects<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
 
 pub(crate) fn not_an_object(value: RawBsonRef<'_>) -> MqlError {
     let found = crate::types::name_of(value);
-    MqlError::new(40400, format!("$mergeObjects requires object inputs, but input is of type {found}"))
+    MqlError::new(
+        40400,
+        format!("$mergeObjects requires object inputs, but input is of type {found}"),
+    )
 }
 
 pub(super) fn object_to_array<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
@@ -126,7 +129,8 @@ pub(super) fn bson_size<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
         _ if args[0].is_nullish() => Ok(Value::NULL),
         Some(RawBsonRef::Document(doc)) => Ok(Value::int(doc.as_bytes().len() as i32)),
         _ => {
-            let message = format!("$bsonSize requires a document input, found: {}", args[0].type_name());
+            let message =
+                format!("$bsonSize requires a document input, found: {}", args[0].type_name());
             Err(MqlError::new(31393, message))
         }
     }
@@ -139,7 +143,8 @@ pub(super) fn binary_size<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
         Some(RawBsonRef::Binary(binary)) => Ok(Value::int(binary.bytes.len() as i32)),
         _ => {
             let found = args[0].type_name();
-            let message = format!("$binarySize requires a string or BinData argument, found: {found}");
+            let message =
+                format!("$binarySize requires a string or BinData argument, found: {found}");
             Err(MqlError::new(51276, message))
         }
     }
@@ -169,7 +174,11 @@ impl Special for OneField {
     }
 }
 
-pub(super) fn get_field(name: &str, value: RawBsonRef<'_>, parser: &mut Parser<'_>) -> Result<Expr> {
+pub(super) fn get_field(
+    name: &str,
+    value: RawBsonRef<'_>,
+    parser: &mut Parser<'_>,
+) -> Result<Expr> {
     let (field, input) = match value {
         RawBsonRef::Document(doc) if doc.get("field")?.is_some() || doc.get("input")?.is_some() => {
             let given = named_fields(name, value, &["field", "input"])?;
@@ -207,7 +216,8 @@ impl Special for WithField {
             return Ok(Value::NULL);
         }
         let Some(doc) = input.as_document() else {
-            let message = format!("$setField requires 'input' to be an object, found: {}", input.type_name());
+            let message =
+                format!("$setField requires 'input' to be an object, found: {}", input.type_name());
             return Err(MqlError::new(4161105, message));
         };
         let value = self.value.eval(env)?;
@@ -229,7 +239,11 @@ impl Special for WithField {
     }
 }
 
-pub(super) fn set_field(name: &str, value: RawBsonRef<'_>, parser: &mut Parser<'_>) -> Result<Expr> {
+pub(super) fn set_field(
+    name: &str,
+    value: RawBsonRef<'_>,
+    parser: &mut Parser<'_>,
+) -> Result<Expr> {
     let names: &[&str] =
         if name == "$setField" { &["field", "input", "value"] } else { &["field", "input"] };
     let given = named_fields(name, value, names)?;

@@ -62,7 +62,8 @@ impl<'c> Parser<'c> {
             let name = name.as_str();
             if name.starts_with('$') {
                 if doc.iter_elements().count() > 1 {
-                    let message = "an object representing an expression must have exactly one field";
+                    let message =
+                        "an object representing an expression must have exactly one field";
                     return Err(MqlError::new(15983, message));
                 }
                 return self.operator(name, value);
@@ -167,9 +168,7 @@ impl<'c> Parser<'c> {
         }
         match name {
             "ROOT" | "CURRENT" => Ok(path.map_or(Expr::Root, Expr::Field)),
-            "NOW" => {
-                constant(RawBson::DateTime(DateTime::from_millis(self.context.now_ms)), path)
-            }
+            "NOW" => constant(RawBson::DateTime(DateTime::from_millis(self.context.now_ms)), path),
             "REMOVE" => Ok(Expr::Missing),
             "CLUSTER_TIME" | "SEARCH_META" | "USER_ROLES" | "JS_SCOPE" | "IS_MR" => {
                 Err(MqlError::not_implemented(format!("$${name}")))

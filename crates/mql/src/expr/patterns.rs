@@ -65,8 +65,10 @@ fn pattern(operator: &str, source: &Value<'_>, options: &Value<'_>) -> Result<Op
         Some(RawBsonRef::RegularExpression(regex)) => {
             let own = regex.options.as_str();
             if !own.is_empty() && !extra.is_empty() {
-                let message = format!("{operator}: found regex option(s) specified in both 'regex' \
-                                       and 'option' fields");
+                let message = format!(
+                    "{operator}: found regex option(s) specified in both 'regex' \
+                                       and 'option' fields"
+                );
                 return Err(MqlError::new(51107, message));
             }
             let options = if own.is_empty() { extra } else { own };

@@ -84,7 +84,8 @@ pub(super) fn is_subset<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
 
 fn truths(value: &Value<'_>, code: i32, operator: &str) -> Result<Vec<bool>> {
     let Some(array) = value.as_array() else {
-        let message = format!("{operator}'s argument must be an array, but is {}", value.type_name());
+        let message =
+            format!("{operator}'s argument must be an array, but is {}", value.type_name());
         return Err(MqlError::new(code, message));
     };
     Ok(elements(array)?.into_iter().map(types::is_truthy).collect())

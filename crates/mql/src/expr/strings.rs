@@ -16,7 +16,9 @@ fn coerced(value: &Value<'_>) -> Result<String> {
         Some(RawBsonRef::Double(v)) => Ok(super::convert::text_of_double(v)),
         Some(RawBsonRef::Decimal128(v)) => Ok(v.to_string()),
         Some(RawBsonRef::DateTime(date)) => Ok(text_of_date(date.timestamp_millis())),
-        Some(RawBsonRef::Timestamp(stamp)) => Ok(format!("Timestamp({}, {})", stamp.time, stamp.increment)),
+        Some(RawBsonRef::Timestamp(stamp)) => {
+            Ok(format!("Timestamp({}, {})", stamp.time, stamp.increment))
+        }
         Some(RawBsonRef::JavaScriptCode(code)) => Ok(code.to_owned()),
         Some(_) => {
             let message = format!("can't convert from BSON type {} to String", value.type_name());
@@ -165,7 +167,11 @@ pub(super) fn rtrim<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
 }
 
 /// The bounds of a search, as given or the whole.
-pub(super) fn bounds(operator: &str, args: &[Value<'_>], length: usize) -> Result<Option<(usize, usize)>> {
+pub(super) fn bounds(
+    operator: &str,
+    args: &[Value<'_>],
+    length: usize,
+) -> Result<Option<(usize, usize)>> {
     let bound = |index: usize, default: usize| match args.get(index) {
         None => Ok(default),
         Some(value) => match value.as_integer() {

@@ -54,9 +54,15 @@ fn paths_variables_and_literals() {
             (bson!("$$given.deep"), bson!(5)),
             (bson!({"$literal": "$x"}), bson!("$x")),
             (bson!({"p": "$x", "q": "$nope", "r": [1, "$nope"]}), bson!({"p": 7, "r": [1, null]})),
-            (bson!({"$let": {"vars": {"v": "$x", "w": 1}, "in": {"$add": ["$$v", "$$w"]}}}), bson!(8)),
+            (
+                bson!({"$let": {"vars": {"v": "$x", "w": 1}, "in": {"$add": ["$$v", "$$w"]}}}),
+                bson!(8),
+            ),
             (bson!({"$let": {"vars": {"v": "$a"}, "in": "$$v.b"}}), bson!(1)),
-            (bson!({"$let": {"vars": {"v": 1}, "in": {"$let": {"vars": {"v": 2}, "in": "$$v"}}}}), bson!(2)),
+            (
+                bson!({"$let": {"vars": {"v": 1}, "in": {"$let": {"vars": {"v": 2}, "in": "$$v"}}}}),
+                bson!(2),
+            ),
         ],
     );
 }
@@ -70,7 +76,10 @@ fn conditions() {
             (bson!({"$cond": {"if": "$n", "then": 1, "else": 2}}), bson!(2)),
             (bson!({"$ifNull": ["$n", "$nope", "d"]}), bson!("d")),
             (bson!({"$ifNull": ["$n", "$nope"]}), missing()),
-            (bson!({"$switch": {"branches": [{"case": false, "then": 1}], "default": 9}}), bson!(9)),
+            (
+                bson!({"$switch": {"branches": [{"case": false, "then": 1}], "default": 9}}),
+                bson!(9),
+            ),
             (bson!({"$and": ["$x", {"$not": "$n"}]}), bson!(true)),
             (bson!({"$or": ["$n", 0, ""]}), bson!(true)),
             (bson!({"$and": []}), bson!(true)),
@@ -103,7 +112,10 @@ fn arithmetic_widens_types() {
             (bson!({"$multiply": [i32::MAX, 2]}), Bson::Int64(4_294_967_294)),
             (bson!({"$multiply": [decimal("1.5"), 2]}), decimal("3.0")),
             (bson!({"$divide": [6, 3]}), bson!(2.0)),
-            (bson!({"$divide": [decimal("1"), 3]}), decimal("0.3333333333333333333333333333333333")),
+            (
+                bson!({"$divide": [decimal("1"), 3]}),
+                decimal("0.3333333333333333333333333333333333"),
+            ),
             (bson!({"$mod": [-7, 4]}), bson!(-3)),
             (bson!({"$mod": [7.5, 2]}), bson!(1.5)),
             (bson!({"$mod": [decimal("7.5"), 2]}), decimal("1.5")),
@@ -139,7 +151,10 @@ fn decimal_arithmetic_rounds_half_even_to_34_digits() {
     check_on(
         doc! {},
         vec![
-            (bson!({"$add": [decimal("1E40"), decimal("1")]}), decimal("1.000000000000000000000000000000000E+40")),
+            (
+                bson!({"$add": [decimal("1E40"), decimal("1")]}),
+                decimal("1.000000000000000000000000000000000E+40"),
+            ),
             (bson!({"$multiply": [decimal(nines), 10]}), decimal("Infinity")),
             (bson!({"$multiply": [decimal("1E-6000"), decimal("1E-6000")]}), decimal("0E-6176")),
             (bson!({"$add": [decimal("Infinity"), decimal("-Infinity")]}), decimal("NaN")),
@@ -173,7 +188,10 @@ fn strings() {
             (bson!({"$indexOfCP": ["$s", "ß"]}), bson!(3)),
             (bson!({"$indexOfBytes": ["abcabc", "c", 3]}), bson!(5)),
             (bson!({"$indexOfCP": ["abc", "z"]}), bson!(-1)),
-            (bson!({"$replaceAll": {"input": "aXbX", "find": "X", "replacement": "-"}}), bson!("a-b-")),
+            (
+                bson!({"$replaceAll": {"input": "aXbX", "find": "X", "replacement": "-"}}),
+                bson!("a-b-"),
+            ),
             (bson!({"$strcasecmp": ["a", "B"]}), bson!(-1)),
             (bson!({"$regexMatch": {"input": "$s", "regex": "^gr", "options": "i"}}), bson!(true)),
             (
@@ -202,7 +220,10 @@ fn arrays_and_sets() {
             (bson!({"$slice": ["$l", 1, 1]}), bson!([1])),
             (bson!({"$filter": {"input": "$l", "cond": {"$gt": ["$$this", 1]}}}), bson!([3, 2])),
             (bson!({"$filter": {"input": "$l", "as": "e", "cond": true, "limit": 1}}), bson!([3])),
-            (bson!({"$map": {"input": "$l", "as": "e", "in": {"$add": ["$$e", 1]}}}), bson!([4, 2, 3])),
+            (
+                bson!({"$map": {"input": "$l", "as": "e", "in": {"$add": ["$$e", 1]}}}),
+                bson!([4, 2, 3]),
+            ),
             (
                 bson!({"$reduce": {"input": "$l", "initialValue": 0, "in": {"$add": ["$$value", "$$this"]}}}),
                 bson!(6),
@@ -213,7 +234,10 @@ fn arrays_and_sets() {
             (bson!({"$reverseArray": "$l"}), bson!([2, 1, 3])),
             (bson!({"$isArray": "$l"}), bson!(true)),
             (bson!({"$isArray": [["$l"]]}), bson!(true)),
-            (bson!({"$zip": {"inputs": ["$l", ["a"]], "useLongestLength": true}}), bson!([[3, "a"], [1, null], [2, null]])),
+            (
+                bson!({"$zip": {"inputs": ["$l", ["a"]], "useLongestLength": true}}),
+                bson!([[3, "a"], [1, null], [2, null]]),
+            ),
             (bson!({"$sortArray": {"input": "$l", "sortBy": -1}}), bson!([3, 2, 1])),
             (bson!({"$indexOfArray": ["$l", 2]}), bson!(2)),
             (bson!({"$setUnion": ["$l", [1.0, 4]]}), bson!([1, 2, 3, 4])),
@@ -239,7 +263,10 @@ fn documents() {
             (bson!({"$arrayToObject": {"$literal": [{"k": "q", "v": 2}]}}), bson!({"q": 2})),
             (bson!({"$getField": "x.y"}), bson!(5)),
             (bson!({"$getField": {"field": "a", "input": "$o"}}), bson!(1)),
-            (bson!({"$setField": {"field": "a", "input": "$o", "value": 9}}), bson!({"a": 9, "b": 2})),
+            (
+                bson!({"$setField": {"field": "a", "input": "$o", "value": 9}}),
+                bson!({"a": 9, "b": 2}),
+            ),
             (bson!({"$unsetField": {"field": "a", "input": "$o"}}), bson!({"b": 2})),
             (bson!({"$bsonSize": {"$literal": {}}}), bson!(5)),
         ],
@@ -269,21 +296,48 @@ fn dates_take_part_in_a_proleptic_calendar() {
             (bson!({"$year": "$old"}), bson!(1)),
             (bson!({"$year": "$n"}), Bson::Null),
             (bson!({"$dateToString": {"date": "$d"}}), bson!("2024-02-29T13:14:15.016Z")),
-            (bson!({"$dateToString": {"date": "$d", "format": "%Y/%m/%d %H %j %u %G-%V %z"}}), bson!("2024/02/29 13 060 4 2024-09 +0000")),
+            (
+                bson!({"$dateToString": {"date": "$d", "format": "%Y/%m/%d %H %j %u %G-%V %z"}}),
+                bson!("2024/02/29 13 060 4 2024-09 +0000"),
+            ),
             (bson!({"$dateToString": {"date": "$n", "onNull": "none"}}), bson!("none")),
             (bson!({"$dateTrunc": {"date": "$d", "unit": "month"}}), date(1_706_745_600_000)),
-            (bson!({"$dateTrunc": {"date": "$d", "unit": "hour", "binSize": 6}}), date(1_709_208_000_000)),
-            (bson!({"$dateTrunc": {"date": "$d", "unit": "week", "startOfWeek": "monday"}}), date(1_708_905_600_000)),
+            (
+                bson!({"$dateTrunc": {"date": "$d", "unit": "hour", "binSize": 6}}),
+                date(1_709_208_000_000),
+            ),
+            (
+                bson!({"$dateTrunc": {"date": "$d", "unit": "week", "startOfWeek": "monday"}}),
+                date(1_708_905_600_000),
+            ),
             (on("month", 12), date(1_740_748_455_016)),
             (on("day", 1), date(leap + 86_400_000)),
-            (bson!({"$dateSubtract": {"startDate": "$d", "unit": "year", "amount": 1}}), date(1_677_590_055_016)),
-            (bson!({"$dateDiff": {"startDate": "$d", "endDate": date(leap + 86_400_000), "unit": "month"}}), Bson::Int64(1)),
-            (bson!({"$dateDiff": {"startDate": "$d", "endDate": date(leap + 86_400_000), "unit": "hour"}}), Bson::Int64(24)),
+            (
+                bson!({"$dateSubtract": {"startDate": "$d", "unit": "year", "amount": 1}}),
+                date(1_677_590_055_016),
+            ),
+            (
+                bson!({"$dateDiff": {"startDate": "$d", "endDate": date(leap + 86_400_000), "unit": "month"}}),
+                Bson::Int64(1),
+            ),
+            (
+                bson!({"$dateDiff": {"startDate": "$d", "endDate": date(leap + 86_400_000), "unit": "hour"}}),
+                Bson::Int64(24),
+            ),
             (bson!({"$dateFromString": {"dateString": "2024-02-29T13:14:15.016Z"}}), date(leap)),
-            (bson!({"$dateFromString": {"dateString": "29.02.2024", "format": "%d.%m.%Y"}}), date(1_709_164_800_000)),
+            (
+                bson!({"$dateFromString": {"dateString": "29.02.2024", "format": "%d.%m.%Y"}}),
+                date(1_709_164_800_000),
+            ),
             (bson!({"$dateFromString": {"dateString": "nope", "onError": "bad"}}), bson!("bad")),
-            (bson!({"$dateFromParts": {"year": 2024, "month": 2, "day": 29}}), date(1_709_164_800_000)),
-            (bson!({"$dateFromParts": {"isoWeekYear": 2024, "isoWeek": 9, "isoDayOfWeek": 4}}), date(1_709_164_800_000)),
+            (
+                bson!({"$dateFromParts": {"year": 2024, "month": 2, "day": 29}}),
+                date(1_709_164_800_000),
+            ),
+            (
+                bson!({"$dateFromParts": {"isoWeekYear": 2024, "isoWeek": 9, "isoDayOfWeek": 4}}),
+                date(1_709_164_800_000),
+            ),
             (bson!({"$dateFromParts": {"year": 2023, "month": 14}}), date(1_706_745_600_000)),
         ],
     );
@@ -314,13 +368,17 @@ fn conversions() {
             (bson!({"$toString": date(0)}), bson!("1970-01-01T00:00:00.000Z")),
             (bson!({"$toDate": "$oid"}), date(1_709_228_455_000)),
             (bson!({"$toDate": "1970-01-02"}), date(86_400_000)),
-            (bson!({"$toObjectId": "65e0c1a70000000000000000"}), Bson::ObjectId(bson::oid::ObjectId::parse_str("65e0c1a70000000000000000").unwrap())),
+            (
+                bson!({"$toObjectId": "65e0c1a70000000000000000"}),
+                Bson::ObjectId(bson::oid::ObjectId::parse_str("65e0c1a70000000000000000").unwrap()),
+            ),
             (bson!({"$convert": {"input": "x", "to": "int", "onError": -1}}), bson!(-1)),
             (bson!({"$convert": {"input": "$nope", "to": "int", "onNull": 0}}), bson!(0)),
             (bson!({"$convert": {"input": "7", "to": 18}}), Bson::Int64(7)),
         ],
     );
-    for unconvertible in [bson!({"$toInt": "x"}), bson!({"$toInt": 1e10}), bson!({"$toDate": true})] {
+    for unconvertible in [bson!({"$toInt": "x"}), bson!({"$toInt": 1e10}), bson!({"$toDate": true})]
+    {
         assert_eq!(code_of(unconvertible), 241);
     }
 }

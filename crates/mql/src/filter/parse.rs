@@ -352,7 +352,8 @@ fn bits(operator: &str, want: BitsWanted, value: RawBsonRef<'_>) -> Result<Test>
         other => match Number::of(other).and_then(Number::as_integer) {
             Some(mask) if mask >= 0 => mask.to_le_bytes().to_vec(),
             _ => {
-                let message = format!("{operator} takes a non-negative integer, positions or bytes");
+                let message =
+                    format!("{operator} takes a non-negative integer, positions or bytes");
                 return Err(MqlError::failed_to_parse(message));
             }
         },

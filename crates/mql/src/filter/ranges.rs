@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 
 use bson::{RawBson, RawBsonRef};
 
-use super::test::{Membership, Operator, Test, is_nan, is_null};
 use super::Node;
+use super::test::{Membership, Operator, Test, is_nan, is_null};
 use crate::key;
 use crate::types::{bracket, bracket_of};
 

@@ -34,8 +34,9 @@ impl Pattern {
     pub(crate) fn matches(&self, value: RawBsonRef<'_>) -> Result<bool> {
         match value {
             RawBsonRef::String(text) | RawBsonRef::Symbol(text) => self.is_match(text),
-            RawBsonRef::RegularExpression(other) => Ok(other.pattern.as_str() == self.source
-                && other.options.as_str() == self.options),
+            RawBsonRef::RegularExpression(other) => {
+                Ok(other.pattern.as_str() == self.source && other.options.as_str() == self.options)
+            }
             _ => Ok(false),
         }
     }

@@ -55,9 +55,15 @@ pub(crate) enum Test {
     Compare(Operator, RawBson),
     In(Membership),
     Regex(Pattern),
-    Mod { divisor: i64, remainder: i64 },
+    Mod {
+        divisor: i64,
+        remainder: i64,
+    },
     Type(Vec<ElementType>),
-    Bits { want: BitsWanted, mask: Vec<u8> },
+    Bits {
+        want: BitsWanted,
+        mask: Vec<u8>,
+    },
     Size(i64),
     /// Some element is a document that matches.
     ElementMatches(Box<Node>),

@@ -157,11 +157,7 @@ fn logical_operators_combine_conditions() {
 fn element_match_ties_conditions_to_one_element() {
     check(vec![
         (doc! {"a": {"$elemMatch": {"b": 1, "c": 2}}}, doc! {"a": [{"b": 1, "c": 2}]}, true),
-        (
-            doc! {"a": {"$elemMatch": {"b": 1, "c": 2}}},
-            doc! {"a": [{"b": 1}, {"c": 2}]},
-            false,
-        ),
+        (doc! {"a": {"$elemMatch": {"b": 1, "c": 2}}}, doc! {"a": [{"b": 1}, {"c": 2}]}, false),
         (doc! {"a": {"$elemMatch": {"b": 1}}}, doc! {"a": {"b": 1}}, false),
         (doc! {"x": {"$elemMatch": {"$gt": 0}}}, doc! {"x": [[1, 5]]}, false),
         (doc! {"x": {"$elemMatch": {"$elemMatch": {"$gt": 4}}}}, doc! {"x": [[1, 5]]}, true),
@@ -305,7 +301,11 @@ fn the_archive_guard_deletes_only_the_very_same_document_before_its_deadline() {
     check(vec![
         (guard(1_001), original.clone(), true),
         (guard(1_000), original.clone(), false),
-        (guard(1_001), doc! {"_id": 7, "a": {"b": [1, 2i64, 3.5]}, "s": "y", "$odd.name": "$s"}, false),
+        (
+            guard(1_001),
+            doc! {"_id": 7, "a": {"b": [1, 2i64, 3.5]}, "s": "y", "$odd.name": "$s"},
+            false,
+        ),
         (guard(1_001), reordered, false),
         (guard(1_001), extended, false),
         // Equal by value, but not of the same size: the second condition is there for this.
@@ -346,7 +346,8 @@ fn ranges_exclude_what_cannot_match() {
     assert!(excluded(doc! {"$or": [{"x": 1}, {"x": {"$gt": 7}}]}, Bson::Int32(5)));
     let date = |ms| Bson::DateTime(bson::DateTime::from_millis(ms));
     assert!(excluded(doc! {"x": {"$lt": date(100)}}, date(101)));
-    for open in [doc! {"y": 1}, doc! {"x": {"$ne": 1}}, doc! {"$or": [{"x": 1}, {"y": 1}]}, doc! {}] {
+    for open in [doc! {"y": 1}, doc! {"x": {"$ne": 1}}, doc! {"$or": [{"x": 1}, {"y": 1}]}, doc! {}]
+    {
         assert_eq!(parse(open).unwrap().ranges("x"), None);
     }
 }

@@ -12,11 +12,7 @@ use crate::operators::{Kind, is_refused};
 use crate::{Context, Filter, MqlError, Result, code};
 
 /// Parses one stage; `$sortByCount` becomes two.
-pub(super) fn stage(
-    stage: &RawDocumentBuf,
-    context: &Context,
-    out: &mut Vec<Stage>,
-) -> Result<()> {
+pub(super) fn stage(stage: &RawDocumentBuf, context: &Context, out: &mut Vec<Stage>) -> Result<()> {
     let mut fields = stage.iter();
     let (Some(first), None) = (fields.next(), fields.next()) else {
         let message = "A pipeline stage specification object must contain exactly one field.";
@@ -55,9 +51,9 @@ pub(super) fn stage(
 }
 
 fn document<'a>(name: &str, number: i32, value: RawBsonRef<'a>) -> Result<&'a RawDocument> {
-    value.as_document().ok_or_else(|| {
-        MqlError::new(number, format!("the {name} specification must be an object"))
-    })
+    value
+        .as_document()
+        .ok_or_else(|| MqlError::new(number, format!("the {name} specification must be an object")))
 }
 
 fn computed(
@@ -103,7 +99,8 @@ fn is_operator(doc: &RawDocument) -> Result<bool> {
 }
 
 fn unset(value: RawBsonRef<'_>) -> Result<Vec<String>> {
-    let wrong = || MqlError::new(31002, "$unset specification must be a string or an array of strings");
+    let wrong =
+        || MqlError::new(31002, "$unset specification must be a string or an array of strings");
     match value {
         RawBsonRef::String(name) => Ok(vec![name.to_owned()]),
         RawBsonRef::Array(array) => {

@@ -79,12 +79,19 @@ impl PipelineRun {
     /// Whether no further input can change the output (a `$limit` is full): stop reading.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.pipeline.stages().iter().zip(&self.states).any(|pair| {
-            matches!(pair, (Stage::Limit(limit), State::Seen(seen)) if seen >= limit)
-        })
+        self.pipeline
+            .stages()
+            .iter()
+            .zip(&self.states)
+            .any(|pair| matches!(pair, (Stage::Limit(limit), State::Seen(seen)) if seen >= limit))
     }
 
-    fn feed(&mut self, at: usize, doc: RawDocumentBuf, out: &mut Vec<RawDocumentBuf>) -> Result<()> {
+    fn feed(
+        &mut self,
+        at: usize,
+        doc: RawDocumentBuf,
+        out: &mut Vec<RawDocumentBuf>,
+    ) -> Result<()> {
         if at == self.states.len() {
             out.push(doc);
             return Ok(());
@@ -136,7 +143,14 @@ impl PipelineRun {
                 Ok(vec![])
             }
             (Stage::Sample(size), State::Sampling(held, bytes, seen, seed)) => {
-                reservoir(held, doc, usize::try_from(*size).unwrap_or(usize::MAX), seen, seed, bytes);
+                reservoir(
+                    held,
+                    doc,
+                    usize::try_from(*size).unwrap_or(usize::MAX),
+                    seen,
+                    seed,
+                    bytes,
+                );
                 if *bytes > memory_bytes {
                     return Err(too_much_memory("$sample", memory_bytes));
                 }

@@ -106,7 +106,8 @@ fn unwind_drops_or_preserves() {
     let plain = run(&[rawdoc! { "$unwind": "$tags" }], &flights());
     let tags: Vec<_> = plain.iter().map(|doc| doc.get_str("tags").unwrap()).collect();
     assert_eq!(tags, ["a", "b", "c"]);
-    let spec = rawdoc! { "path": "$tags", "preserveNullAndEmptyArrays": true, "includeArrayIndex": "i" };
+    let spec =
+        rawdoc! { "path": "$tags", "preserveNullAndEmptyArrays": true, "includeArrayIndex": "i" };
     let kept = run(&[rawdoc! { "$unwind": spec }], &flights());
     assert_eq!(kept.len(), 6);
     assert_eq!(kept[1].get_i64("i").unwrap(), 1);
@@ -120,7 +121,10 @@ fn fields_are_added_replaced_and_removed() {
         rawdoc! { "$addFields": { "a.d": { "$add": ["$a.b", "$c"] }, "e": { "f": "$c" } } },
         rawdoc! { "$unset": ["c"] },
     ];
-    assert_eq!(run(&stages, &docs), [rawdoc! { "_id": 1, "a": { "b": 2, "d": 5 }, "e": { "f": 3 } }]);
+    assert_eq!(
+        run(&stages, &docs),
+        [rawdoc! { "_id": 1, "a": { "b": 2, "d": 5 }, "e": { "f": 3 } }]
+    );
     let removed = run(&[rawdoc! { "$set": { "c": "$$REMOVE" } }], &docs);
     assert_eq!(removed, [rawdoc! { "_id": 1, "a": { "b": 2 } }]);
     assert_eq!(run(&[rawdoc! { "$replaceWith": "$a" }], &docs), [rawdoc! { "b": 2 }]);
@@ -156,7 +160,10 @@ fn what_is_not_supported_is_refused_by_name() {
     assert_eq!(refused(rawdoc! { "$group": {} }), 15955);
     assert_eq!(refused(rawdoc! { "$sort": {} }), 15976);
     assert_eq!(refused(rawdoc! { "$group": { "_id": 1, "a": { "$nope": 1 } } }), 15952);
-    assert_eq!(refused(rawdoc! { "$group": { "_id": 1, "a": { "$topN": 1 } } }), code::NOT_IMPLEMENTED);
+    assert_eq!(
+        refused(rawdoc! { "$group": { "_id": 1, "a": { "$topN": 1 } } }),
+        code::NOT_IMPLEMENTED
+    );
 }
 
 #[test]

@@ -25,7 +25,8 @@ impl Unwind {
             }
         };
         let Some(text) = field.strip_prefix('$').filter(|text| !text.is_empty()) else {
-            let message = format!("path option to $unwind stage should be prefixed with a '$': {field}");
+            let message =
+                format!("path option to $unwind stage should be prefixed with a '$': {field}");
             return Err(MqlError::new(28818, message));
         };
         Ok(Self { text: text.to_owned(), path: split(text), index: index.map(split), preserve })

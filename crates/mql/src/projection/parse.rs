@@ -40,9 +40,8 @@ pub(super) fn projection(
 impl Parser<'_> {
     fn finish(self) -> Projection {
         // `{_id: 1}` alone includes, `{_id: 0}` alone excludes; computed fields include.
-        let inclusion = self
-            .inclusion
-            .unwrap_or(self.id == Some(true) || !self.computed.is_empty());
+        let inclusion =
+            self.inclusion.unwrap_or(self.id == Some(true) || !self.computed.is_empty());
         let id = self.id.unwrap_or(true);
         let (fields, computed) = (self.fields, self.computed);
         Projection { inner: Arc::new(Inner { inclusion, id, fields, computed }) }
@@ -76,7 +75,8 @@ impl Parser<'_> {
     fn document(&mut self, path: &str, doc: &RawDocument) -> Result<()> {
         let first = doc.into_iter().next().transpose()?;
         let Some((name, value)) = first else {
-            let message = "An empty sub-projection is not a valid value. Found empty object at path";
+            let message =
+                "An empty sub-projection is not a valid value. Found empty object at path";
             return Err(MqlError::new(51270, message));
         };
         let find = self.dialect == Dialect::Find;
