@@ -152,14 +152,15 @@ impl From<Failure> for CommandError {
 
 /// The reply to a client whose command met a failing store.
 pub(crate) fn storage_error(error: &redb::Error) -> CommandError {
-    let code = match error {
+    let (code, name) = match error {
         redb::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
-            codes::OUT_OF_DISK_SPACE
+            (codes::OUT_OF_DISK_SPACE, "OutOfDiskSpace")
         }
-        redb::Error::DatabaseClosed => codes::SHUTDOWN_IN_PROGRESS,
-        _ => codes::INTERNAL_ERROR,
+        redb::Error::DatabaseClosed => (codes::SHUTDOWN_IN_PROGRESS, "ShutdownInProgress"),
+        _ => (codes::INTERNAL_ERROR, "InternalError"),
     };
-    CommandError::new(code, format!("the store failed: {error}"))
+    let refusal = CommandError::new(code, format!("the store failed: {error}"));
+    CommandError { code_name: name.to_owned(), ..refusal }
 }
 
 macro_rules! storage_failures {

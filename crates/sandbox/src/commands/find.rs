@@ -1,6 +1,6 @@
 //! `find`.
 
-use bson::{RawDocument, RawDocumentBuf};
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use portolan_model::Namespace;
 use portolan_mql::{Context, Filter, Projection, Sort};
 use portolan_wire::{Command, CursorReply, Reply};
@@ -99,13 +99,18 @@ impl Query {
             |name| Ok::<&RawDocument, Failure>(command.get_document(name)?.unwrap_or(&empty));
         let projection = document("projection")?;
         let projection = (!projection.is_empty()).then(|| Projection::parse(projection, &context));
+        // `sort: {$natural: 1}` is another spelling of the hint.
+        let sort = document("sort")?;
+        let by_nature = sort.get("$natural")?.is_some();
+        let natural = by_nature.then_some(RawBsonRef::Document(sort));
+        let hint = natural.or_else(|| command.get("hint"));
         // A negative limit is the old spelling of "one batch of that many".
         let limit = command.get_i64("limit")?.unwrap_or(0);
         Ok(Self {
             filter: Filter::parse(document("filter")?, &context)?,
-            sort: Sort::parse(document("sort")?)?,
+            sort: Sort::parse(if by_nature { &empty } else { sort })?,
             projection: projection.transpose()?,
-            hint: command.get("hint").map(bson::RawBson::from),
+            hint: hint.map(bson::RawBson::from),
             skip: command.get_u64("skip")?.unwrap_or(0),
             limit: (limit != 0).then(|| limit.unsigned_abs()),
             batch_size: batch_size(command.get_u64("batchSize")?),

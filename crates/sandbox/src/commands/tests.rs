@@ -81,6 +81,9 @@ async fn find_filters_sorts_skips_limits_and_projects() {
     let natural =
         world.documents(doc! { "find": "c", "hint": { "$natural": -1 }, "limit": 1 }).await;
     assert_eq!(field(&natural, "_id"), [299]);
+    let natural =
+        world.documents(doc! { "find": "c", "sort": { "$natural": -1 }, "limit": 1 }).await;
+    assert_eq!(field(&natural, "_id"), [299]);
 }
 
 #[tokio::test]

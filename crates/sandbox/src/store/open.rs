@@ -28,7 +28,7 @@ impl Store {
         fs::create_dir_all(folder).map_err(|error| SandboxError::io(folder, error))?;
         let path = folder.join(FILE_NAME);
         if !path.try_exists().map_err(|error| SandboxError::io(&path, error))? {
-            create(folder, &path)?;
+            create(folder, &path, runtime.now_ms())?;
         }
         let database = open_checked(&path, cache_bytes)?;
         let newest = check_layout(&path, &database)?;
@@ -71,7 +71,7 @@ impl Store {
 }
 
 /// Makes the file complete under another name first: an empty or half-made file is never opened.
-fn create(folder: &Path, path: &Path) -> Result<(), SandboxError> {
+fn create(folder: &Path, path: &Path, now_ms: i64) -> Result<(), SandboxError> {
     let draft = draft_path(path);
     if let Err(error) = fs::remove_file(&draft)
         && error.kind() != std::io::ErrorKind::NotFound
@@ -79,7 +79,7 @@ fn create(folder: &Path, path: &Path) -> Result<(), SandboxError> {
         return Err(SandboxError::io(&draft, error));
     }
     let database = Database::create(&draft).map_err(|error| open_error(&draft, error))?;
-    write_layout(&database).map_err(SandboxError::from)?;
+    write_layout(&database, now_ms).map_err(SandboxError::from)?;
     database.close().map_err(|error| open_error(&draft, error))?;
     fs::rename(&draft, path).map_err(|error| SandboxError::io(path, error))?;
     let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
@@ -90,7 +90,7 @@ fn draft_path(path: &Path) -> PathBuf {
     path.with_extension("redb.new")
 }
 
-fn write_layout(database: &Database) -> Result<(), Failure> {
+fn write_layout(database: &Database, now_ms: i64) -> Result<(), Failure> {
     let tx = database.begin_write()?;
     {
         for name in [CATALOG, SIZES, SESSIONS] {
@@ -98,6 +98,7 @@ fn write_layout(database: &Database) -> Result<(), Failure> {
         }
         let mut meta = tx.open_table(definition(META))?;
         meta.insert(META_LAYOUT, LAYOUT.to_be_bytes().as_slice())?;
+        meta.insert(META_TICK, tick::next(0, now_ms).to_be_bytes().as_slice())?;
     }
     tx.commit()?;
     Ok(())
@@ -155,5 +156,5 @@ fn check_layout(path: &Path, database: &Database) -> Result<u64, SandboxError> {
     if found != LAYOUT {
         return Err(SandboxError::Layout { path: path.to_owned(), found, expected: LAYOUT });
     }
-    Ok(newest.max(tick::next(0, 0)))
+    Ok(newest)
 }
