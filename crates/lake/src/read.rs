@@ -148,15 +148,15 @@ fn keep(select: &Select, batch: &RecordBatch) -> BooleanArray {
             *kept &= column.is_null(row) || keys.contains(column.value(row));
         }
     }
-    if let (Some((low, high)), Some(column)) = (select.seq, batch.column_by_name(SEQ)) {
-        if let Some(column) = column.as_primitive_opt::<Int64Type>() {
-            kept.iter_mut().zip(column.values()).for_each(|(k, v)| *k &= (low..=high).contains(v));
-        }
+    if let (Some((low, high)), Some(column)) = (select.seq, batch.column_by_name(SEQ))
+        && let Some(column) = column.as_primitive_opt::<Int64Type>()
+    {
+        kept.iter_mut().zip(column.values()).for_each(|(k, v)| *k &= (low..=high).contains(v));
     }
-    if let (Some(wanted), Some(column)) = (select.batch, batch.column_by_name(BATCH)) {
-        if let Some(column) = column.as_primitive_opt::<Int32Type>() {
-            kept.iter_mut().zip(column.values()).for_each(|(k, v)| *k &= *v == wanted);
-        }
+    if let (Some(wanted), Some(column)) = (select.batch, batch.column_by_name(BATCH))
+        && let Some(column) = column.as_primitive_opt::<Int32Type>()
+    {
+        kept.iter_mut().zip(column.values()).for_each(|(k, v)| *k &= *v == wanted);
     }
     BooleanArray::from(kept)
 }

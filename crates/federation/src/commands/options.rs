@@ -16,7 +16,7 @@ pub(super) fn check(
     known: &[&str],
     refused: &[&str],
 ) -> Result<(), CommandError> {
-    for option in refused.iter().filter(|option| is_set(command, option)) {
+    if let Some(option) = refused.iter().find(|option| is_set(command, option)) {
         let text = format!("option {option} of {} is not supported here", command.name);
         return Err(CommandError::not_implemented(text));
     }
