@@ -9,7 +9,7 @@ use portolan_wire::{
     Account, Backend, Command, CommandContext, CommandError, Identity, Reply, Topology, codes,
 };
 
-use crate::{Catalog, commands};
+use crate::{Catalog, commands, returned};
 
 /// MongoDB version whose behaviour the endpoints follow.
 const SERVER_VERSION: &str = "7.0.14";
@@ -23,13 +23,15 @@ pub enum EndpointMode {
     ClusterAndArchive,
 }
 
-/// Bounds of one query.
+/// Bounds of queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Life of a query, idle time between batches included.
     pub life_ms: u64,
     /// Memory for the identities that the cluster part returned.
     pub identities_bytes: usize,
+    /// The same for all queries of the endpoint together.
+    pub identities_bytes_together: usize,
     /// Memory of a sort.
     pub sort_bytes: usize,
 }
@@ -39,6 +41,7 @@ impl Default for Limits {
         Self {
             life_ms: 6 * 60 * 60 * 1_000,
             identities_bytes: 256 * 1024 * 1024,
+            identities_bytes_together: 512 * 1024 * 1024,
             sort_bytes: 100 * 1024 * 1024,
         }
     }
@@ -51,6 +54,7 @@ pub struct Endpoint {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) runtime: Runtime,
     pub(crate) limits: Limits,
+    pub(crate) identities_bytes: returned::Shared,
 }
 
 impl Endpoint {
@@ -72,7 +76,8 @@ impl Endpoint {
         runtime: Runtime,
         limits: Limits,
     ) -> Self {
-        Self { mode, cluster_id, catalog, runtime, limits }
+        let identities_bytes = returned::Shared::default();
+        Self { mode, cluster_id, catalog, runtime, limits, identities_bytes }
     }
 }
 

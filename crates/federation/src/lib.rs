@@ -15,6 +15,7 @@ mod error;
 mod id_range;
 mod judge;
 mod pin;
+mod plan;
 mod query;
 mod reader;
 mod returned;

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use bson::RawDocumentBuf;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use portolan_lake::{LakeError, Row, ScanPlan, identity};
+use portolan_lake::{LakeError, Row, identity};
 
 use crate::FederationError;
-use crate::endpoint::EndpointMode;
-use crate::id_range::{self, IdRange};
 use crate::judge::{Judge, LOOK_UP_MAX};
 use crate::pin::{Candidate, Pin};
+use crate::plan::{self, Scan};
 use crate::query::Query;
 use crate::returned::Returned;
 use crate::session::{Figures, Session};
 
 /// The first group is small, so that the first documents come soon.
 const FIRST_GROUP: usize = 101;
+/// The life of a query is checked after so many rows, also when none of them matches.
+const ROWS_PER_CHECK: u64 = 4_096;
 /// A group holds at most so many bytes of documents.
 const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -33,24 +34,7 @@ pub(crate) struct ArchiveRows {
     scans: Vec<Scan>,
     current: Option<Reading>,
     group: usize,
-}
-
-/// The planned scan of one pin.
-struct Scan {
-    pin: usize,
-    plan: ScanPlan,
-    /// Files whose `_id` range is empty in the cluster.
-    proved: HashSet<usize>,
-    /// Files whose rows may have newer ones beside them.
-    rivalled: HashSet<usize>,
-}
-
-impl Scan {
-    fn new(pin: usize, plan: ScanPlan, judge: &Judge) -> Self {
-        let rivalled = plan.files.iter().filter(|(_, file)| judge.has_rivals(file));
-        let rivalled = rivalled.map(|(index, _)| *index).collect();
-        Self { pin, plan, proved: HashSet::new(), rivalled }
-    }
+    rows_until_check: u64,
 }
 
 struct Reading {
@@ -77,17 +61,18 @@ impl ArchiveRows {
     ) -> Result<Self, FederationError> {
         let pins = Arc::new(pins);
         let judge = Judge::new(session.clone(), query.namespace.clone(), Arc::clone(&pins));
-        let mut scans: Vec<Scan> = pins
-            .iter()
-            .enumerate()
-            .map(|(pin, pinned)| Scan::new(pin, pinned.plan(&query), &judge))
-            .filter(|scan| scan.plan.files_read > 0)
-            .collect();
-        if session.mode == EndpointMode::ClusterAndArchive && !scans.is_empty() {
-            prove(&session, &query, &judge, &mut scans).await?;
-        }
+        let mut scans = plan::plan(&session, &query, &pins, &judge).await?;
         scans.reverse();
-        Ok(Self { session, query, pins, judge, scans, current: None, group: FIRST_GROUP })
+        Ok(Self {
+            session,
+            query,
+            pins,
+            judge,
+            scans,
+            current: None,
+            group: FIRST_GROUP,
+            rows_until_check: ROWS_PER_CHECK,
+        })
     }
 
     /// The next documents; `None` at the end. A group may come out empty.
@@ -121,6 +106,11 @@ impl ArchiveRows {
         loop {
             if let Some(reading) = &mut self.current {
                 if let Some(row) = reading.rows.try_next().await? {
+                    self.rows_until_check -= 1;
+                    if self.rows_until_check == 0 {
+                        self.rows_until_check = ROWS_PER_CHECK;
+                        self.session.check_life()?;
+                    }
                     // Rows that do not match never leave this loop: give others a turn.
                     tokio::task::coop::consume_budget().await;
                     let proved_absent = reading.proved.contains(&row.file_index);
@@ -152,65 +142,4 @@ impl ArchiveRows {
         let document = row.doc;
         Ok(Some(Candidate { identity, seq, open, proved_absent, has_rivals, document }))
     }
-}
-
-/// Asks the cluster for one document in the `_id` range of all files, then of single files. What is
-/// proved counts only if nothing was committed between the pins and the proof: then no document can
-/// have come into the cluster after the pins and left it before the proof.
-async fn prove(
-    session: &Session,
-    query: &Query,
-    judge: &Judge,
-    scans: &mut [Scan],
-) -> Result<(), FederationError> {
-    let files = || scans.iter().flat_map(|scan| scan.plan.files.iter());
-    let proved: HashSet<(usize, usize)> =
-        if is_empty(session, query, id_range::of_files(files().map(|(_, file)| file))).await? {
-            all_files(scans).collect()
-        } else {
-            prove_singly(session, query, scans).await?
-        };
-    if proved.is_empty() || !judge.is_current().await? {
-        return Ok(());
-    }
-    Figures::add(&session.figures.files_proved, proved.len());
-    for (pin, file) in proved {
-        for scan in scans.iter_mut().filter(|scan| scan.pin == pin) {
-            scan.proved.insert(file);
-        }
-    }
-    Ok(())
-}
-
-fn all_files(scans: &[Scan]) -> impl Iterator<Item = (usize, usize)> + '_ {
-    scans.iter().flat_map(|scan| scan.plan.files.iter().map(|(index, _)| (scan.pin, *index)))
-}
-
-async fn prove_singly(
-    session: &Session,
-    query: &Query,
-    scans: &[Scan],
-) -> Result<HashSet<(usize, usize)>, FederationError> {
-    let mut proved = HashSet::new();
-    let count: usize = scans.iter().map(|scan| scan.plan.files.len()).sum();
-    if count < 2 {
-        return Ok(proved);
-    }
-    for scan in scans {
-        for (index, file) in &scan.plan.files {
-            if is_empty(session, query, id_range::of_file(file)).await? {
-                proved.insert((scan.pin, *index));
-            }
-        }
-    }
-    Ok(proved)
-}
-
-async fn is_empty(
-    session: &Session,
-    query: &Query,
-    range: Option<IdRange>,
-) -> Result<bool, FederationError> {
-    let Some(IdRange { low, high }) = range else { return Ok(false) };
-    Ok(!session.cluster().await?.any_in_id_range(&query.namespace, &low, &high).await?)
 }

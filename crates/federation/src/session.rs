@@ -9,6 +9,7 @@ use portolan_runtime::Runtime;
 use tokio::sync::OnceCell;
 
 use crate::endpoint::{Endpoint, EndpointMode, Limits};
+use crate::returned::{self, Returned};
 use crate::{ArchiveSource, Catalog, FederationError};
 
 /// Figures of one query, for `explain` and the log.
@@ -45,6 +46,7 @@ pub(crate) struct Session {
     pub(crate) runtime: Runtime,
     pub(crate) limits: Limits,
     pub(crate) figures: Arc<Figures>,
+    identities_bytes: returned::Shared,
     /// One connection for all reads of the query.
     cluster: Arc<OnceCell<Arc<dyn Cluster>>>,
     started_boot_ms: u64,
@@ -59,6 +61,7 @@ impl Session {
             runtime: endpoint.runtime.clone(),
             limits: endpoint.limits,
             figures: Arc::default(),
+            identities_bytes: Arc::clone(&endpoint.identities_bytes),
             cluster: Arc::default(),
             started_boot_ms: endpoint.runtime.boot_ms(),
         }
@@ -70,6 +73,13 @@ impl Session {
             return Err(FederationError::TooLong(self.limits.life_ms / 3_600_000));
         }
         Ok(())
+    }
+
+    /// An empty set for what the cluster part returns.
+    pub(crate) fn returned(&self) -> Returned {
+        let together = Arc::clone(&self.identities_bytes);
+        let Limits { identities_bytes, identities_bytes_together, .. } = self.limits;
+        Returned::new(identities_bytes, together, identities_bytes_together)
     }
 
     pub(crate) async fn cluster(&self) -> Result<Arc<dyn Cluster>, FederationError> {

@@ -46,7 +46,7 @@ pub(crate) struct Union {
 
 impl Union {
     pub(crate) fn new(session: Session, query: Query) -> Self {
-        let returned = Returned::new(session.limits.identities_bytes);
+        let returned = session.returned();
         let query = Arc::new(query);
         Self { session, query, returned, seen: Numbers::new(), phase: Phase::Begin }
     }

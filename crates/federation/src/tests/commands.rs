@@ -284,6 +284,10 @@ async fn memory_and_life_are_bounded() {
     let error = run_as(&limited(small), &reader, "shop", sorted).await.expect_err("too large");
     assert_eq!(error.code, codes::QUERY_EXCEEDED_MEMORY_LIMIT);
     let small = Limits { identities_bytes: 60, ..Limits::default() };
+    let crowded = Limits { identities_bytes_together: 60, ..Limits::default() };
+    let find = rawdoc! { "find": "orders" };
+    let error = run_as(&limited(crowded), &reader, "shop", find).await.expect_err("too large");
+    assert!(error.message.contains("together"), "{error}");
     let find = rawdoc! { "find": "orders" };
     let error = run_as(&limited(small), &reader, "shop", find).await.expect_err("too large");
     assert_eq!(error.code, codes::QUERY_EXCEEDED_MEMORY_LIMIT);

@@ -300,7 +300,7 @@ async fn an_old_row_is_not_shown_when_its_document_changes_archives_between_the_
 
 #[tokio::test]
 async fn a_document_that_the_scan_meets_twice_comes_once() {
-    let mut returned = crate::returned::Returned::new(1_000);
+    let mut returned = crate::returned::Returned::new(1_000, Default::default(), 1_000);
     assert!(returned.insert(vec![1, 2]).expect("room"));
     assert!(!returned.insert(vec![1, 2]).expect("room"));
     assert!(returned.contains(&[1, 2]) && !returned.contains(&[1]));
