@@ -17,8 +17,6 @@ pub enum Kind {
     Expression,
     /// Of projections.
     Projection,
-    /// Of updates.
-    Update,
 }
 
 /// Known operators that are refused with code 238.
@@ -28,7 +26,6 @@ pub const REFUSED: &[(Kind, &[&str])] = &[
     (Kind::Accumulator, ACCUMULATORS),
     (Kind::Expression, EXPRESSIONS),
     (Kind::Projection, &["$meta"]),
-    (Kind::Update, &["$bit"]),
 ];
 
 const QUERY: &[&str] = &[

@@ -1,169 +1,177 @@
-//! Updates: operators, or a replacement.
+//! Updates: operators, replacements and pipelines, parsed once and applied to raw documents.
 //!
-//! An update is parsed once and applied to raw documents; what it does not touch keeps its bytes.
-//! Fields are set in the lexicographic order of their paths, as MongoDB does since 5.0. Updates given as
-//! pipelines are refused by name.
+//! `parse` builds [`steps::Step`]s, `paths` follows their paths through a lazily opened [`tree`],
+//! `fields` and `arrays` hold the operators. What an update does not touch keeps its bytes. The
+//! caller finds documents, stores results and makes `_id`s; the order of the fields that an update
+//! adds is that of their names, as documented since MongoDB 5.0.
 
-mod apply;
 mod arrays;
-mod numbers;
-mod operator;
+mod fields;
+mod filters;
 mod parse;
-mod path;
+mod paths;
+mod steps;
+mod tree;
 
-use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
+use std::sync::Arc;
 
-use crate::{Context, Filter, MqlError, Result, code, expr, mutate};
-use apply::Matched;
-use operator::Operator;
-use path::{ArrayFilters, Part};
+use bson::raw::cstr;
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
-/// A parsed update: operators or a replacement.
+use crate::compare::equal;
+use crate::expr::append;
+use crate::{Context, Filter, MqlError, Pipeline, Result, code};
+use filters::ArrayFilters;
+use steps::Step;
+use tree::Tree;
+
+/// The largest document, in bytes.
+const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A parsed update: operators, a replacement or a pipeline. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Update {
-    kind: Kind,
-    array_filters: ArrayFilters,
-    now_ms: i64,
+    kind: Arc<Kind>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Kind {
+    Operators { steps: Vec<Step>, filters: ArrayFilters, positional: bool },
     Replacement(RawDocumentBuf),
-    Operators(Vec<Change>),
+    Pipeline(Pipeline),
 }
 
-/// One operator on one path.
-#[derive(Debug, Clone)]
-struct Change {
-    text: String,
-    path: Vec<Part>,
-    operator: Operator,
+/// Under which circumstances steps are applied.
+pub(crate) struct Circumstances<'c> {
+    /// Whether the document is being inserted, which `$setOnInsert` waits for.
+    pub(crate) inserting: bool,
+    /// The array index that the query matched, for the positional `$`.
+    pub(crate) matched: Option<usize>,
+    pub(crate) filters: &'c ArrayFilters,
 }
 
 impl Update {
     /// Parses the `u` of an update command: a document or an array of stages.
     ///
     /// # Errors
-    /// MongoDB's codes for unknown modifiers, conflicting paths and wrong operands; code 238 for
-    /// pipelines.
+    /// MongoDB's codes for malformed and conflicting operators.
     pub fn parse(
         update: RawBsonRef<'_>,
         array_filters: &[RawDocumentBuf],
         context: &Context,
     ) -> Result<Self> {
-        let kind = parse::update(update, context)?;
-        let array_filters = ArrayFilters::parse(array_filters, context)?;
-        if let Kind::Operators(changes) = &kind {
-            let used = changes.iter().flat_map(|change| &change.path);
-            array_filters.check(used)?;
+        let kind = match update {
+            RawBsonRef::Array(stages) => Kind::Pipeline(parse::pipeline(stages, context)?),
+            RawBsonRef::Document(doc) if parse::is_operators(doc)? => {
+                let filters = ArrayFilters::parse(array_filters, context)?;
+                let steps = parse::steps(doc, &filters, context)?;
+                let positional = steps.iter().any(|step| step.path.has_positional());
+                Kind::Operators { steps, filters, positional }
+            }
+            RawBsonRef::Document(doc) => Kind::Replacement(parse::replacement(doc)?),
+            _ => {
+                let message = "Update argument must be either an object or an array";
+                return Err(MqlError::failed_to_parse(message));
+            }
+        };
+        if !matches!(kind, Kind::Operators { .. }) && !array_filters.is_empty() {
+            let message = "arrayFilters may only be specified with update operators";
+            return Err(MqlError::failed_to_parse(message));
         }
-        Ok(Self { kind, array_filters, now_ms: context.now_ms })
+        Ok(Self { kind: Arc::new(kind) })
     }
 
-    /// The changed document, or `None` when nothing changes. `upsert`: the document is being inserted.
+    /// The changed document, or `None` when nothing changes. With `upsert` the document counts as
+    /// being inserted.
     ///
     /// # Errors
-    /// The operators', and code 66 when `_id` would change.
+    /// Operators that do not fit the values they meet; code 66 when `_id` would change.
     pub fn apply(&self, doc: &RawDocument, upsert: bool) -> Result<Option<RawDocumentBuf>> {
-        self.change(doc, upsert, None)
+        let changed = self.changed(doc, upsert, None)?;
+        self.checked(doc, changed)
     }
 
-    /// As `apply`, for updates with the positional `$`, which needs the filter that matched.
+    /// As [`Update::apply`], for updates that may hold the positional `$`: it stands for the index
+    /// by which `filter` matched.
     ///
     /// # Errors
-    /// As [`Update::apply`].
+    /// As for `apply`.
     pub fn apply_matched(
         &self,
         doc: &RawDocument,
         filter: &Filter,
     ) -> Result<Option<RawDocumentBuf>> {
-        let position = if self.is_positional() { filter.matched_index(doc)? } else { None };
-        self.change(doc, false, position)
+        let positional = matches!(&*self.kind, Kind::Operators { positional: true, .. });
+        let matched = if positional { filter.matched_index(doc)? } else { None };
+        let changed = self.changed(doc, false, matched)?;
+        self.checked(doc, changed)
     }
 
-    /// The document an upsert inserts; it lacks `_id` unless filter or update gave one.
+    /// The document an upsert inserts: what the filter's equalities demand, then the update. It
+    /// lacks `_id` unless filter or update gave one; if there, `_id` comes first.
     ///
     /// # Errors
-    /// As [`Update::apply`].
+    /// As for `apply`; code 54 when the filter demands two values of one field.
     pub fn upsert_from(&self, filter: &Filter) -> Result<RawDocumentBuf> {
-        let mut doc = RawDocumentBuf::new();
-        for (path, value) in filter.equalities() {
-            if path == "_id" || matches!(self.kind, Kind::Operators(_)) {
-                doc = mutate::set(&doc, &mutate::split(path), Some(value.as_raw_bson_ref()))?;
-            }
-        }
-        let changed = match &self.kind {
-            Kind::Replacement(new) => replacement(&doc, new)?,
-            Kind::Operators(_) => self.change(&doc, true, None)?.unwrap_or(doc),
+        let only_id = self.is_replacement();
+        let base = filters::demanded(filter, only_id)?;
+        let made = self.changed(&base, true, None)?;
+        let made = if only_id || matches!(&*self.kind, Kind::Pipeline(_)) {
+            keep_id(&base, made)?
+        } else {
+            id_first(made)?
         };
-        id_first(&changed)
+        if let Some(id) = base.get("_id")?
+            && !made.get("_id")?.is_some_and(|new| equal(id, new))
+        {
+            return Err(immutable());
+        }
+        within_size(made)
     }
 
     /// Whether this is a whole-document replacement.
     #[must_use]
     pub fn is_replacement(&self) -> bool {
-        matches!(self.kind, Kind::Replacement(_))
+        matches!(&*self.kind, Kind::Replacement(_))
     }
 
-    fn is_positional(&self) -> bool {
-        match &self.kind {
-            Kind::Replacement(_) => false,
-            Kind::Operators(changes) => {
-                changes.iter().any(|change| change.path.contains(&Part::Matched))
-            }
-        }
-    }
-
-    fn change(
+    fn changed(
         &self,
         doc: &RawDocument,
-        upsert: bool,
-        position: Option<usize>,
-    ) -> Result<Option<RawDocumentBuf>> {
-        let changes = match &self.kind {
-            Kind::Replacement(new) => {
-                let new = replacement(doc, new)?;
-                return Ok((new.as_bytes() != doc.as_bytes()).then_some(new));
+        inserting: bool,
+        matched: Option<usize>,
+    ) -> Result<RawDocumentBuf> {
+        match &*self.kind {
+            Kind::Replacement(new) => keep_id(doc, new.clone()),
+            Kind::Pipeline(pipeline) => {
+                let mut run = pipeline.start();
+                let out = run.push(doc.to_owned())?.pop();
+                keep_id(doc, out.unwrap_or_default())
             }
-            Kind::Operators(changes) => changes,
-        };
-        let matched =
-            Matched { position, filters: &self.array_filters, now_ms: self.now_ms, upsert };
-        let mut current = doc.to_owned();
-        for change in changes {
-            if let Some(new) = apply::change(&current, change, &matched)? {
-                current = new;
+            Kind::Operators { steps, filters, .. } => {
+                let circumstances = Circumstances { inserting, matched, filters };
+                let mut tree = Tree::of(doc)?;
+                for step in steps {
+                    step.apply(&mut tree, &circumstances)?;
+                }
+                tree.into_document()
             }
         }
-        check_id(doc, &current)?;
-        Ok((current.as_bytes() != doc.as_bytes()).then_some(current))
     }
-}
 
-/// The new document with the old `_id`, first.
-fn replacement(old: &RawDocument, new: &RawDocument) -> Result<RawDocumentBuf> {
-    let mut out = RawDocumentBuf::new();
-    if let Some(id) = old.get("_id")? {
-        expr::append(&mut out, "_id", id)?;
-    } else if let Some(id) = new.get("_id")? {
-        expr::append(&mut out, "_id", id)?;
-    }
-    for field in new {
-        let (name, value) = field?;
-        if name.as_str() != "_id" {
-            expr::append(&mut out, name.as_str(), value)?;
-        } else if !old.get("_id")?.is_none_or(|id| crate::compare::equal(id, value)) {
+    /// Refuses a changed `_id` and documents beyond the limit; tells when nothing changed.
+    fn checked(&self, old: &RawDocument, new: RawDocumentBuf) -> Result<Option<RawDocumentBuf>> {
+        if old.as_bytes() == new.as_bytes() {
+            return Ok(None);
+        }
+        let same = match (old.get("_id")?, new.get("_id")?) {
+            (Some(before), Some(after)) => equal(before, after),
+            (before, after) => before.is_none() && after.is_none() || before.is_none(),
+        };
+        if !same {
             return Err(immutable());
         }
-    }
-    Ok(out)
-}
-
-fn check_id(old: &RawDocument, new: &RawDocument) -> Result<()> {
-    match (old.get("_id")?, new.get("_id")?) {
-        (None, _) => Ok(()),
-        (Some(old), Some(new)) if RawBson::from(old) == RawBson::from(new) => Ok(()),
-        _ => Err(immutable()),
+        within_size(new).map(Some)
     }
 }
 
@@ -172,15 +180,41 @@ fn immutable() -> MqlError {
     MqlError::new(code::IMMUTABLE_FIELD, message)
 }
 
-/// `_id` stands first in what is inserted.
-fn id_first(doc: &RawDocument) -> Result<RawDocumentBuf> {
-    let Some(id) = doc.get("_id")? else { return Ok(doc.to_owned()) };
+fn within_size(doc: RawDocumentBuf) -> Result<RawDocumentBuf> {
+    if doc.as_bytes().len() <= DOCUMENT_BYTES_MAX {
+        return Ok(doc);
+    }
+    let message = format!("Resulting document after update is larger than {DOCUMENT_BYTES_MAX}");
+    Err(MqlError::new(17419, message))
+}
+
+/// The new document with the `_id` of the old one, in front, unless it has one of its own.
+fn keep_id(old: &RawDocument, new: RawDocumentBuf) -> Result<RawDocumentBuf> {
+    if new.get("_id")?.is_some() {
+        return id_first(new);
+    }
+    let Some(id) = old.get("_id")? else { return Ok(new) };
     let mut out = RawDocumentBuf::new();
-    expr::append(&mut out, "_id", id)?;
-    for field in doc {
-        let (name, value) = field?;
+    out.append(cstr!("_id"), id);
+    for element in &new {
+        let (name, value) = element?;
+        out.append(name, value);
+    }
+    Ok(out)
+}
+
+fn id_first(doc: RawDocumentBuf) -> Result<RawDocumentBuf> {
+    let first = doc.iter().next().transpose()?.map(|(name, _)| name.as_str());
+    if first == Some("_id") {
+        return Ok(doc);
+    }
+    let Some(id) = doc.get("_id")? else { return Ok(doc) };
+    let mut out = RawDocumentBuf::new();
+    out.append(cstr!("_id"), id);
+    for element in &doc {
+        let (name, value) = element?;
         if name.as_str() != "_id" {
-            expr::append(&mut out, name.as_str(), value)?;
+            append(&mut out, name.as_str(), value)?;
         }
     }
     Ok(out)

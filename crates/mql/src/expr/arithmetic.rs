@@ -11,16 +11,12 @@ use crate::number::Number;
 use crate::{MqlError, Result};
 
 /// An integer result: int if it may be one and fits, else long, else double.
-pub(crate) fn integer_value<'e>(value: i128, long: bool) -> Value<'e> {
+pub(super) fn integer_value<'e>(value: i128, long: bool) -> Value<'e> {
     match (i32::try_from(value), i64::try_from(value)) {
         (Ok(small), _) if !long => Value::int(small),
         (_, Ok(wide)) => Value::Ref(RawBsonRef::Int64(wide)),
         _ => Value::double(value as f64),
     }
-}
-
-pub(crate) fn double_value<'e>(value: f64) -> Value<'e> {
-    Value::double(value)
 }
 
 pub(super) fn decimal_value<'e>(value: Decimal) -> Value<'e> {
@@ -192,4 +188,32 @@ pub(super) fn modulo<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
         }
         _ => Value::double(x.to_f64() % y.to_f64()),
     })
+}
+
+/// What an update calculates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Add,
+    Multiply,
+}
+
+/// The result for two numbers; `None` when an integer result does not fit in 64 bits. Unlike
+/// expressions, updates do not widen long to double.
+pub(crate) fn calculate(
+    operation: Operation,
+    a: RawBsonRef<'_>,
+    b: RawBsonRef<'_>,
+) -> Option<bson::RawBson> {
+    if let (Some(Number::Int(x)), Some(Number::Int(y))) = (Number::of(a), Number::of(b)) {
+        let fits = match operation {
+            Operation::Add => x.checked_add(y),
+            Operation::Multiply => x.checked_mul(y),
+        };
+        fits?;
+    }
+    let (a, b) = (Value::Ref(a), Value::Ref(b));
+    match operation {
+        Operation::Add => add(vec![a, b]).ok()?.into_raw(),
+        Operation::Multiply => times(&a, &b).into_raw(),
+    }
 }

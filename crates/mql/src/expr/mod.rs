@@ -32,8 +32,7 @@ use std::fmt::Debug;
 use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
 pub(crate) use accumulate::{Deviation, Extreme};
-pub(crate) use arithmetic::{double_value, integer_value};
-pub(crate) use convert::text_of_date;
+pub(crate) use arithmetic::{Operation, calculate};
 pub(crate) use field::FieldPath;
 pub(crate) use parse::Parser;
 pub(crate) use sum::Sum;

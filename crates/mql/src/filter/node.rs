@@ -87,11 +87,6 @@ impl Node {
             Self::Path(path, Test::Compare(Operator::Eq, value)) => {
                 out.push((path.text.as_str(), value));
             }
-            Self::Path(path, Test::In(list)) => {
-                if let Some([value]) = list.plain_values().as_deref() {
-                    out.push((path.text.as_str(), value));
-                }
-            }
             _ => {}
         }
     }
