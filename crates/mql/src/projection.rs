@@ -101,6 +101,15 @@ impl Tree {
     fn get(&self, name: &str) -> Option<&Node> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, node)| node)
     }
+
+    /// Whether something below is computed.
+    fn computes(&self) -> bool {
+        self.fields.iter().any(|(_, node)| match node {
+            Node::Computed => true,
+            Node::Inside(tree) => tree.computes(),
+            _ => false,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -9,14 +9,11 @@ use std::cmp::Ordering;
 use bson::{RawBsonRef, RawDocument};
 
 use crate::number::Number;
-use crate::path::{Path, visit};
-use crate::types::bracket;
+use crate::path::Path;
 use crate::{MqlError, Result, key};
 
 /// Most fields of a sort order.
 const FIELDS_MAX: usize = 32;
-/// The key of an empty array: below null, above minKey.
-const EMPTY_ARRAY: u8 = bracket::NULL - 1;
 
 /// A parsed sort order.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +32,10 @@ impl Sort {
         for field in sort {
             let (name, direction) = field?;
             let name = name.as_str();
-            if name.is_empty() || name.starts_with('$') && name != "$natural" {
+            if name == "$natural" {
+                return Err(MqlError::not_implemented("$natural in this sort order"));
+            }
+            if name.is_empty() || name.starts_with('$') {
                 let message = format!("FieldPath '{name}' cannot be sorted by");
                 return Err(MqlError::failed_to_parse(message));
             }
@@ -64,19 +64,7 @@ impl Sort {
     /// # Errors
     /// Two of the fields are arrays; bytes that are not BSON.
     pub fn key(&self, doc: &RawDocument) -> Result<Vec<u8>> {
-        let mut key = Vec::with_capacity(16 * self.paths.len());
-        let mut arrays: Vec<&str> = Vec::new();
-        for ((name, ascending), path) in self.fields.iter().zip(&self.paths) {
-            let (part, is_array) = extreme(doc, path, *ascending)?;
-            if is_array {
-                arrays.push(name.split('.').next().unwrap_or(name));
-            }
-            push(&mut key, part, *ascending);
-        }
-        if arrays.iter().any(|root| *root != arrays[0]) {
-            return Err(MqlError::bad_value("cannot sort with keys that are parallel arrays"));
-        }
-        Ok(key)
+        keys::smallest(doc, &self.paths, &self.fields)
     }
 
     /// The key of an array's element, which sorts by its fields when it is a document.
@@ -127,37 +115,6 @@ fn ascending(name: &str, direction: RawBsonRef<'_>) -> Result<bool> {
             Err(MqlError::new(15975, message))
         }
     }
-}
-
-/// The smallest or largest key of what a path means in a document, and whether an array had a say.
-fn extreme(doc: &RawDocument, path: &Path, smallest: bool) -> Result<(Vec<u8>, bool)> {
-    let mut best: Option<Vec<u8>> = None;
-    let mut is_array = false;
-    let mut offer = |candidate: Vec<u8>| {
-        let better = best.as_ref().is_none_or(|best| (candidate < *best) == smallest);
-        if better {
-            best = Some(candidate);
-        }
-    };
-    visit(doc, path, false, &mut |value, outer| {
-        is_array |= outer.is_some();
-        match value {
-            Some(RawBsonRef::Array(array)) => {
-                is_array = true;
-                let mut elements = array.into_iter().peekable();
-                if elements.peek().is_none() {
-                    offer(vec![EMPTY_ARRAY]);
-                }
-                for element in elements {
-                    offer(key::encode(element?));
-                }
-            }
-            Some(value) => offer(key::encode(value)),
-            None => offer(key::missing()),
-        }
-        Ok(false)
-    })?;
-    Ok((best.unwrap_or_else(key::missing), is_array))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ async fn bulk_loads_and_guarded_deletes_take_seconds() {
     world.sandbox.insert_many(&namespace("flights"), flights.clone()).await.expect("loaded");
     let loaded_ms = runtime.boot_ms();
     for batch in flights[..6_000].chunks(500) {
-        let deletes: Vec<_> = batch.iter().map(|document| guarded(document)).collect();
+        let deletes: Vec<_> = batch.iter().map(guarded).collect();
         let reply = world.run(doc! { "delete": "flights", "deletes": deletes }).await;
         assert_eq!(reply, doc! { "n": 500 });
     }

@@ -83,6 +83,7 @@ pub(super) enum State {
 impl State {
     /// Takes a value in; gives the bytes that are held because of it.
     pub(super) fn add(&mut self, value: Value<'_>) -> Result<usize> {
+        let before = self.single_bytes();
         let borrowed = value.get();
         match self {
             Self::Count(count) => *count += 1,
@@ -93,9 +94,23 @@ impl State {
             }
             Self::Last(last) => *last = value.into_raw().unwrap_or(RawBson::Null),
             Self::Merge(merged) => merge(merged, borrowed)?,
-            _ => return borrowed.map_or(Ok(0), |value| self.take(value)),
+            _ => {
+                let added = borrowed.map_or(Ok(0), |value| self.take(value))?;
+                return Ok(added + self.single_bytes().saturating_sub(before));
+            }
         }
-        Ok(0)
+        Ok(self.single_bytes().saturating_sub(before))
+    }
+
+    /// The bytes of the one value that is held, where one is.
+    fn single_bytes(&self) -> usize {
+        match self {
+            Self::First(first) => first.as_ref().map_or(0, size),
+            Self::Last(last) => size(last),
+            Self::Extreme(extreme) => extreme.best().map_or(0, size),
+            Self::Merge(merged) => merged.as_bytes().len(),
+            _ => 0,
+        }
     }
 
     fn take(&mut self, value: RawBsonRef<'_>) -> Result<usize> {
@@ -138,6 +153,17 @@ impl State {
             Self::Merge(merged) => Value::document(merged),
         };
         value.into_raw().unwrap_or(RawBson::Null)
+    }
+}
+
+/// The bytes of a value that can be large.
+fn size(value: &RawBson) -> usize {
+    match value {
+        RawBson::Document(doc) => doc.as_bytes().len(),
+        RawBson::Array(array) => array.as_bytes().len(),
+        RawBson::String(text) | RawBson::Symbol(text) => text.len(),
+        RawBson::Binary(binary) => binary.bytes.len(),
+        _ => 0,
     }
 }
 

@@ -124,7 +124,7 @@ fn output(group: &Group, id: &RawBson, states: Vec<State>) -> Result<RawDocument
     let mut doc = RawDocumentBuf::new();
     append(&mut doc, "_id", id)?;
     for ((name, ..), state) in group.fields.iter().zip(states) {
-        append(&mut doc, name, &state.finish())?;
+        append(&mut doc, name, state.finish())?;
     }
     Ok(doc)
 }

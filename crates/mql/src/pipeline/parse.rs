@@ -68,6 +68,15 @@ fn computed(
         let message = format!("{name} specification stage must have at least one field");
         return Err(MqlError::new(40177, message));
     }
+    for (at, (path, _)) in fields.iter().enumerate() {
+        if fields[..at].iter().any(|(other, _)| path.starts_with(other) || other.starts_with(path)) {
+            let message = format!(
+                "Invalid {name} :: caused by :: specification contains two conflicting paths at '{}'",
+                path.join(".")
+            );
+            return Err(MqlError::new(40176, message));
+        }
+    }
     Ok(fields)
 }
 
@@ -125,9 +134,10 @@ fn count_of(name: &str, value: RawBsonRef<'_>, least: u64) -> Result<u64> {
     let number = Number::of(value).and_then(Number::as_integer);
     match number.and_then(|number| u64::try_from(number).ok()) {
         Some(number) if number >= least => Ok(number),
-        Some(_) => Err(MqlError::new(15958, "the limit must be positive")),
+        Some(_) if name == "$limit" => Err(MqlError::new(15958, "the limit must be positive")),
+        Some(_) => Err(MqlError::new(5_107_200, "invalid argument to $skip stage: it is negative")),
         None => {
-            let number = if name == "$limit" { 2_107_201 } else { 2_107_200 };
+            let number = if name == "$limit" { 5_107_201 } else { 5_107_200 };
             let message = format!("invalid argument to {name} stage: expected a whole number");
             Err(MqlError::new(number, message))
         }

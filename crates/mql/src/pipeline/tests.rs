@@ -80,7 +80,7 @@ fn sort_skip_limit_and_count() {
     };
     assert_eq!(ids(&run(&stages, &flights())), [2, 1]);
     let count = rawdoc! { "$count": "n" };
-    assert_eq!(run(&[count.clone()], &flights()), [rawdoc! { "n": 5 }]);
+    assert_eq!(run(std::slice::from_ref(&count), &flights()), [rawdoc! { "n": 5 }]);
     assert!(run(&[rawdoc! { "$match": { "_id": 9 } }, count], &flights()).is_empty());
 }
 
@@ -157,6 +157,9 @@ fn what_is_not_supported_is_refused_by_name() {
     assert_eq!(refused(rawdoc! { "$nonsense": {} }), 40324);
     assert_eq!(refused(rawdoc! { "$match": {}, "$limit": 1 }), 40323);
     assert_eq!(refused(rawdoc! { "$limit": 0 }), 15958);
+    assert_eq!(refused(rawdoc! { "$skip": -1 }), 5_107_200);
+    assert_eq!(refused(rawdoc! { "$set": { "a": 1, "a.b": 2 } }), 40176);
+    assert_eq!(refused(rawdoc! { "$sort": { "$natural": 1 } }), code::NOT_IMPLEMENTED);
     assert_eq!(refused(rawdoc! { "$group": {} }), 15955);
     assert_eq!(refused(rawdoc! { "$sort": {} }), 15976);
     assert_eq!(refused(rawdoc! { "$group": { "_id": 1, "a": { "$nope": 1 } } }), 15952);
@@ -164,6 +167,19 @@ fn what_is_not_supported_is_refused_by_name() {
         refused(rawdoc! { "$group": { "_id": 1, "a": { "$topN": 1 } } }),
         code::NOT_IMPLEMENTED
     );
+}
+
+#[test]
+fn values_that_groups_hold_count_as_memory() {
+    let mut context = Context::new(0);
+    context.limits = Limits { memory_bytes: 100_000, ..Limits::default() };
+    let docs: Vec<_> = (0..100).map(|n| rawdoc! { "_id": n, "pad": "x".repeat(5_000) }).collect();
+    for accumulator in ["$first", "$last", "$max", "$mergeObjects"] {
+        let stage = rawdoc! { "$group": { "_id": "$_id", "v": { accumulator: "$$ROOT" } } };
+        let pipeline = Pipeline::parse(&[stage], &context).unwrap();
+        let error = pipeline.run(docs.iter().cloned().map(Ok)).find_map(Result::err).unwrap();
+        assert_eq!(error.code, code::MEMORY_LIMIT, "{accumulator}");
+    }
 }
 
 #[test]
@@ -175,6 +191,7 @@ fn memory_is_bounded() {
         rawdoc! { "$sort": { "_id": 1 } },
         rawdoc! { "$group": { "_id": "$_id" } },
         rawdoc! { "$group": { "_id": 1, "all": { "$push": "$$ROOT" } } },
+        rawdoc! { "$sample": { "size": 99 } },
     ] {
         let pipeline = Pipeline::parse(&[stage], &context).unwrap();
         let error = pipeline.run(docs.iter().cloned().map(Ok)).find_map(Result::err).unwrap();

@@ -72,6 +72,8 @@ fn inside(projection: &Inner, tree: &Tree, value: RawBsonRef<'_>) -> Result<Opti
             }
             Ok(Some(RawBson::Array(out)))
         }
+        // What is computed below a scalar takes its place.
+        _ if tree.computes() => Ok(Some(RawBson::Document(RawDocumentBuf::new()))),
         // A path that goes on below a scalar names nothing: nothing passes, and nothing goes.
         other => Ok((!projection.inclusion).then(|| RawBson::from(other))),
     }

@@ -67,6 +67,13 @@ fn computed_fields_are_appended() {
 }
 
 #[test]
+fn what_is_computed_inside_arrays_is_in_every_element() {
+    let doc = rawdoc! { "_id": 1, "l": [1, { "c": 2 }], "s": 5 };
+    let found = project(&rawdoc! { "_id": 0, "l.x": "$s", "s.y": { "$literal": 7 } }, &doc);
+    assert_eq!(found, rawdoc! { "l": [{ "x": 5 }, { "x": 5 }], "s": { "y": 7 } });
+}
+
+#[test]
 fn contradictions_are_refused_with_their_codes() {
     assert_eq!(refused(&rawdoc! { "a": 1, "b": 0 }), 31254);
     assert_eq!(refused(&rawdoc! { "a": 0, "b": 1 }), 31253);

@@ -67,3 +67,28 @@ fn what_cannot_be_sorted_is_refused() {
     let sort = Sort::parse(&rawdoc! { "a": 1, "b": 1 }).unwrap();
     assert!(sort.key(&rawdoc! { "a": [1], "b": [2] }).is_err());
 }
+
+#[test]
+fn fields_of_one_array_are_taken_from_one_element() {
+    let docs = vec![
+        rawdoc! { "_id": 1, "a": [{ "x": 1, "y": 9 }, { "x": 2, "y": 0 }] },
+        rawdoc! { "_id": 2, "a": [{ "x": 1, "y": 5 }] },
+    ];
+    assert_eq!(sorted(&rawdoc! { "a.x": 1, "a.y": 1 }, docs.clone()), [2, 1]);
+    assert_eq!(sorted(&rawdoc! { "a.x": -1, "a.y": 1 }, docs), [1, 2]);
+    let sort = Sort::parse(&rawdoc! { "a.b": 1, "a.c": 1 }).unwrap();
+    assert!(sort.key(&rawdoc! { "a": { "b": [1], "c": [2] } }).is_err(), "parallel arrays");
+}
+
+#[test]
+fn paths_through_arrays_sort_by_what_they_find() {
+    let docs = vec![
+        rawdoc! { "_id": 1, "a": [{ "b": 5 }, { "b": [1, 9] }] },
+        rawdoc! { "_id": 2, "a": [1, 2] },
+        rawdoc! { "_id": 3, "a": [{ "b": 0 }] },
+        rawdoc! { "_id": 4, "a": [[{ "b": 0 }]] },
+        rawdoc! { "_id": 5, "a": [{ "b": [] }] },
+    ];
+    assert_eq!(sorted(&rawdoc! { "a.b": 1 }, docs.clone()), [5, 2, 4, 3, 1]);
+    assert_eq!(sorted(&rawdoc! { "a.0.b": 1 }, docs), [5, 2, 4, 3, 1]);
+}

@@ -8,11 +8,7 @@ use crate::compare::{compare, equal};
 use crate::{Filter, MqlError, Result, Sort, types};
 
 /// The elements of the array an operator meets; a missing one is empty.
-fn elements(
-    operator: &str,
-    current: Option<RawBsonRef<'_>>,
-    path: &str,
-) -> Result<Vec<RawBson>> {
+fn elements(operator: &str, current: Option<RawBsonRef<'_>>, path: &str) -> Result<Vec<RawBson>> {
     let array = match current {
         None => return Ok(Vec::new()),
         Some(RawBsonRef::Array(array)) => array,

@@ -56,8 +56,10 @@ impl Leaf for Calculate {
         match calculate(self.operation, current, operand) {
             Some(value) => Ok(Change::Put(value)),
             None => {
-                let message =
-                    format!("Failed to apply {} operations to the current value of '{path}'", self.name);
+                let message = format!(
+                    "Failed to apply {} operations to the current value of '{path}'",
+                    self.name
+                );
                 Err(MqlError::bad_value(message))
             }
         }

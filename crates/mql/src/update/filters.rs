@@ -34,8 +34,9 @@ impl ArrayFilters {
                 return Err(MqlError::bad_value(message));
             }
             if out.iter().any(|(known, _)| *known == name) {
-                let message =
-                    format!("Found multiple array filters with the same top-level field name {name}");
+                let message = format!(
+                    "Found multiple array filters with the same top-level field name {name}"
+                );
                 return Err(MqlError::failed_to_parse(message));
             }
             out.push((name, Filter::parse(filter, context)?));

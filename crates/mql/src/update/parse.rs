@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use bson::{DateTime, RawArray, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, rawdoc};
+use bson::{
+    DateTime, RawArray, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, rawdoc,
+};
 
 use super::arrays::{AddToSet, Order, Pop, Pull, Push};
 use super::fields::{BitOperation, Bits, Bound, Calculate, Set, Unset};
@@ -91,8 +93,21 @@ pub(super) fn steps(
 }
 
 const OPERATORS: [&str; 15] = [
-    "$set", "$unset", "$inc", "$mul", "$min", "$max", "$rename", "$setOnInsert", "$currentDate",
-    "$push", "$addToSet", "$pull", "$pullAll", "$pop", "$bit",
+    "$set",
+    "$unset",
+    "$inc",
+    "$mul",
+    "$min",
+    "$max",
+    "$rename",
+    "$setOnInsert",
+    "$currentDate",
+    "$push",
+    "$addToSet",
+    "$pull",
+    "$pullAll",
+    "$pop",
+    "$bit",
 ];
 
 fn known(operator: &str) -> Result<()> {
@@ -211,8 +226,9 @@ fn each_or_one(operator: &str, operand: RawBsonRef<'_>) -> Result<Vec<RawBson>> 
         RawBsonRef::Array(array) => values(array),
         other => {
             let found = types::name_of(other);
-            let message =
-                format!("The argument to $each in {operator} must be an array but it was of type {found}");
+            let message = format!(
+                "The argument to $each in {operator} must be an array but it was of type {found}"
+            );
             // MongoDB has a code of its own for the set.
             Err(MqlError::new(if operator == "$addToSet" { 14 } else { 2 }, message))
         }
@@ -320,7 +336,8 @@ fn rename(source: &str, operand: RawBsonRef<'_>, filters: &ArrayFilters) -> Resu
     let from = UpdatePath::parse(source, filters)?;
     let path = UpdatePath::parse(target, filters)?;
     if !from.is_plain() || !path.is_plain() {
-        let message = format!("The source and target field for $rename may not be dynamic: {source}");
+        let message =
+            format!("The source and target field for $rename may not be dynamic: {source}");
         return Err(MqlError::bad_value(message));
     }
     Ok(Step { path, action: Action::RenamedFrom(from) })
@@ -360,7 +377,8 @@ fn check_filters_used(steps: &[Step], filters: &ArrayFilters) -> Result<()> {
     for (place, name) in filters.names().enumerate() {
         let used = steps.iter().any(|step| step.path.filters().any(|used| used == place));
         if !used {
-            let message = format!("The array filter for identifier '{name}' was not used in the update");
+            let message =
+                format!("The array filter for identifier '{name}' was not used in the update");
             return Err(MqlError::failed_to_parse(message));
         }
     }

@@ -58,8 +58,7 @@ impl UpdatePath {
         }
         let positional = |part: &&Part| matches!(part, Part::Positional);
         if parts.iter().filter(positional).count() > 1 {
-            let message =
-                format!("Too many positional (i.e. '$') elements found in path '{text}'");
+            let message = format!("Too many positional (i.e. '$') elements found in path '{text}'");
             return Err(MqlError::bad_value(message));
         }
         Ok(Self { text: text.to_owned(), parts })
@@ -145,7 +144,8 @@ impl UpdatePath {
 
 fn parse_part(text: &str, part: &str, first: bool, filters: &ArrayFilters) -> Result<Part> {
     if part.is_empty() {
-        let message = format!("The update path '{text}' contains an empty field name, which is not allowed.");
+        let message =
+            format!("The update path '{text}' contains an empty field name, which is not allowed.");
         return Err(MqlError::new(code::EMPTY_FIELD_NAME, message));
     }
     let Some(rest) = part.strip_prefix('$') else { return Ok(Part::Name(Name::new(part))) };
@@ -156,7 +156,8 @@ fn parse_part(text: &str, part: &str, first: bool, filters: &ArrayFilters) -> Re
         (_, Some(name)) => match filters.position(name) {
             Some(place) => Part::Filtered(place),
             None => {
-                let message = format!("No array filter found for identifier '{name}' in path '{text}'");
+                let message =
+                    format!("No array filter found for identifier '{name}' in path '{text}'");
                 return Err(MqlError::bad_value(message));
             }
         },
@@ -222,8 +223,10 @@ impl Walk<'_> {
             (Tree::Value(_), Part::Name(name)) => self.not_viable(&name.name),
             (_, Part::Positional) if self.circumstances.matched.is_none() => Err(no_match()),
             _ => {
-                let message =
-                    format!("Cannot apply array updates to non-array element in path '{}'", self.path);
+                let message = format!(
+                    "Cannot apply array updates to non-array element in path '{}'",
+                    self.path
+                );
                 Err(MqlError::bad_value(message))
             }
         }

@@ -26,7 +26,8 @@ fn apply(update: Bson, doc: Document) -> Result<Document> {
 #[track_caller]
 fn check(cases: Vec<(Bson, Document, Document)>) {
     for (update, doc, expected) in cases {
-        let found = apply(update.clone(), doc.clone()).unwrap_or_else(|e| panic!("{update}: {e:?}"));
+        let found =
+            apply(update.clone(), doc.clone()).unwrap_or_else(|e| panic!("{update}: {e:?}"));
         assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{update} on {doc}");
     }
 }
@@ -48,11 +49,19 @@ fn set_and_unset_make_and_remove_paths() {
         (bson!({"$set": {"l.1": 9}}), doc! {"l": [1, 2]}, doc! {"l": [1, 9]}),
         (bson!({"$set": {"l.3": 9}}), doc! {"l": [1]}, doc! {"l": [1, null, null, 9]}),
         (bson!({"$set": {"l.0.x": 9}}), doc! {"l": [{}]}, doc! {"l": [{"x": 9}]}),
-        (bson!({"$set": {"z": 1, "y": 2, "10": 3, "9": 4}}), doc! {}, doc! {"9": 4, "10": 3, "y": 2, "z": 1}),
+        (
+            bson!({"$set": {"z": 1, "y": 2, "10": 3, "9": 4}}),
+            doc! {},
+            doc! {"9": 4, "10": 3, "y": 2, "z": 1},
+        ),
         (bson!({"$unset": {"a": ""}}), doc! {"a": 1, "b": 2}, doc! {"b": 2}),
         (bson!({"$unset": {"a.b": ""}}), doc! {"a": {"b": 1, "c": 2}}, doc! {"a": {"c": 2}}),
         (bson!({"$unset": {"l.0": ""}}), doc! {"l": [1, 2]}, doc! {"l": [null, 2]}),
-        (bson!({"$unset": {"x.y": "", "l.q": ""}}), doc! {"x": 5, "l": [1]}, doc! {"x": 5, "l": [1]}),
+        (
+            bson!({"$unset": {"x.y": "", "l.q": ""}}),
+            doc! {"x": 5, "l": [1]},
+            doc! {"x": 5, "l": [1]},
+        ),
         (bson!({"$set": {}}), doc! {"a": 1}, doc! {"a": 1}),
     ]);
     check_codes(vec![
@@ -97,9 +106,21 @@ fn push_inserts_then_sorts_then_slices() {
         (bson!({"$push": {"l": [3]}}), doc! {"l": [1]}, doc! {"l": [1, [3]]}),
         (bson!({"$push": {"l": 3}}), doc! {}, doc! {"l": [3]}),
         (bson!({"$push": {"l": {"$each": [3, 4]}}}), doc! {"l": [1]}, doc! {"l": [1, 3, 4]}),
-        (bson!({"$push": {"l": {"$each": [9], "$position": 0}}}), doc! {"l": [1, 2]}, doc! {"l": [9, 1, 2]}),
-        (bson!({"$push": {"l": {"$each": [9], "$position": -1}}}), doc! {"l": [1, 2]}, doc! {"l": [1, 9, 2]}),
-        (bson!({"$push": {"l": {"$each": [2], "$sort": -1, "$slice": 2}}}), doc! {"l": [1, 3]}, doc! {"l": [3, 2]}),
+        (
+            bson!({"$push": {"l": {"$each": [9], "$position": 0}}}),
+            doc! {"l": [1, 2]},
+            doc! {"l": [9, 1, 2]},
+        ),
+        (
+            bson!({"$push": {"l": {"$each": [9], "$position": -1}}}),
+            doc! {"l": [1, 2]},
+            doc! {"l": [1, 9, 2]},
+        ),
+        (
+            bson!({"$push": {"l": {"$each": [2], "$sort": -1, "$slice": 2}}}),
+            doc! {"l": [1, 3]},
+            doc! {"l": [3, 2]},
+        ),
         (bson!({"$push": {"l": {"$each": [], "$slice": -1}}}), doc! {"l": [1, 3]}, doc! {"l": [3]}),
         (
             bson!({"$push": {"l": {"$each": [{"s": 1}], "$sort": {"s": 1}}}}),
@@ -134,7 +155,11 @@ fn pull_removes_by_value_condition_or_query() {
             doc! {"l": [{"a": 1, "b": 6}, {"a": 1, "b": 1}, 7]},
             doc! {"l": [{"a": 1, "b": 1}, 7]},
         ),
-        (bson!({"$pull": {"l": {"a": {"$elemMatch": {"$gt": 1}}}}}), doc! {"l": [{"a": [2]}, {"a": [1]}]}, doc! {"l": [{"a": [1]}]}),
+        (
+            bson!({"$pull": {"l": {"a": {"$elemMatch": {"$gt": 1}}}}}),
+            doc! {"l": [{"a": [2]}, {"a": [1]}]},
+            doc! {"l": [{"a": [1]}]},
+        ),
         (bson!({"$pull": {"x": 1}}), doc! {"l": [1]}, doc! {"l": [1]}),
         (bson!({"$pullAll": {"l": [1, 3]}}), doc! {"l": [1, 2, 3, 1]}, doc! {"l": [2]}),
     ]);
@@ -206,8 +231,16 @@ fn replacements_keep_the_id_in_front() {
 #[test]
 fn pipelines_compute_from_the_document() {
     check(vec![
-        (bson!([{"$set": {"b": {"$add": ["$a", 1]}}}, {"$unset": "a"}]), doc! {"_id": 1, "a": 1}, doc! {"_id": 1, "b": 2}),
-        (bson!([{"$replaceWith": {"x": "$$NOW"}}]), doc! {"_id": 1}, doc! {"_id": 1, "x": bson::DateTime::from_millis(NOW_MS)}),
+        (
+            bson!([{"$set": {"b": {"$add": ["$a", 1]}}}, {"$unset": "a"}]),
+            doc! {"_id": 1, "a": 1},
+            doc! {"_id": 1, "b": 2},
+        ),
+        (
+            bson!([{"$replaceWith": {"x": "$$NOW"}}]),
+            doc! {"_id": 1},
+            doc! {"_id": 1, "x": bson::DateTime::from_millis(NOW_MS)},
+        ),
     ]);
     check_codes(vec![
         (bson!([{"$match": {}}]), doc! {"_id": 1}, 72),
@@ -226,7 +259,8 @@ fn array_filters_and_all_elements() {
         doc! {"l": [{"g": 9}, {"g": 1}]},
     );
     assert_eq!(found.unwrap(), doc! {"l": [{"g": 9, "x": 0}, {"g": 1}]});
-    let found = by(bson!({"$set": {"l.$[e]": 0}}), vec![doc! {"e": {"$lt": 2}}], doc! {"l": [1, 2]});
+    let found =
+        by(bson!({"$set": {"l.$[e]": 0}}), vec![doc! {"e": {"$lt": 2}}], doc! {"l": [1, 2]});
     assert_eq!(found.unwrap(), doc! {"l": [0, 2]});
     let codes = [
         (bson!({"$set": {"l.$[x]": 0}}), vec![], 2),
@@ -245,7 +279,12 @@ fn array_filters_and_all_elements() {
 fn the_positional_operator_takes_the_index_that_matched() {
     let cases = [
         (doc! {"l": 2}, bson!({"$set": {"l.$": 9}}), doc! {"l": [1, 2]}, doc! {"l": [1, 9]}),
-        (doc! {"l": {"$gt": 1}}, bson!({"$inc": {"l.$": 1}}), doc! {"l": [1, 2, 3]}, doc! {"l": [1, 3, 3]}),
+        (
+            doc! {"l": {"$gt": 1}},
+            bson!({"$inc": {"l.$": 1}}),
+            doc! {"l": [1, 2, 3]},
+            doc! {"l": [1, 3, 3]},
+        ),
         (
             doc! {"l.a": 2},
             bson!({"$set": {"l.$.b": 9}}),
@@ -280,25 +319,45 @@ fn upserts_start_from_the_filters_equalities() {
         Ok(Document::try_from(made).unwrap())
     };
     let cases = [
-        (doc! {"a": 1, "b.c": 2, "d": {"$gt": 5}}, bson!({"$set": {"x": 1}}), doc! {"a": 1, "b": {"c": 2}, "x": 1}),
-        (doc! {"a": 1, "_id": 7}, bson!({"$setOnInsert": {"x": 1}}), doc! {"_id": 7, "a": 1, "x": 1}),
+        (
+            doc! {"a": 1, "b.c": 2, "d": {"$gt": 5}},
+            bson!({"$set": {"x": 1}}),
+            doc! {"a": 1, "b": {"c": 2}, "x": 1},
+        ),
+        (
+            doc! {"a": 1, "_id": 7},
+            bson!({"$setOnInsert": {"x": 1}}),
+            doc! {"_id": 7, "a": 1, "x": 1},
+        ),
         (doc! {"$and": [{"a": {"$eq": 1}}]}, bson!({"$inc": {"a": 2}}), doc! {"a": 3}),
         (doc! {"a": {"$in": [1]}}, bson!({"$set": {"x": 1}}), doc! {"x": 1}),
         (doc! {"_id": 7, "a": 1}, bson!({"b": 2}), doc! {"_id": 7, "b": 2}),
         (doc! {"a": 1}, bson!({"b": 2, "_id": 9}), doc! {"_id": 9, "b": 2}),
-        (doc! {"a": 1}, bson!({"$set": {"b": 2}, "$setOnInsert": {"_id": 9}}), doc! {"_id": 9, "a": 1, "b": 2}),
-        (doc! {"_id": 7}, bson!([{"$set": {"n": {"$ifNull": ["$n", 1]}}}]), doc! {"_id": 7, "n": 1}),
+        (
+            doc! {"a": 1},
+            bson!({"$set": {"b": 2}, "$setOnInsert": {"_id": 9}}),
+            doc! {"_id": 9, "a": 1, "b": 2},
+        ),
+        (
+            doc! {"_id": 7},
+            bson!([{"$set": {"n": {"$ifNull": ["$n", 1]}}}]),
+            doc! {"_id": 7, "n": 1},
+        ),
     ];
     for (filter, update, expected) in cases {
         assert_eq!(upsert(filter.clone(), update.clone()).unwrap(), expected, "{filter} {update}");
     }
     assert_eq!(upsert(doc! {"_id": 1}, bson!({"_id": 2})).unwrap_err().code, 66);
-    assert_eq!(upsert(doc! {"a": 1, "$and": [{"a": 2}]}, bson!({"$set": {"x": 1}})).unwrap_err().code, 54);
+    assert_eq!(
+        upsert(doc! {"a": 1, "$and": [{"a": 2}]}, bson!({"$set": {"x": 1}})).unwrap_err().code,
+        54
+    );
 }
 
 #[test]
 fn nothing_changed_is_told_apart() {
-    let unchanged = |update| parse(update, vec![]).unwrap().apply(&raw(doc! {"_id": 1, "a": 1}), false);
+    let unchanged =
+        |update| parse(update, vec![]).unwrap().apply(&raw(doc! {"_id": 1, "a": 1}), false);
     assert!(unchanged(bson!({"$set": {"a": 1}})).unwrap().is_none());
     assert!(unchanged(bson!({"$setOnInsert": {"b": 1}})).unwrap().is_none());
     assert!(unchanged(bson!({"$set": {"a": 1i64}})).unwrap().is_some());

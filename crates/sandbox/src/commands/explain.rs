@@ -45,8 +45,11 @@ pub(crate) async fn explain_command(
 struct Subject {
     namespace: Namespace,
     filter: Filter,
-    plan: Box<dyn Fn(&CollectionEntry) -> Result<(Plan, bool), Failure>>,
+    plan: Planner,
 }
+
+/// Plans for a collection; also says whether documents come in the order asked for.
+type Planner = Box<dyn Fn(&CollectionEntry) -> Result<(Plan, bool), Failure>>;
 
 fn explain(call: &Call, execute: bool) -> Result<Reply, Failure> {
     let subject = subject(call)?;

@@ -139,7 +139,7 @@ pub(crate) fn write_concern(command: &Command) -> Result<Option<RawDocumentBuf>,
             "errmsg": format!("No write concern mode named '{mode}' found in replica set configuration"),
         })),
         Some(value) => match as_f64(value) {
-            Some(members) if members < 0.0 || members > 50.0 => Err(refuse(
+            Some(members) if !(0.0..=50.0).contains(&members) => Err(refuse(
                 codes::FAILED_TO_PARSE,
                 "w has to be a non-negative number and not greater than 50",
             )),

@@ -197,7 +197,7 @@ fn first(
     let in_order = plan.sorted || parsed.sort.is_empty();
     let mut best: Option<(Vec<u8>, RecordId)> = None;
     let mut scan = Scan::new(plan);
-    while !scan.is_done() && !(in_order && best.is_some()) {
+    while !(scan.is_done() || in_order && best.is_some()) {
         patience.check()?;
         scan.step(tables, &mut |record, document: &RawDocument| {
             if !parsed.filter.matches(document)? {

@@ -126,7 +126,7 @@ impl<'t> Run<'_, 't> {
         if let Some(collection) = collection {
             self.writing.finish(collection)?;
         }
-        Ok(reply(&total, upserted, outcome)?)
+        reply(&total, upserted, outcome)
     }
 
     fn statement(

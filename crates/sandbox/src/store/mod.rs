@@ -158,6 +158,7 @@ impl Snapshot {
     }
 
     /// How many entries an index holds.
+    #[cfg(test)]
     pub(crate) fn table_len(&self, name: &str) -> Result<u64, Failure> {
         use redb::ReadableTableMetadata;
         Ok(self.tx.open_table(definition(name))?.len()?)

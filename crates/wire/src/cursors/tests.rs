@@ -30,11 +30,12 @@ fn a_cursor_belongs_to_its_user() {
 fn a_cursor_is_read_by_one_at_a_time_and_closed_when_dropped() {
     let cursors = Cursors::new(9, 1_000, Runtime::manual(0, 1).0);
     let id = insert(&cursors, "ann");
-    let held = cursors.check_out(id, &owner("ann")).ok().expect("free");
+    let Ok(held) = cursors.check_out(id, &owner("ann")) else { panic!("free") };
     let busy = cursors.check_out(id, &owner("ann")).err().expect("busy");
     assert_eq!(busy.code, codes::CURSOR_IN_USE);
     held.put_back();
-    drop(cursors.check_out(id, &owner("ann")).ok().expect("free again"));
+    let Ok(again) = cursors.check_out(id, &owner("ann")) else { panic!("free again") };
+    drop(again);
     assert_eq!(cursors.count(), 0);
 }
 
@@ -42,7 +43,7 @@ fn a_cursor_is_read_by_one_at_a_time_and_closed_when_dropped() {
 fn a_cursor_killed_in_use_does_not_come_back() {
     let cursors = Cursors::new(9, 1_000, Runtime::manual(0, 1).0);
     let id = insert(&cursors, "ann");
-    let held = cursors.check_out(id, &owner("ann")).ok().expect("free");
+    let Ok(held) = cursors.check_out(id, &owner("ann")) else { panic!("free") };
     cursors.kill(id, &owner("ann")).expect("known").expect("own");
     assert!(held.killed.is_cancelled());
     held.put_back();
@@ -55,7 +56,8 @@ fn only_idle_cursors_expire() {
     let cursors = Cursors::new(9, 1_000, runtime);
     let id = insert(&cursors, "ann");
     clock.advance_ms(999);
-    cursors.check_out(id, &owner("ann")).ok().expect("alive").put_back();
+    let Ok(alive) = cursors.check_out(id, &owner("ann")) else { panic!("alive") };
+    alive.put_back();
     clock.advance_ms(999);
     cursors.close_idle();
     assert_eq!(cursors.count(), 1);
