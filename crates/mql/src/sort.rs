@@ -4,6 +4,8 @@
 //! array counts its smallest element when ascending and its largest when descending; an empty array
 //! sorts before null, a missing field as null (MongoDB manual, "Comparison/Sort Order").
 
+mod keys;
+
 use std::cmp::Ordering;
 
 use bson::{RawBsonRef, RawDocument};

@@ -175,7 +175,9 @@ fn values_that_groups_hold_count_as_memory() {
     context.limits = Limits { memory_bytes: 100_000, ..Limits::default() };
     let docs: Vec<_> = (0..100).map(|n| rawdoc! { "_id": n, "pad": "x".repeat(5_000) }).collect();
     for accumulator in ["$first", "$last", "$max", "$mergeObjects"] {
-        let stage = rawdoc! { "$group": { "_id": "$_id", "v": { accumulator: "$$ROOT" } } };
+        let operator = bson::doc! { accumulator: "$$ROOT" };
+        let stage = bson::doc! { "$group": { "_id": "$_id", "v": operator } };
+        let stage = RawDocumentBuf::try_from(&stage).unwrap();
         let pipeline = Pipeline::parse(&[stage], &context).unwrap();
         let error = pipeline.run(docs.iter().cloned().map(Ok)).find_map(Result::err).unwrap();
         assert_eq!(error.code, code::MEMORY_LIMIT, "{accumulator}");
