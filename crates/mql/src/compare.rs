@@ -3,6 +3,9 @@
 //! Values of different types are ordered by type, numbers by mathematical value across their four
 //! types, documents field by field as (type, name, value). See "Comparison/Sort Order" in the
 //! MongoDB manual. Missing fields are the caller's matter: sorting treats them as null.
+//!
+//! Nesting is followed to [`DEPTH_MAX`]; what lies deeper compares as bytes. No document that a client
+//! sends is nested so deeply, but expressions can build one, and it must not exhaust the stack.
 
 use std::cmp::Ordering;
 
@@ -13,9 +16,12 @@ use bson::{RawBinaryRef, RawBsonRef, RawDbPointerRef, RawDocument, RawDocumentBu
 use crate::number::{self, Number};
 use crate::types::bracket_of;
 
+/// Levels of nesting that are compared value by value.
+pub(crate) const DEPTH_MAX: usize = 250;
+
 /// MongoDB's order of two values of any types.
 pub fn compare(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
-    bracket_of(a).cmp(&bracket_of(b)).then_with(|| within_bracket(a, b))
+    bracket_of(a).cmp(&bracket_of(b)).then_with(|| within_bracket(a, b, 0))
 }
 
 /// Whether two values are equal for MongoDB: numbers by value, documents in field order.
@@ -23,13 +29,13 @@ pub fn equal(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> bool {
     compare(a, b) == Ordering::Equal
 }
 
-fn within_bracket(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
+fn within_bracket(a: RawBsonRef<'_>, b: RawBsonRef<'_>, depth: usize) -> Ordering {
     use RawBsonRef as R;
     match (a, b) {
         (R::String(a) | R::Symbol(a), R::String(b) | R::Symbol(b)) => a.cmp(b),
-        (R::Document(a), R::Document(b)) => documents(a, b),
+        (R::Document(a), R::Document(b)) => documents(a, b, depth),
         (R::Array(a), R::Array(b)) => match (as_document(a), as_document(b)) {
-            (Some(left), Some(right)) => documents(left, right),
+            (Some(left), Some(right)) => documents(left, right, depth),
             _ => a.as_bytes().cmp(b.as_bytes()),
         },
         (R::Binary(a), R::Binary(b)) => binaries(a, b),
@@ -46,7 +52,7 @@ fn within_bracket(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
         (R::DbPointer(a), R::DbPointer(b)) => db_pointer_bytes(a).cmp(&db_pointer_bytes(b)),
         (R::JavaScriptCode(a), R::JavaScriptCode(b)) => a.cmp(b),
         (R::JavaScriptCodeWithScope(a), R::JavaScriptCodeWithScope(b)) => {
-            a.code.cmp(b.code).then_with(|| documents(a.scope, b.scope))
+            a.code.cmp(b.code).then_with(|| documents(a.scope, b.scope, depth))
         }
         _ => numbers(a, b),
     }
@@ -90,9 +96,12 @@ pub(crate) fn as_document(array: &bson::RawArray) -> Option<&RawDocument> {
 
 /// Field by field: type, then name, then value. Bytes that do not parse (a string that is not
 /// UTF-8, say) compare as bytes, so that different documents are never called equal.
-pub(crate) fn documents(a: &RawDocument, b: &RawDocument) -> Ordering {
+fn documents(a: &RawDocument, b: &RawDocument, depth: usize) -> Ordering {
     if a.as_bytes() == b.as_bytes() {
         return Ordering::Equal;
+    }
+    if depth >= DEPTH_MAX {
+        return a.as_bytes().cmp(b.as_bytes());
     }
     let (mut left, mut right) = (a.iter(), b.iter());
     loop {
@@ -104,7 +113,7 @@ pub(crate) fn documents(a: &RawDocument, b: &RawDocument) -> Ordering {
                 let order = bracket_of(value)
                     .cmp(&bracket_of(other))
                     .then_with(|| name.as_str().cmp(other_name.as_str()))
-                    .then_with(|| within_bracket(value, other));
+                    .then_with(|| within_bracket(value, other, depth + 1));
                 if order != Ordering::Equal {
                     return order;
                 }

@@ -8,7 +8,7 @@
 
 use bson::{RawBsonRef, RawDocument};
 
-use crate::compare::{as_document, binary_length, db_pointer_bytes};
+use crate::compare::{DEPTH_MAX, as_document, binary_length, db_pointer_bytes};
 use crate::decimal::{Decimal, Finite, digits};
 use crate::number::Number;
 use crate::types::{bracket, bracket_of};
@@ -21,7 +21,7 @@ const UNREADABLE: u8 = 0xfe;
 /// A key whose byte order is the order of values and whose equality is equality of values.
 pub fn encode(value: RawBsonRef<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(16);
-    write_value(value, &mut out);
+    write_value(value, &mut out, 0);
     out
 }
 
@@ -77,17 +77,17 @@ fn text_prefix(text: &str) -> Vec<u8> {
     out
 }
 
-fn write_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+fn write_value(value: RawBsonRef<'_>, out: &mut Vec<u8>, depth: usize) {
     out.push(bracket_of(value));
-    write_payload(value, out);
+    write_payload(value, out, depth);
 }
 
-fn write_payload(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+fn write_payload(value: RawBsonRef<'_>, out: &mut Vec<u8>, depth: usize) {
     match value {
         RawBsonRef::String(text) | RawBsonRef::Symbol(text) => write_bytes(text.as_bytes(), out),
-        RawBsonRef::Document(doc) => write_document(doc, out),
+        RawBsonRef::Document(doc) => write_document(doc, out, depth),
         RawBsonRef::Array(array) => match as_document(array) {
-            Some(doc) => write_array(doc, out),
+            Some(doc) => write_array(doc, out, depth),
             None => write_unreadable(array.as_bytes(), out),
         },
         RawBsonRef::Binary(binary) => {
@@ -110,7 +110,7 @@ fn write_payload(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
         RawBsonRef::JavaScriptCode(code) => write_bytes(code.as_bytes(), out),
         RawBsonRef::JavaScriptCodeWithScope(code) => {
             write_bytes(code.code.as_bytes(), out);
-            write_document(code.scope, out);
+            write_document(code.scope, out, depth);
         }
         other => {
             if let Some(number) = Number::of(other) {
@@ -132,7 +132,10 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Fields as (bracket, name, payload), then zero: the order in which documents compare.
-fn write_document(doc: &RawDocument, out: &mut Vec<u8>) {
+fn write_document(doc: &RawDocument, out: &mut Vec<u8>, depth: usize) {
+    if depth >= DEPTH_MAX {
+        return write_unreadable(doc.as_bytes(), out);
+    }
     let start = out.len();
     for element in doc.iter() {
         let Ok((name, value)) = element else {
@@ -141,19 +144,22 @@ fn write_document(doc: &RawDocument, out: &mut Vec<u8>) {
         };
         out.push(bracket_of(value));
         write_bytes(name.as_str().as_bytes(), out);
-        write_payload(value, out);
+        write_payload(value, out, depth + 1);
     }
     out.push(0);
 }
 
-fn write_array(array: &RawDocument, out: &mut Vec<u8>) {
+fn write_array(array: &RawDocument, out: &mut Vec<u8>, depth: usize) {
+    if depth >= DEPTH_MAX {
+        return write_unreadable(array.as_bytes(), out);
+    }
     let start = out.len();
     for element in array.iter() {
         let Ok((_, value)) = element else {
             out.truncate(start);
             return write_unreadable(array.as_bytes(), out);
         };
-        write_value(value, out);
+        write_value(value, out, depth + 1);
     }
     out.push(0);
 }

@@ -160,3 +160,6 @@ const EXPRESSIONS: &[&str] = &[
 pub(crate) fn is_refused(kind: Kind, name: &str) -> bool {
     REFUSED.iter().any(|(k, names)| *k == kind && names.contains(&name))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,15 +16,18 @@ mod tree;
 use std::sync::Arc;
 
 use bson::raw::cstr;
+use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
-use crate::compare::equal;
+use crate::compare::{as_document, equal};
 use crate::expr::append;
 use crate::{Context, Filter, MqlError, Pipeline, Result, code};
 use filters::ArrayFilters;
 use steps::Step;
 use tree::Tree;
 
+/// Levels of nesting of a document that an update may make.
+const DEPTH_MAX: usize = 180;
 /// The largest document, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -181,11 +184,39 @@ fn immutable() -> MqlError {
 }
 
 fn within_size(doc: RawDocumentBuf) -> Result<RawDocumentBuf> {
+    if is_deeper(&doc, DEPTH_MAX)? {
+        let message = format!("Resulting document after update is nested deeper than {DEPTH_MAX}");
+        return Err(MqlError::new(code::OVERFLOW, message));
+    }
     if doc.as_bytes().len() <= DOCUMENT_BYTES_MAX {
         return Ok(doc);
     }
     let message = format!("Resulting document after update is larger than {DOCUMENT_BYTES_MAX}");
     Err(MqlError::new(17419, message))
+}
+
+/// Whether a document is nested deeper than a number of levels.
+fn is_deeper(doc: &RawDocument, levels: usize) -> Result<bool> {
+    if levels == 0 {
+        return Ok(true);
+    }
+    for element in doc.iter_elements() {
+        let element = element?;
+        let deeper = match element.element_type() {
+            ElementType::EmbeddedDocument | ElementType::Array => match element.value()? {
+                RawBsonRef::Document(inner) => is_deeper(inner, levels - 1)?,
+                RawBsonRef::Array(inner) => {
+                    as_document(inner).is_some_and(|inner| is_deeper(inner, levels - 1) != Ok(false))
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        if deeper {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The new document with the `_id` of the old one, in front, unless it has one of its own.

@@ -116,3 +116,22 @@ fn documents_that_do_not_parse_are_never_equal_to_others() {
     assert!(super::equal((&one).into(), (&broken(1)).into()));
     assert_ne!(crate::key::encode((&one).into()), crate::key::encode((&two).into()));
 }
+
+#[test]
+fn nesting_without_end_does_not_exhaust_the_stack() {
+    let nested = |levels: usize, leaf: i32| {
+        let mut bytes = bson::RawDocumentBuf::try_from(&doc! {"a": leaf}).unwrap().into_bytes();
+        // From the inside out, into one buffer: a level is a length, a type, a name and an end.
+        for _ in 0..levels {
+            let mut outer = ((bytes.len() + 8) as u32).to_le_bytes().to_vec();
+            outer.extend_from_slice(b"\x03a\0");
+            outer.extend_from_slice(&bytes);
+            outer.push(0);
+            bytes = outer;
+        }
+        bson::RawDocumentBuf::from_bytes(bytes).unwrap()
+    };
+    let (one, two) = (nested(20_000, 1), nested(20_000, 2));
+    assert_eq!(super::compare((&one).into(), (&two).into()), Ordering::Less);
+    assert!(crate::key::encode((&one).into()) < crate::key::encode((&two).into()));
+}

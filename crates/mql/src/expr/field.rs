@@ -33,10 +33,6 @@ impl FieldPath {
         Ok(Self(parts))
     }
 
-    pub(crate) fn parts(&self) -> &[String] {
-        &self.0
-    }
-
     pub(crate) fn of_document<'e>(&self, doc: &'e RawDocument) -> Result<Value<'e>> {
         follow(doc, &self.0)
     }

@@ -23,7 +23,7 @@ mod rounding;
 mod sets;
 mod strings;
 mod sum;
-mod table;
+pub(crate) mod table;
 mod value;
 
 use std::cmp::Ordering;

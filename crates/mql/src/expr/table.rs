@@ -39,6 +39,7 @@ pub(super) fn find(name: &str) -> Option<&'static Build> {
 }
 
 /// The names of all operators.
+#[cfg(test)]
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(name, _)| *name)
 }

@@ -35,12 +35,6 @@ impl Filter {
         Ok(Self { raw: Arc::new(filter.to_owned()), root: Arc::new(root) })
     }
 
-    /// Parses what `$pull` and array filters may hold: a predicate on a single value, given as
-    /// operators or as a value to equal.
-    pub(crate) fn parse_clause(value: bson::RawBsonRef<'_>, context: &Context) -> Result<Clause> {
-        parse::value_clause(value, context)
-    }
-
     /// Whether a document matches.
     pub fn matches(&self, doc: &RawDocument) -> Result<bool> {
         self.root.matches(doc)

@@ -32,11 +32,6 @@ pub(super) fn document(filter: &RawDocument, context: &Context) -> Result<Node> 
     conjunction(filter, Scope { context, nested: false, depth: 0 })
 }
 
-/// A predicate on a single value: operators, or a value to equal.
-pub(super) fn value_clause(value: RawBsonRef<'_>, context: &Context) -> Result<Clause> {
-    field_clause(value, Scope { context, nested: true, depth: 0 })
-}
-
 fn conjunction(filter: &RawDocument, scope: Scope<'_>) -> Result<Node> {
     let scope = scope.deeper()?;
     let mut nodes = Vec::new();

@@ -376,6 +376,24 @@ fn what_an_update_does_not_touch_keeps_its_bytes() {
 }
 
 #[test]
+fn documents_do_not_grow_without_end() {
+    let wrap = parse(bson!([{"$replaceWith": {"_id": "$_id", "a": "$$ROOT"}}]), vec![]).unwrap();
+    let mut doc = raw(doc! {"_id": 1});
+    let error = loop {
+        match wrap.apply(&doc, false) {
+            Ok(next) => doc = next.unwrap(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code, 15);
+    let long = "x".repeat(9_000_000);
+    let codes = [(bson!([{"$set": {"b": {"$concat": ["$a", "$a"]}}}]), 17419)];
+    for (update, code) in codes {
+        assert_eq!(apply(update, doc! {"_id": 1, "a": long.as_str()}).unwrap_err().code, code);
+    }
+}
+
+#[test]
 fn unknown_modifiers_and_shapes_are_refused() {
     check_codes(vec![
         (bson!({"$nope": {"a": 1}}), doc! {}, 9),
