@@ -19,8 +19,6 @@ pub const SAMPLE: &str = "archiver.sample";
 pub const PLAN: &str = "archiver.plan";
 /// Reading documents from the cluster.
 pub const READ: &str = "archiver.read";
-/// Journalling documents that cannot be archived.
-pub const SKIPPED: &str = "archiver.skipped";
 /// Journalling that files are about to be written.
 pub const STAGE: &str = "archiver.stage";
 /// Uploading files.
@@ -67,7 +65,7 @@ pub const PURGE: &str = "archiver.purge";
 pub const PURGED: &str = "archiver.purged";
 
 /// Every name.
-pub const ALL: [&str; 32] = [
+pub const ALL: [&str; 31] = [
     LEASE_TAKE,
     LEASE_RENEW,
     RUN_START,
@@ -77,7 +75,6 @@ pub const ALL: [&str; 32] = [
     SAMPLE,
     PLAN,
     READ,
-    SKIPPED,
     STAGE,
     UPLOAD,
     UPLOADED,

@@ -183,6 +183,7 @@ impl Journal {
         &self,
         held: &Held,
         run: &ArchiveRun,
+        named: &[RunDocument],
         events: &[(ArchiveId, ArchiveEvent)],
     ) -> Result<(), ArchiverError> {
         self.store
@@ -190,6 +191,7 @@ impl Journal {
                 Box::pin(async move {
                     hold(tx, held).await?;
                     runs::save(tx, run).await?;
+                    runs::name_documents(tx, run.id, named).await?;
                     for &(archive_id, event) in events {
                         self.happen(tx, archive_id, event).await?;
                     }
@@ -268,9 +270,7 @@ impl Journal {
     pub(crate) async fn kept(&self, item: &Move) -> Result<Vec<KeptRow>, ArchiverError> {
         self.store
             .read_tx("archiver.kept", |tx| {
-                Box::pin(async move {
-                    Ok(moves::kept_of(tx, item.archive_id, item.seq).await?)
-                })
+                Box::pin(async move { Ok(moves::kept_of(tx, item.archive_id, item.seq).await?) })
             })
             .await
     }
@@ -304,24 +304,6 @@ impl Journal {
                 Box::pin(async move {
                     hold(tx, held).await?;
                     Ok(work::set_partition_types(tx, &self.system, archive_id, types).await?)
-                })
-            })
-            .await
-    }
-
-    /// Writes a run, and documents that it names.
-    pub(crate) async fn name_documents(
-        &self,
-        held: &Held,
-        run: &ArchiveRun,
-        documents: &[RunDocument],
-    ) -> Result<(), ArchiverError> {
-        self.store
-            .run_tx(effects::SKIPPED, |tx| {
-                Box::pin(async move {
-                    hold(tx, held).await?;
-                    runs::save(tx, run).await?;
-                    Ok(runs::name_documents(tx, run.id, documents).await?)
                 })
             })
             .await

@@ -30,3 +30,6 @@ pub use error::ArchiverError;
 pub use options::ArchiverOptions;
 pub use outside::Outside;
 pub use worker::Worker;
+
+#[cfg(test)]
+mod tests;

@@ -67,10 +67,7 @@ impl Standing {
     /// The standing of a stored archive.
     #[must_use]
     pub const fn of(stored: &StoredArchive) -> Self {
-        Self {
-            state: stored.archive.state,
-            criteria_version: stored.archive.criteria_version,
-        }
+        Self { state: stored.archive.state, criteria_version: stored.archive.criteria_version }
     }
 }
 

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use portolan_cluster::{Cluster, Probe};
 use portolan_lake::Table;
-use portolan_model::{
-    ArchiveEvent, ArchiveId, GuardLevel, JobId, OnlineArchive, SuspendReason,
-};
+use portolan_model::{ArchiveEvent, ArchiveId, GuardLevel, JobId, OnlineArchive, SuspendReason};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::LeaseKey;
 use portolan_store::moves::Move;
@@ -121,6 +119,7 @@ fn scene(
         level,
         collection: None,
         excluded: HashSet::new(),
+        skipped: Vec::new(),
         documents: Vec::new(),
         staged: None,
         identities: HashMap::new(),
@@ -181,10 +180,7 @@ async fn finish(scene: &mut Scene, open: Vec<Move>) -> Result<(), ArchiverError>
 /// # Errors
 /// [`ArchiverError::CollectionLost`] when the name stands for another collection than in earlier
 /// moves, or for none.
-fn still_there(
-    scene: &Scene,
-    pinned: Option<Option<[u8; 16]>>,
-) -> Result<(), ArchiverError> {
+fn still_there(scene: &Scene, pinned: Option<Option<[u8; 16]>>) -> Result<(), ArchiverError> {
     let found = scene.collection.as_ref().map(|info| info.uuid);
     match pinned {
         Some(pinned) if found != Some(pinned) => Err(ArchiverError::CollectionLost),
@@ -202,7 +198,7 @@ async fn move_all(scene: &mut Scene) -> Result<(), ArchiverError> {
         }
         let planned = plan::freeze(scene).await?;
         let found = read::run(scene, &planned.frozen).await?;
-        scene.skipped_documents(&found.skipped).await?;
+        scene.skipped = found.skipped;
         if found.documents.is_empty() {
             return Ok(());
         }
@@ -236,6 +232,6 @@ async fn end(scene: &mut Scene, ended: Result<(), ArchiverError>) -> Result<(), 
     }
     scene.run.phase = phase.to_owned();
     scene.run.ended_at = Some(scene.runtime.now_ms());
-    let journalled = scene.journal.end_run(&scene.held, &scene.run, &events).await;
+    let journalled = scene.journal.end_run(&scene.held, &scene.run, &scene.skipped, &events).await;
     ended.and(journalled)
 }

@@ -41,10 +41,16 @@ fn types(archive: &OnlineArchive, sample: &[RawDocumentBuf]) -> Vec<(String, Par
     let mut found = Vec::new();
     for field in &archive.partition_fields {
         let mut counts: HashMap<&'static str, (usize, PartitionFieldType)> = HashMap::new();
-        for kind in sample.iter().filter_map(|document| path::get(document, &field.name)).filter_map(type_of) {
+        for kind in sample
+            .iter()
+            .filter_map(|document| path::get(document, &field.name))
+            .filter_map(type_of)
+        {
             counts.entry(kind.as_str()).or_insert((0, kind)).0 += 1;
         }
-        if let Some((_, kind)) = counts.into_values().max_by_key(|(count, kind)| (*count, kind.as_str())) {
+        if let Some((_, kind)) =
+            counts.into_values().max_by_key(|(count, kind)| (*count, kind.as_str()))
+        {
             found.push((field.name.clone(), kind));
         }
     }

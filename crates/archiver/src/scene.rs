@@ -41,6 +41,8 @@ pub(crate) struct Scene {
     pub(crate) collection: Option<CollectionInfo>,
     /// Identities that this run does not read again: skipped, or kept because they keep changing.
     pub(crate) excluded: HashSet<Vec<u8>>,
+    /// Documents that cannot be archived, until the journal lists them.
+    pub(crate) skipped: Vec<RunDocument>,
     /// Between read and upload.
     pub(crate) documents: Vec<RawDocumentBuf>,
     /// Between upload and commit.
@@ -100,7 +102,8 @@ impl Scene {
         let now_ms = self.quiet_clock_ms(level).await?;
         let wait_ms = match level {
             GuardLevel::L0 => self.options.quiet_unguarded_ms,
-            _ => i64::try_from(self.options.lease_ttl_ms).unwrap_or(i64::MAX)
+            _ => i64::try_from(self.options.lease_ttl_ms)
+                .unwrap_or(i64::MAX)
                 .saturating_add(self.options.quiet_margin_ms),
         };
         Ok(now_ms.saturating_add(wait_ms))
@@ -120,10 +123,8 @@ impl Scene {
         let Some(uuid) = uuid else { return Ok(None) };
         let others = self.cluster.list_collections(&namespace.database).await?;
         let renamed = others.into_iter().find(|info| info.uuid == Some(uuid));
-        Ok(renamed.map(|info| Namespace {
-            database: namespace.database.clone(),
-            collection: info.name,
-        }))
+        Ok(renamed
+            .map(|info| Namespace { database: namespace.database.clone(), collection: info.name }))
     }
 
     /// # Errors
@@ -136,17 +137,6 @@ impl Scene {
             Some(info) if info.uuid == uuid => Ok(()),
             _ => Err(ArchiverError::CollectionLost),
         }
-    }
-
-    /// Lists documents that cannot be archived.
-    pub(crate) async fn skipped_documents(
-        &self,
-        documents: &[RunDocument],
-    ) -> Result<(), ArchiverError> {
-        if documents.is_empty() {
-            return Ok(());
-        }
-        self.journal.name_documents(&self.held, &self.run, documents).await
     }
 
     /// # Errors

@@ -135,11 +135,7 @@ fn difference(
 }
 
 /// What the table of an archive is for.
-pub(crate) fn spec(
-    owner: &str,
-    archive: &OnlineArchive,
-    uuid: Option<[u8; 16]>,
-) -> TableSpec {
+pub(crate) fn spec(owner: &str, archive: &OnlineArchive, uuid: Option<[u8; 16]>) -> TableSpec {
     let mut fields = archive.partition_fields.clone();
     fields.sort_by_key(|field| field.order);
     let month = match &archive.criteria {
@@ -190,8 +186,7 @@ pub(crate) async fn reconcile(
     let mut numbers = HashMap::new();
     for entry in &scene.tables {
         let version = entry.table.load().await?;
-        let found =
-            TableNumbers { committed: version.committed, confirmed: version.confirmed };
+        let found = TableNumbers { committed: version.committed, confirmed: version.confirmed };
         numbers.insert(entry.archive_id, found);
     }
     let mut judged = Vec::new();
@@ -244,11 +239,7 @@ fn unknown_moves(
             .any(|item| item.archive_id == archive_id && item.seq == table.committed);
         if !known {
             let detail = format!("move {} of the table is not in the journal", table.committed);
-            return Err(ArchiverError::suspended(
-                archive_id,
-                SuspendReason::JournalOlder,
-                detail,
-            ));
+            return Err(ArchiverError::suspended(archive_id, SuspendReason::JournalOlder, detail));
         }
     }
     Ok(())

@@ -1,1 +1,6 @@
-//! Whole runs against a simulated cluster, a real table and a real journal.
+//! Whole runs against a simulated cluster, a real table in a folder and a real journal in SQLite.
+
+mod faults;
+mod races;
+mod runs;
+mod world;

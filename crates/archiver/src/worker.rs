@@ -271,7 +271,8 @@ fn after(job: &mut ArchiveJob, look: &Look, options: &ArchiverOptions) -> i64 {
     match look {
         Look::Ran { documents, level } => {
             job.level = Some(*level);
-            job.interval_ms = if *documents > 0 { options.interval_ms } else { longer(job, options) };
+            job.interval_ms =
+                if *documents > 0 { options.interval_ms } else { longer(job, options) };
             job.interval_ms
         }
         Look::Quiet => {

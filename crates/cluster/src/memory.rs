@@ -190,8 +190,8 @@ impl MemoryCluster {
         now_ms: i64,
     ) -> Result<u64, ClusterError> {
         let statement = statement(document, request.level, request.deadline_ms)?;
-        let filter = Filter::parse(statement.get_document("q")?, &Context::new(now_ms))
-            .map_err(refused)?;
+        let filter =
+            Filter::parse(statement.get_document("q")?, &Context::new(now_ms)).map_err(refused)?;
         let identity = identity(document)?;
         match collection.documents.get(&identity) {
             Some(stored) if filter.matches(stored).map_err(refused)? => {
@@ -225,11 +225,7 @@ fn identity(document: &RawDocument) -> Result<Vec<u8>, ClusterError> {
 }
 
 fn refused(error: MqlError) -> ClusterError {
-    ClusterError::Server {
-        code: error.code,
-        name: error.name.to_owned(),
-        message: error.message,
-    }
+    ClusterError::Server { code: error.code, name: error.name.to_owned(), message: error.message }
 }
 
 fn shaped(

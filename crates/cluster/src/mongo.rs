@@ -72,7 +72,11 @@ impl MongoCluster {
     }
 
     /// Runs a command that writes: an error may hide a success.
-    async fn tell(&self, database: &str, command: RawDocumentBuf) -> Result<Document, ClusterError> {
+    async fn tell(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+    ) -> Result<Document, ClusterError> {
         self.watch.check()?;
         self.client.database(database).run_raw_command(command).await.map_err(|e| of_write(&e))
     }

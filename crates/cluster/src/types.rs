@@ -109,8 +109,10 @@ pub trait Cluster: Send + Sync {
     async fn probe(&self) -> Result<Probe, ClusterError>;
 
     /// The collection of that name, if there is one.
-    async fn collection(&self, namespace: &Namespace)
-    -> Result<Option<CollectionInfo>, ClusterError>;
+    async fn collection(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<CollectionInfo>, ClusterError>;
 
     /// Documents that match `filter`, from the primary. A collection that does not exist is empty.
     async fn read(

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{
-    ArchiveId, ClusterId, DataProcessRegion, EpochMs, Namespace, ProjectId, Schedule,
-};
+use crate::{ArchiveId, ClusterId, DataProcessRegion, EpochMs, Namespace, ProjectId, Schedule};
 
 /// An online archive: one rule that moves cold documents of one collection.
 #[derive(Debug, Clone, PartialEq, Eq)]

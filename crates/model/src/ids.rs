@@ -18,7 +18,9 @@ fn parse(text: &str) -> Result<[u8; 12], InvalidId> {
     }
     let mut id = [0; 12];
     for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return Err(invalid()) };
+        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
+            return Err(invalid());
+        };
         *byte = high << 4 | low;
     }
     Ok(id)

@@ -16,8 +16,8 @@ mod role;
 mod schedule;
 
 pub use archive::{
-    ArchiveEvent, ArchiveState, CollectionType, Criteria, DateFormat, OnlineArchive, PartitionField,
-    PartitionFieldType, StateRefused, SuspendReason,
+    ArchiveEvent, ArchiveState, CollectionType, Criteria, DateFormat, OnlineArchive,
+    PartitionField, PartitionFieldType, StateRefused, SuspendReason,
 };
 pub use cluster::{
     AttachedCluster, Cluster, ClusterKind, ClusterState, GuardLevel, ServerVersion, UnknownLevel,

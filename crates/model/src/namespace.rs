@@ -15,7 +15,9 @@ pub struct Namespace {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidNamespace {
     /// The database name breaks a rule of the MongoDB manual's naming restrictions.
-    #[error("database name {0:?} is empty, longer than 64 bytes, or holds one of / \\ . \" $ space NUL")]
+    #[error(
+        "database name {0:?} is empty, longer than 64 bytes, or holds one of / \\ . \" $ space NUL"
+    )]
     Database(String),
     /// The collection name breaks a rule of the MongoDB manual's naming restrictions.
     #[error("collection name {0:?} is empty, starts with a dot, or holds $ or NUL")]
@@ -38,8 +40,7 @@ impl Namespace {
         if bad {
             return Err(InvalidNamespace::Collection(collection.to_owned()));
         }
-        let namespace =
-            Self { database: database.to_owned(), collection: collection.to_owned() };
+        let namespace = Self { database: database.to_owned(), collection: collection.to_owned() };
         if database.len() + 1 + collection.len() > 255 {
             return Err(InvalidNamespace::TooLong(namespace.to_string()));
         }
@@ -48,9 +49,8 @@ impl Namespace {
 }
 
 fn check_database(name: &str) -> Result<(), InvalidNamespace> {
-    let bad = name.is_empty()
-        || name.len() > 64
-        || name.contains(['/', '\\', '.', '"', '$', ' ', '\0']);
+    let bad =
+        name.is_empty() || name.len() > 64 || name.contains(['/', '\\', '.', '"', '$', ' ', '\0']);
     if bad { Err(InvalidNamespace::Database(name.to_owned())) } else { Ok(()) }
 }
 

@@ -32,8 +32,16 @@ impl CloudProvider {
     pub const fn archive_regions(self) -> &'static [&'static str] {
         match self {
             Self::Aws => &[
-                "US_EAST_1", "US_WEST_2", "SA_EAST_1", "EU_WEST_1", "EU_WEST_2", "EU_CENTRAL_1",
-                "AP_SOUTH_1", "AP_SOUTHEAST_1", "AP_SOUTHEAST_2", "AP_NORTHEAST_2",
+                "US_EAST_1",
+                "US_WEST_2",
+                "SA_EAST_1",
+                "EU_WEST_1",
+                "EU_WEST_2",
+                "EU_CENTRAL_1",
+                "AP_SOUTH_1",
+                "AP_SOUTHEAST_1",
+                "AP_SOUTHEAST_2",
+                "AP_NORTHEAST_2",
             ],
             Self::Azure => &["US_EAST_2", "EUROPE_WEST", "BRAZIL_SOUTH"],
             Self::Gcp => &["CENTRAL_US", "WESTERN_EUROPE"],

@@ -6,7 +6,9 @@ use super::*;
 fn ids_are_24_lower_case_digits() {
     let text = "0123456789abcdef01234567";
     assert_eq!(text.parse::<OrgId>().expect("an id").to_string(), text);
-    for bad in ["", "0123456789ABCDEF01234567", "0123456789abcdef0123456", "zz23456789abcdef01234567"] {
+    for bad in
+        ["", "0123456789ABCDEF01234567", "0123456789abcdef0123456", "zz23456789abcdef01234567"]
+    {
         assert!(bad.parse::<OrgId>().is_err(), "{bad}");
     }
     let account = "mdb_sa_id_0123456789abcdef01234567";
@@ -17,9 +19,15 @@ fn ids_are_24_lower_case_digits() {
 #[test]
 fn namespaces_follow_the_naming_restrictions() {
     assert!(Namespace::new("db", "a.b").is_ok());
-    for (database, collection) in
-        [("", "c"), ("a.b", "c"), ("a b", "c"), ("db", ""), ("db", "$x"), ("db", ".x"), ("db", "a\0")]
-    {
+    for (database, collection) in [
+        ("", "c"),
+        ("a.b", "c"),
+        ("a b", "c"),
+        ("db", ""),
+        ("db", "$x"),
+        ("db", ".x"),
+        ("db", "a\0"),
+    ] {
         assert!(Namespace::new(database, collection).is_err(), "{database}.{collection}");
     }
     assert!(Namespace::new("db", &"c".repeat(253)).is_err());

@@ -46,6 +46,8 @@ pub mod code {
     pub const NOT_IMPLEMENTED: i32 = 238;
     /// `$convert` could not convert.
     pub const CONVERSION_FAILURE: i32 = 241;
+    /// A value beyond what a document could hold.
+    pub const OBJECT_TOO_LARGE: i32 = 10334;
     /// A blocking stage exceeded its memory.
     pub const MEMORY_LIMIT: i32 = 292;
 }
@@ -101,6 +103,7 @@ fn name_of(code: i32) -> &'static str {
         code::INVALID_PIPELINE_OPERATOR => "InvalidPipelineOperator",
         code::NOT_IMPLEMENTED => "NotImplemented",
         code::CONVERSION_FAILURE => "ConversionFailure",
+        code::OBJECT_TOO_LARGE => "BSONObjectTooLarge",
         code::MEMORY_LIMIT => "QueryExceededMemoryLimitNoDiskUseAllowed",
         _ => "Location",
     }

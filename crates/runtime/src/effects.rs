@@ -127,7 +127,9 @@ fn parse_entry(entry: &str) -> Result<(&str, u64, Fate), &'static str> {
     Ok((point, passage, fate))
 }
 
-fn lock(points: &Mutex<HashMap<String, Point>>) -> std::sync::MutexGuard<'_, HashMap<String, Point>> {
+fn lock(
+    points: &Mutex<HashMap<String, Point>>,
+) -> std::sync::MutexGuard<'_, HashMap<String, Point>> {
     points.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

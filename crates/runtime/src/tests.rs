@@ -40,13 +40,23 @@ async fn fates_are_met_at_the_named_passage() {
     let runtime = Runtime::system().with_faults(plan);
     let mut done = 0;
     for _ in 0..2 {
-        let result = runtime.effect("a.b", async { done += 1; Ok::<_, Failed>(()) }).await;
+        let result = runtime
+            .effect("a.b", async {
+                done += 1;
+                Ok::<_, Failed>(())
+            })
+            .await;
         if done == 2 || result.is_err() {
             assert_eq!(result, Err(Failed("a.b".into())));
         }
     }
     assert_eq!(done, 1);
-    let lost = runtime.effect("c.d", async { done += 1; Ok::<_, Failed>(()) }).await;
+    let lost = runtime
+        .effect("c.d", async {
+            done += 1;
+            Ok::<_, Failed>(())
+        })
+        .await;
     assert_eq!((lost, done), (Err(Failed("c.d".into())), 2));
 }
 

@@ -55,10 +55,7 @@ pub async fn all(tx: &mut Tx<'_>) -> Result<HashMap<ArchiveId, ArchiveJob>, Stor
 ///
 /// # Errors
 /// The database's.
-pub async fn get(
-    tx: &mut Tx<'_>,
-    archive_id: ArchiveId,
-) -> Result<Option<ArchiveJob>, StoreError> {
+pub async fn get(tx: &mut Tx<'_>, archive_id: ArchiveId) -> Result<Option<ArchiveJob>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM archive_jobs WHERE archive_id = $1");
     tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![archive_id]).await
 }

@@ -410,10 +410,7 @@ pub async fn clear_kept(
     archive_id: ArchiveId,
     seq: i64,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM kept_rows WHERE archive_id = $1 AND seq <= $2",
-        args![archive_id, seq],
-    )
-    .await?;
+    tx.execute("DELETE FROM kept_rows WHERE archive_id = $1 AND seq <= $2", args![archive_id, seq])
+        .await?;
     Ok(())
 }

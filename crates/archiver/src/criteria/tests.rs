@@ -63,8 +63,8 @@ fn ages_count_in_days_and_do_not_overflow() {
 #[test]
 fn custom_filters_are_extended_json() {
     let custom = |query: &str| Frozen::new(&Criteria::Custom { query: query.into() }, 0);
-    let frozen = custom(r#"{"t": {"$lt": {"$date": "2020-01-01T00:00:00Z"}}, "n": 5}"#)
-        .expect("a filter");
+    let frozen =
+        custom(r#"{"t": {"$lt": {"$date": "2020-01-01T00:00:00Z"}}, "n": 5}"#).expect("a filter");
     let expected = rawdoc! {
         "t": { "$lt": bson::DateTime::from_millis(1_577_836_800_000) },
         "n": 5,

@@ -38,7 +38,9 @@ pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), Archiv
         wait_until_quiet(scene, item).await?;
         superseded::leave_other_tables(scene, item, &older).await?;
     }
-    drops.extend(older.into_iter().filter(|row| row.archive_id == item.archive_id).map(|row| row.key));
+    drops.extend(
+        older.into_iter().filter(|row| row.archive_id == item.archive_id).map(|row| row.key),
+    );
     confirm(scene, item, (&table, &version), &drops).await?;
     item.state = MoveState::Confirmed;
     scene.run.documents_moved += item.documents - count(dropped);
@@ -72,11 +74,8 @@ async fn kept_rows(
     (table, version): (&Table, &Version),
     kept: &[KeptRow],
 ) -> Result<Drops, ArchiverError> {
-    let mut drops: Drops = kept
-        .iter()
-        .filter(|row| row.firm)
-        .map(|row| (item.seq, row.identity.clone()))
-        .collect();
+    let mut drops: Drops =
+        kept.iter().filter(|row| row.firm).map(|row| (item.seq, row.identity.clone())).collect();
     let Some(namespace) = scene.locate(item.collection_uuid).await? else { return Ok(drops) };
     let doubtful: HashMap<&Vec<u8>, i32> =
         kept.iter().filter(|row| !row.firm).map(|row| (&row.identity, row.batch)).collect();

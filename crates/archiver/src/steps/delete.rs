@@ -177,8 +177,13 @@ impl Sorted {
         batch: i32,
         firm: bool,
     ) -> Self {
-        let mut sorted =
-            Self { equal: Vec::new(), absent: Vec::new(), kept: Vec::new(), named: Vec::new(), left: 0 };
+        let mut sorted = Self {
+            equal: Vec::new(),
+            absent: Vec::new(),
+            kept: Vec::new(),
+            named: Vec::new(),
+            left: 0,
+        };
         for row in rows {
             match found.get(&row.identity) {
                 None => sorted.absent.push(row),
@@ -197,12 +202,7 @@ impl Sorted {
     /// Fewer documents were deleted than were equal: those that are still there stay. One that is
     /// there with equal bytes was refused by the server, or came back; only a later look, when no
     /// delete can be under way, decides about its row.
-    fn keep_left(
-        &mut self,
-        left: &HashMap<Vec<u8>, RawDocumentBuf>,
-        batch: i32,
-        firm: bool,
-    ) {
+    fn keep_left(&mut self, left: &HashMap<Vec<u8>, RawDocumentBuf>, batch: i32, firm: bool) {
         for row in std::mem::take(&mut self.equal) {
             let Some(live) = left.get(&row.identity) else { continue };
             self.left += 1;

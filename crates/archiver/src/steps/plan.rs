@@ -56,10 +56,12 @@ async fn next_seq(scene: &Scene) -> Result<i64, ArchiverError> {
     Ok(greatest + 1)
 }
 
-/// Journals the move.
+/// Journals the move, and which documents cannot be archived.
 pub(crate) async fn journal(scene: &mut Scene, item: &Move) -> Result<(), ArchiverError> {
     scene.run.phase = "PLAN".to_owned();
     scene.run.moves += 1;
-    let entry = Entry::new(item, &scene.run);
-    scene.journal.write(effects::PLAN, &scene.held, entry).await
+    let entry = Entry { named: &scene.skipped, ..Entry::new(item, &scene.run) };
+    scene.journal.write(effects::PLAN, &scene.held, entry).await?;
+    scene.skipped.clear();
+    Ok(())
 }

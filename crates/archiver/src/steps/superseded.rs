@@ -30,8 +30,11 @@ pub(super) async fn find(
 ) -> Result<Vec<Older>, ArchiverError> {
     let mut places = Vec::new();
     for entry in &scene.tables {
-        let version =
-            if entry.archive_id == item.archive_id { version.clone() } else { entry.table.load().await? };
+        let version = if entry.archive_id == item.archive_id {
+            version.clone()
+        } else {
+            entry.table.load().await?
+        };
         if version.files.iter().any(|file| file.seq_min < item.seq) {
             places.push((entry.archive_id, &entry.table, version));
         }
@@ -43,7 +46,9 @@ pub(super) async fn find(
     let mut older = Vec::new();
     for (archive_id, table, version) in places {
         let found = table.find_identities(&version, &staying, item.seq).await?;
-        older.extend(found.into_iter().map(|row| Older { archive_id, key: (row.seq, row.identity) }));
+        older.extend(
+            found.into_iter().map(|row| Older { archive_id, key: (row.seq, row.identity) }),
+        );
     }
     Ok(older)
 }

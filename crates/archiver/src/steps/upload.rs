@@ -11,8 +11,7 @@ use crate::{ArchiverError, effects};
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
     scene.run.phase = "UPLOAD".to_owned();
-    let archived_at_ms =
-        safe_now_ms(scene.runtime.now_ms(), scene.cluster.clock_ms().await?)?;
+    let archived_at_ms = safe_now_ms(scene.runtime.now_ms(), scene.cluster.clock_ms().await?)?;
     let request = StageRequest {
         seq: item.seq,
         epoch: item.epoch,

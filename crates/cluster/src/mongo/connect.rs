@@ -11,9 +11,7 @@ use std::time::Duration;
 use mongodb::Client;
 use mongodb::event::EventHandler;
 use mongodb::event::sdam::SdamEvent;
-use mongodb::options::{
-    ClientOptions, ReadPreference, SelectionCriteria, ServerAddress,
-};
+use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, ServerAddress};
 use portolan_runtime::Runtime;
 use portolan_security::address::AddressPolicy;
 use portolan_security::{SecretString, mongo_uri};
@@ -57,8 +55,7 @@ pub(super) async fn client(
     options.retry_writes = Some(false);
     options.connect_timeout = Some(CONNECT_TIMEOUT);
     options.server_selection_timeout = Some(SELECTION_TIMEOUT);
-    options.selection_criteria =
-        Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.sdam_event_handler = Some(watch_hosts(watch.clone(), policy.clone(), runtime.clone()));
     let client = Client::with_options(options).map_err(|error| of_read(&error))?;
     Ok((client, watch))
@@ -105,11 +102,7 @@ async fn judge(
     })
 }
 
-async fn resolve(
-    host: &str,
-    port: u16,
-    runtime: &Runtime,
-) -> Result<Vec<IpAddr>, ClusterError> {
+async fn resolve(host: &str, port: u16, runtime: &Runtime) -> Result<Vec<IpAddr>, ClusterError> {
     let wait_ms = u64::try_from(CONNECT_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
     let found = runtime
         .timeout_ms(wait_ms, tokio::net::lookup_host((host, port)))

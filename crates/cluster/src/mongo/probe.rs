@@ -225,8 +225,7 @@ impl<'a> Scratch<'a> {
     ) -> Result<(), ClusterError> {
         let mut list = RawArrayBuf::new();
         documents.into_iter().for_each(|document| list.push(document));
-        let command =
-            rawdoc! { "insert": self.namespace.collection.as_str(), "documents": list };
+        let command = rawdoc! { "insert": self.namespace.collection.as_str(), "documents": list };
         let reply = self.cluster.tell(OWN_DATABASE, command).await?;
         match reply.get_array("writeErrors") {
             Ok(errors) if !errors.is_empty() => {
@@ -247,7 +246,11 @@ impl<'a> Scratch<'a> {
         replies::count(&reply, "n")
     }
 
-    async fn delete(&self, document: &RawDocumentBuf, from_now_ms: i64) -> Result<u64, ClusterError> {
+    async fn delete(
+        &self,
+        document: &RawDocumentBuf,
+        from_now_ms: i64,
+    ) -> Result<u64, ClusterError> {
         let deadline_ms = self.cluster.clock_ms().await?.saturating_add(from_now_ms);
         let request = DeleteRequest {
             uuid: self.uuid,

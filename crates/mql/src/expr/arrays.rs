@@ -3,7 +3,7 @@
 use bson::{RawArray, RawArrayBuf, RawBsonRef};
 
 use super::arithmetic::integer_value;
-use super::value::{Value, elements};
+use super::value::{Value, check_size, elements};
 use crate::compare::{compare, equal};
 use crate::{MqlError, Result, Sort};
 
@@ -104,6 +104,7 @@ pub(super) fn concat_arrays<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
         };
         for element in array {
             out.push(element?);
+            check_size(out.as_bytes().len())?;
         }
     }
     Ok(Value::array(out))

@@ -3,7 +3,7 @@
 use bson::{RawArrayBuf, RawBsonRef};
 
 use super::parse::{Parser, check_variable, missing_argument, named_fields};
-use super::value::elements;
+use super::value::{check_size, elements};
 use super::{Env, Expr, Frame, Special, Value};
 use crate::{MqlError, Result};
 
@@ -23,6 +23,7 @@ impl Special for Map {
             let frame = bind(self.slot, vec![Value::Ref(element)], env);
             let inner = Env { root: env.root, frame: Some(&frame) };
             out.push(self.body.eval(&inner)?.get().unwrap_or(RawBsonRef::Null));
+            check_size(out.as_bytes().len())?;
         }
         Ok(Value::array(out))
     }

@@ -37,6 +37,7 @@ pub(crate) use field::FieldPath;
 pub(crate) use parse::Parser;
 pub(crate) use sum::Sum;
 pub(crate) use value::{Value, append};
+use value::check_size;
 
 use crate::{Context, Result, types};
 
@@ -183,6 +184,7 @@ fn object<'e>(fields: &'e [(String, Expr)], env: &Env<'e>) -> Result<Value<'e>> 
     for (name, expr) in fields {
         if let Some(value) = expr.eval(env)?.get() {
             append(&mut doc, name, value)?;
+            check_size(doc.as_bytes().len())?;
         }
     }
     Ok(Value::Owned(RawBson::Document(doc)))
@@ -192,6 +194,7 @@ fn array<'e>(items: &'e [Expr], env: &Env<'e>) -> Result<Value<'e>> {
     let mut out = RawArrayBuf::new();
     for item in items {
         out.push(item.eval(env)?.get().unwrap_or(RawBsonRef::Null));
+        check_size(out.as_bytes().len())?;
     }
     Ok(Value::Owned(RawBson::Array(out)))
 }

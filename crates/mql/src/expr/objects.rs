@@ -4,7 +4,7 @@ use bson::raw::cstr;
 use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf};
 
 use super::parse::{Parser, missing_argument, named_fields};
-use super::value::{Value, append, elements};
+use super::value::{Value, append, check_size, elements};
 use super::{Env, Expr, Special};
 use crate::{MqlError, Result};
 
@@ -79,6 +79,7 @@ pub(super) fn object_to_array<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
         pair.append(cstr!("k"), name.as_str());
         pair.append(cstr!("v"), value);
         out.push(pair);
+        check_size(out.as_bytes().len())?;
     }
     Ok(Value::array(out))
 }

@@ -127,6 +127,7 @@ impl Search {
                 return Ok(Value::document(found));
             }
             out.push(found);
+            super::value::check_size(out.as_bytes().len())?;
         }
         Ok(if self.wanted == Wanted::First { Value::NULL } else { Value::array(out) })
     }

@@ -3,7 +3,7 @@
 use bson::{RawArrayBuf, RawBsonRef};
 
 use super::convert::text_of_date;
-use super::value::Value;
+use super::value::{Value, check_size};
 use crate::{MqlError, Result};
 
 /// An argument where strings, numbers, dates and null are taken as text.
@@ -47,6 +47,7 @@ pub(super) fn concat<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
             return Err(MqlError::new(16702, message));
         };
         out.push_str(part);
+        check_size(out.len())?;
     }
     Ok(Value::string(out))
 }
@@ -242,6 +243,12 @@ fn replaced<'e>(
     if args.iter().any(Value::is_nullish) {
         return Ok(Value::NULL);
     }
+    let times = if texts[1].is_empty() {
+        texts[0].len() + 1
+    } else {
+        texts[0].matches(texts[1]).count()
+    };
+    check_size(texts[0].len().saturating_add(times.saturating_mul(texts[2].len())))?;
     Ok(Value::string(replace(texts[0], texts[1], texts[2])))
 }
 

@@ -4,7 +4,7 @@ use bson::raw::{BindRawBsonRef, CStr};
 use bson::{DateTime, RawArray, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
 use crate::number::Number;
-use crate::{Result, types};
+use crate::{MqlError, Result, code, types};
 
 /// A value, or none at all.
 #[derive(Debug, Clone)]
@@ -123,6 +123,18 @@ impl<'e> Value<'e> {
             _ => Ok(Value::Missing),
         }
     }
+}
+
+/// Bytes that a computed value may have: twice a document, so that it can still be cut down.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Refuses a value that grows beyond every document, before it fills the memory.
+pub(crate) fn check_size(bytes: usize) -> Result<()> {
+    if bytes <= BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("an expression's value exceeds {BYTES_MAX} bytes");
+    Err(MqlError::new(code::OBJECT_TOO_LARGE, message))
 }
 
 /// The elements of an array, decoded.

@@ -3,7 +3,7 @@
 
 use bson::{Bson, RawArray, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
-use portolan_mql::Context;
+use portolan_mql::{Context, Pipeline};
 use portolan_wire::{Command, CommandError, type_name};
 
 use crate::error::{Failure, codes, refuse};
@@ -83,33 +83,24 @@ pub(crate) fn simple_collation(collation: Option<&RawDocument>) -> Result<(), Fa
     }
 }
 
-/// The context of a command: its time and its `let` variables.
+/// The context of a command: its time and its `let` variables, whose expressions see no document.
 pub(crate) fn context(command: &Command, now_ms: i64) -> Result<Context, Failure> {
     let context = Context::new(now_ms);
     let Some(variables) = command.get_document("let")? else { return Ok(context) };
+    let stage = rawdoc! { "$replaceWith": variables.to_owned() };
+    let evaluate = Pipeline::parse(&[stage], &context)?;
     let mut vars = Vec::new();
-    for element in variables {
-        let (name, value) = element?;
-        let expression = match value {
-            RawBsonRef::String(text) => text.starts_with('$'),
-            RawBsonRef::Document(document) => {
-                document.iter().flatten().any(|(name, _)| name.as_str().starts_with('$'))
-            }
-            _ => false,
-        };
-        if expression {
-            let message = format!(
-                "let variable '{name}' holds an expression; only constants are implemented"
-            );
-            return Err(refuse(codes::NOT_IMPLEMENTED, message));
+    for values in evaluate.run(std::iter::once(Ok(RawDocumentBuf::new()))) {
+        for element in &values? {
+            let (name, value) = element?;
+            vars.push((name.to_string(), Bson::try_from(value)?));
         }
-        vars.push((name.to_string(), Bson::try_from(value)?));
     }
     Ok(context.with_vars(vars))
 }
 
-/// Every level that one server can keep is kept here: a read sees durable commits only, all of
-/// those acknowledged before it, and none later.
+/// A read sees durable commits only, all of those acknowledged before it, and none later: every
+/// level holds but `snapshot`, under which several commands read at one time of the past.
 pub(crate) fn read_concern(command: &Command) -> Result<(), Failure> {
     let Some(concern) = command.get_document("readConcern")? else { return Ok(()) };
     if concern.get("atClusterTime")?.is_some() {
@@ -118,9 +109,11 @@ pub(crate) fn read_concern(command: &Command) -> Result<(), Failure> {
     }
     match concern.get("level")? {
         None => Ok(()),
-        Some(RawBsonRef::String(
-            "local" | "available" | "majority" | "linearizable" | "snapshot",
-        )) => Ok(()),
+        Some(RawBsonRef::String("local" | "available" | "majority" | "linearizable")) => Ok(()),
+        Some(RawBsonRef::String("snapshot")) => {
+            let message = "readConcern level 'snapshot' is not implemented";
+            Err(refuse(codes::NOT_IMPLEMENTED, message))
+        }
         Some(other) => {
             let message = format!("unknown readConcern level {other:?}");
             Err(refuse(codes::FAILED_TO_PARSE, message))

@@ -92,6 +92,7 @@ async fn options_that_are_not_implemented_are_named() {
     world.insert("c", vec![doc! {}]).await;
     for (command, name) in [
         (doc! { "find": "c", "tailable": true }, "tailable"),
+        (doc! { "find": "c", "readConcern": { "level": "snapshot" } }, "snapshot"),
         (doc! { "find": "c", "collation": { "locale": "fr" } }, "fr"),
         (doc! { "create": "d", "capped": true, "size": 10 }, "size"),
         (doc! { "create": "d", "timeseries": { "timeField": "t" } }, "timeseries"),
@@ -146,6 +147,31 @@ async fn updates_count_what_matched_and_what_changed() {
     let errors = reply.list("writeErrors").expect("errors");
     assert_eq!(errors[0].as_document().expect("an error").int("code"), Ok(66));
     world.assert_sound("c").await;
+}
+
+#[tokio::test]
+async fn updates_reach_into_arrays_and_run_pipelines() {
+    let world = World::new().await;
+    world.insert("c", vec![doc! { "_id": 1, "a": [1, 2, 3], "g": [{ "n": 1 }, { "n": 2 }] }]).await;
+    let updates = vec![
+        doc! { "q": { "_id": 1, "a": 2 }, "u": { "$set": { "a.$": 20 } } },
+        doc! { "q": { "_id": 1 }, "u": { "$inc": { "g.$[x].n": 5 } }, "arrayFilters": [{ "x.n": 2 }] },
+        doc! { "q": { "_id": 1 }, "u": [{ "$set": { "size": { "$size": "$a" }, "v": "$$v" } }] },
+        doc! { "q": { "_id": 5, "k": "x" }, "u": { "$setOnInsert": { "new": true } }, "upsert": true },
+    ];
+    let command = doc! { "update": "c", "updates": updates, "let": { "v": { "$add": [1, 2] } } };
+    let reply = world.run(command).await;
+    assert_eq!((reply.int("n"), reply.int("nModified")), (Ok(4), Ok(3)), "{reply}");
+    assert_eq!(
+        world.find("c", doc! {}).await,
+        [
+            doc! { "_id": 1, "a": [1, 20, 3], "g": [{ "n": 1 }, { "n": 7 }], "size": 3, "v": 3 },
+            doc! { "_id": 5, "k": "x", "new": true },
+        ]
+    );
+    let multi = doc! { "q": {}, "u": { "x": 1 }, "multi": true };
+    let reply = world.run(doc! { "update": "c", "updates": [multi] }).await;
+    assert!(reply.contains_key("writeErrors"), "{reply}");
 }
 
 #[tokio::test]

@@ -1,0 +1,281 @@
+//! Clients that write while a run is under way: at level L1 none of their updates is lost.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bson::{RawBson, RawDocument, RawDocumentBuf};
+use portolan_cluster::{
+    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, MemoryCluster,
+    Probe, ReadOptions,
+};
+use portolan_model::{ArchiveEvent, ArchiveState, Namespace};
+use portolan_runtime::FaultPlan;
+
+use super::world::{World, flight, flights};
+use crate::effects;
+
+type Deed = Box<dyn FnOnce(&MemoryCluster) + Send>;
+
+/// When a client acts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Moment {
+    /// Just before documents are compared with their rows.
+    BeforeLookUp,
+    /// Between that and the delete.
+    BeforeDelete,
+    /// Just after the delete.
+    AfterDelete,
+}
+
+/// The simulated cluster with a client who acts once, at a moment.
+struct Busy {
+    cluster: Arc<MemoryCluster>,
+    moment: Moment,
+    deed: Mutex<Option<Deed>>,
+    deletes: AtomicU32,
+}
+
+impl Busy {
+    fn act(&self, moment: Moment) {
+        if moment == self.moment
+            && let Some(deed) = self.deed.lock().expect("no panic").take()
+        {
+            deed(&self.cluster);
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for Busy {
+    async fn probe(&self) -> Result<Probe, ClusterError> {
+        self.cluster.probe().await
+    }
+
+    async fn collection(&self, ns: &Namespace) -> Result<Option<CollectionInfo>, ClusterError> {
+        self.cluster.collection(ns).await
+    }
+
+    async fn read(
+        &self,
+        ns: &Namespace,
+        filter: &RawDocument,
+        options: ReadOptions,
+    ) -> Result<DocumentStream, ClusterError> {
+        self.cluster.read(ns, filter, options).await
+    }
+
+    async fn find_by_ids(
+        &self,
+        ns: &Namespace,
+        ids: &[RawBson],
+    ) -> Result<Vec<RawDocumentBuf>, ClusterError> {
+        self.act(Moment::BeforeLookUp);
+        self.cluster.find_by_ids(ns, ids).await
+    }
+
+    async fn delete_guarded(
+        &self,
+        ns: &Namespace,
+        request: &DeleteRequest<'_>,
+    ) -> Result<Deleted, ClusterError> {
+        self.deletes.fetch_add(1, Ordering::Relaxed);
+        self.act(Moment::BeforeDelete);
+        let deleted = self.cluster.delete_guarded(ns, request).await;
+        self.act(Moment::AfterDelete);
+        deleted
+    }
+
+    async fn clock_ms(&self) -> Result<i64, ClusterError> {
+        self.cluster.clock_ms().await
+    }
+
+    async fn list_databases(&self) -> Result<Vec<String>, ClusterError> {
+        self.cluster.list_databases().await
+    }
+
+    async fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>, ClusterError> {
+        self.cluster.list_collections(database).await
+    }
+
+    async fn estimated_count(&self, ns: &Namespace) -> Result<u64, ClusterError> {
+        self.cluster.estimated_count(ns).await
+    }
+
+    async fn any_in_id_range(
+        &self,
+        ns: &Namespace,
+        low: &RawBson,
+        high: &RawBson,
+    ) -> Result<bool, ClusterError> {
+        self.cluster.any_in_id_range(ns, low, high).await
+    }
+}
+
+fn busy(
+    world: &mut World,
+    moment: Moment,
+    deed: impl FnOnce(&MemoryCluster) + Send + 'static,
+) -> Arc<Busy> {
+    let busy = Arc::new(Busy {
+        cluster: world.cluster.clone(),
+        moment,
+        deed: Mutex::new(Some(Box::new(deed))),
+        deletes: AtomicU32::new(0),
+    });
+    world.between = Some(busy.clone());
+    busy
+}
+
+fn update_all(cluster: &MemoryCluster, days: i64) {
+    for id in 0..10 {
+        let document = flight(id, days, "updated by a client");
+        let _gone = cluster.replace(&flights(), document).expect("replaced");
+    }
+}
+
+#[tokio::test]
+async fn an_update_during_the_run_is_never_lost() {
+    for moment in [Moment::BeforeLookUp, Moment::BeforeDelete] {
+        // Updated documents stay cold in one world and grow warm in the other.
+        for days in [30, 1] {
+            let mut world = World::with_flights().await;
+            busy(&mut world, moment, move |cluster| update_all(cluster, days));
+            world.pass(FaultPlan::none()).await;
+            world.settle().await;
+            let (live, archived) = (world.live(), world.archived().await);
+            assert_eq!(live.len() + archived.len(), 12, "{moment:?} {days}");
+            for id in 0..10 {
+                let wanted = flight(id, days, "updated by a client");
+                let identity = portolan_lake::identity(&wanted);
+                let place = if days == 30 { &archived } else { &live };
+                assert_eq!(
+                    place.get(&identity).map(Vec::as_slice),
+                    Some(wanted.as_bytes()),
+                    "{moment:?} {days}: document {id}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn kept_rows_are_counted_and_leave_the_table() {
+    let mut world = World::with_flights().await;
+    busy(&mut world, Moment::BeforeDelete, |cluster| update_all(cluster, 1));
+    world.pass(FaultPlan::none()).await;
+    let run = world.runs().await[0].clone();
+    assert_eq!((run.documents_kept, run.documents_deleted, run.documents_moved), (10, 0, 0));
+    assert_eq!(world.archived().await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_update_behind_a_lost_answer_is_never_lost() {
+    let mut world = World::with_flights().await;
+    busy(&mut world, Moment::AfterDelete, |cluster| update_all(cluster, 1));
+    let faults = FaultPlan::none().with(effects::DELETE, 1, portolan_runtime::Fate::ReplyLost);
+    world.pass(faults).await;
+    world.settle().await;
+    let (live, archived) = (world.live(), world.archived().await);
+    assert_eq!(live.len() + archived.len(), 12);
+    assert!(live.keys().all(|identity| !archived.contains_key(identity)));
+}
+
+#[tokio::test]
+async fn a_document_that_a_client_deletes_keeps_its_row_and_is_counted() {
+    let mut world = World::with_flights().await;
+    busy(&mut world, Moment::BeforeDelete, |cluster| {
+        for id in 0..10 {
+            cluster.remove(&flights(), bson::RawBsonRef::Int32(id));
+        }
+    });
+    world.pass(FaultPlan::none()).await;
+    let run = world.runs().await[0].clone();
+    assert_eq!((run.documents_vanished, run.documents_deleted), (10, 0));
+    assert_eq!(world.archived().await.len(), 10);
+}
+
+#[tokio::test]
+async fn a_collection_replaced_during_the_run_is_left_alone() {
+    let mut world = World::with_flights().await;
+    let all = world.live();
+    busy(&mut world, Moment::BeforeDelete, |cluster| {
+        let documents = cluster.documents(&flights());
+        cluster.drop_collection(&flights());
+        cluster.insert(&flights(), documents).expect("inserted");
+    });
+    world.pass(FaultPlan::none()).await;
+    world.settle().await;
+    assert_eq!(world.live(), all, "nothing of the new collection was deleted");
+    assert_eq!(world.state().await, ArchiveState::Orphaned);
+}
+
+#[tokio::test]
+async fn a_collection_renamed_during_the_run_keeps_its_documents_and_drops_their_rows() {
+    let mut world = World::with_flights().await;
+    let renamed = Namespace { database: "air".into(), collection: "old".into() };
+    let target = renamed.clone();
+    busy(&mut world, Moment::BeforeDelete, move |cluster| cluster.rename(&flights(), &target));
+    world.pass(FaultPlan::none()).await;
+    world.settle().await;
+    assert_eq!(world.cluster.documents(&renamed).len(), 12);
+    assert_eq!(world.archived().await.len(), 0, "found again by UUID");
+    assert_eq!(world.state().await, ArchiveState::Orphaned);
+}
+
+/// Runs until the first batch is deleted, and dies there; then `event` happens.
+async fn interrupted(event: ArchiveEvent) -> World {
+    let mut world = World::with_flights().await;
+    let faults = (2..20).fold(FaultPlan::none(), |plan, passage| {
+        plan.with(effects::BATCH, passage, portolan_runtime::Fate::FailsBefore)
+    });
+    world.pass(faults).await;
+    world.happen(event).await;
+    world
+}
+
+#[tokio::test]
+async fn pausing_or_deleting_in_the_middle_closes_the_move() {
+    for event in [ArchiveEvent::PauseRequested, ArchiveEvent::Deleted] {
+        let mut world = interrupted(event).await;
+        let live = world.live();
+        assert!((3..12).contains(&live.len()), "one batch was deleted, not all");
+        world.settle().await;
+        assert_eq!(world.live(), live, "{event:?}: nothing more was deleted");
+        assert_eq!(world.archived().await.len(), 12 - live.len(), "{event:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_request_lets_the_move_under_way_finish() {
+    let mut world = World::with_flights().await;
+    world.options.move_documents_max = 4;
+    let folder = world.folder.path().join("control.db");
+    let (runtime, archive) = (world.runtime.clone(), world.archive);
+    let told = Arc::new(tokio::sync::Notify::new());
+    let tell = told.clone();
+    busy(&mut world, Moment::BeforeLookUp, move |_| tell.notify_one());
+    let pausing = async {
+        let keys = portolan_security::KeyRing::new(&[1; 32], &[]);
+        let store =
+            portolan_store::Store::open_file(&folder, keys, runtime).await.expect("a store");
+        told.notified().await;
+        let system = portolan_auth::Authorized::system("a test");
+        store
+            .run_tx::<_, portolan_store::StoreError, _>("test.pause", |tx| {
+                let system = &system;
+                Box::pin(async move {
+                    let event = ArchiveEvent::PauseRequested;
+                    portolan_store::archives::work::advance(tx, system, archive, event).await
+                })
+            })
+            .await
+            .expect("stored")
+            .expect("allowed");
+        store.close().await;
+    };
+    let mut running = world;
+    let ((), ()) = tokio::join!(pausing, running.pass(FaultPlan::none()));
+    assert_eq!(running.state().await, ArchiveState::Paused);
+    assert_eq!((running.live().len(), running.archived().await.len()), (8, 4));
+}

@@ -1,0 +1,285 @@
+//! A small world: one collection of a simulated cluster, one archive, a worker whose clock moves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bson::{RawDocumentBuf, rawdoc};
+use futures::TryStreamExt;
+use portolan_auth::Authorized;
+use portolan_cluster::{Cluster, ClusterError, MemoryCluster};
+use portolan_lake::{LakeError, Location, Predicate, Table};
+use portolan_model::{
+    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, CollectionType, Criteria, DataProcessRegion,
+    DateFormat, GuardLevel, Namespace, OnlineArchive, OrgId, PartitionField, ProjectId, Schedule,
+};
+use portolan_runtime::{FaultPlan, ManualClock, Runtime};
+use portolan_security::KeyRing;
+use portolan_store::archives::{self, StoredArchive, work};
+use portolan_store::runs::{self, ArchiveRun};
+use portolan_store::{Page, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{ArchiverOptions, Outside, Worker};
+
+pub(super) const NOW_MS: i64 = 1_700_000_000_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// Documents by identity.
+pub(super) type Documents = BTreeMap<Vec<u8>, Vec<u8>>;
+
+pub(super) struct World {
+    pub(super) runtime: Runtime,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) cluster: Arc<MemoryCluster>,
+    pub(super) archive: ArchiveId,
+    pub(super) folder: tempfile::TempDir,
+    /// Stands between the worker and the cluster.
+    pub(super) between: Option<Arc<dyn Cluster>>,
+    pub(super) options: ArchiverOptions,
+}
+
+struct Reach {
+    cluster: Arc<dyn Cluster>,
+    location: Location,
+}
+
+#[async_trait]
+impl Outside for Reach {
+    async fn cluster(&self, _id: ClusterId) -> Result<Arc<dyn Cluster>, ClusterError> {
+        Ok(self.cluster.clone())
+    }
+
+    fn location(&self, _table_uri: &str) -> Result<Location, LakeError> {
+        Ok(self.location.clone())
+    }
+}
+
+pub(super) fn flights() -> Namespace {
+    Namespace { database: "air".into(), collection: "flights".into() }
+}
+
+/// Cold when `days` is above ten.
+pub(super) fn flight(id: i32, days: i64, text: &str) -> RawDocumentBuf {
+    let at = bson::DateTime::from_millis(NOW_MS - days * DAY_MS);
+    rawdoc! { "_id": id, "at": at, "carrier": if id % 2 == 0 { "AA" } else { "UA" }, "t": text }
+}
+
+pub(super) fn by_identity(documents: impl IntoIterator<Item = RawDocumentBuf>) -> Documents {
+    let entry = |document: RawDocumentBuf| {
+        (portolan_lake::identity(&document), document.as_bytes().to_vec())
+    };
+    documents.into_iter().map(entry).collect()
+}
+
+fn options() -> ArchiverOptions {
+    ArchiverOptions {
+        owner: "us".into(),
+        batch_documents_max: 4,
+        lease_ttl_ms: 30_000,
+        quiet_margin_ms: 5_000,
+        ..ArchiverOptions::default()
+    }
+}
+
+impl World {
+    /// An archive on an empty collection.
+    pub(super) async fn new() -> Self {
+        let (runtime, clock) = Runtime::manual(NOW_MS, 7);
+        let cluster = Arc::new(MemoryCluster::new(&runtime));
+        let archive = ArchiveId::new(runtime.object_id());
+        let folder = tempfile::tempdir().expect("a folder");
+        let world =
+            Self { runtime, clock, cluster, archive, folder, between: None, options: options() };
+        world.cluster.create(&flights(), false);
+        world.store_archive(archive, criteria()).await;
+        world
+    }
+
+    /// Ten cold and two warm documents in the collection.
+    pub(super) async fn with_flights() -> Self {
+        let world = Self::new().await;
+        let cold = (0..10).map(|id| flight(id, 20 + i64::from(id) * 7, "v1"));
+        let warm = (10..12).map(|id| flight(id, 1, "v1"));
+        world.cluster.insert(&flights(), cold.chain(warm)).expect("inserted");
+        world
+    }
+
+    pub(super) async fn store_archive(&self, id: ArchiveId, criteria: Criteria) {
+        let archive = OnlineArchive {
+            id,
+            project_id: ProjectId::new([1; 12]),
+            cluster_id: ClusterId::new([2; 12]),
+            cluster_name: "Cluster0".into(),
+            namespace: flights(),
+            collection_type: CollectionType::Standard,
+            criteria,
+            criteria_version: 1,
+            partition_fields: vec![field("at", 0), field("carrier", 1)],
+            expire_after_days: None,
+            region: DataProcessRegion::default(),
+            schedule: Schedule::Default,
+            state: ArchiveState::Pending,
+            table_uri: self.location().table_uri(&id.to_string()),
+            created_at: NOW_MS,
+            deleted_at: None,
+        };
+        let stored = StoredArchive { archive, level: GuardLevel::L1, expiry_set_at: None };
+        let store = self.store(FaultPlan::none()).await;
+        let witness =
+            Authorized::system("a test").in_project(OrgId::new([3; 12]), ProjectId::new([1; 12]));
+        store
+            .run_tx::<_, StoreError, _>("test.archive", |tx| {
+                let (witness, stored) = (&witness, &stored);
+                Box::pin(async move { archives::insert(tx, witness, stored).await })
+            })
+            .await
+            .expect("stored");
+        store.close().await;
+    }
+
+    pub(super) fn location(&self) -> Location {
+        Location::folder(self.folder.path().join("archives")).expect("a location")
+    }
+
+    pub(super) async fn store(&self, faults: FaultPlan) -> Store {
+        let path = self.folder.path().join("control.db");
+        let runtime = self.runtime.with_faults(faults);
+        Store::open_file(&path, KeyRing::new(&[1; 32], &[]), runtime).await.expect("a store")
+    }
+
+    /// A worker of a process of its own: nothing is left of the one before but what it wrote.
+    pub(super) async fn worker(&self, faults: FaultPlan) -> (Worker, Store) {
+        let runtime = self.runtime.with_faults(faults.clone());
+        let store = self.store(faults).await;
+        let cluster = self.between.clone().unwrap_or_else(|| self.cluster.clone());
+        let reach = Reach { cluster, location: self.location() };
+        (Worker::new(store.clone(), Arc::new(reach), self.options.clone(), &runtime), store)
+    }
+
+    /// One look at everything by a worker of its own, while time goes by.
+    pub(super) async fn pass(&mut self, faults: FaultPlan) {
+        let (worker, store) = self.worker(faults).await;
+        let shutdown = CancellationToken::new();
+        self.run_clock(worker.pass(&shutdown)).await.ok();
+        store.close().await;
+    }
+
+    /// Looks again and again, each time by a new worker after the last one's lease ran out, until
+    /// nothing is open and nothing cold is left.
+    pub(super) async fn settle(&mut self) {
+        for _ in 0..6 {
+            self.clock.advance_ms(6 * 60_000);
+            let (worker, store) = self.worker(FaultPlan::none()).await;
+            let shutdown = CancellationToken::new();
+            for _ in 0..2 {
+                self.run_clock(worker.pass(&shutdown)).await.expect("a pass");
+                self.clock.advance_ms(60_000);
+            }
+            store.close().await;
+        }
+    }
+
+    /// Lets the manual clock run, about forty times as fast as real time, while `work` goes on.
+    async fn run_clock<T>(&self, work: impl Future<Output = T>) -> T {
+        let real = Runtime::system();
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = real.sleep_ms(5) => self.clock.advance_ms(200),
+            }
+        }
+    }
+
+    pub(super) async fn happen(&self, event: ArchiveEvent) {
+        let store = self.store(FaultPlan::none()).await;
+        let (id, system) = (self.archive, Authorized::system("a test"));
+        store
+            .run_tx::<_, StoreError, _>("test.event", |tx| {
+                let system = &system;
+                Box::pin(async move { work::advance(tx, system, id, event).await })
+            })
+            .await
+            .expect("stored")
+            .expect("allowed");
+        store.close().await;
+    }
+
+    pub(super) async fn stored(&self) -> Option<StoredArchive> {
+        let store = self.store(FaultPlan::none()).await;
+        let (id, system) = (self.archive, Authorized::system("a test"));
+        let stored = store
+            .read_tx::<_, StoreError, _>("test.read", |tx| {
+                let system = &system;
+                Box::pin(async move { work::fetch(tx, system, id).await })
+            })
+            .await
+            .expect("read");
+        store.close().await;
+        stored
+    }
+
+    pub(super) async fn state(&self) -> ArchiveState {
+        self.stored().await.expect("an archive").archive.state
+    }
+
+    /// Runs of the archive, oldest first.
+    pub(super) async fn runs(&self) -> Vec<ArchiveRun> {
+        let store = self.store(FaultPlan::none()).await;
+        let id = self.archive;
+        let mut listed = store
+            .read_tx::<_, StoreError, _>("test.runs", |tx| {
+                Box::pin(async move { runs::list(tx, id, Page::ALL).await })
+            })
+            .await
+            .expect("read");
+        store.close().await;
+        listed.items.reverse();
+        listed.items
+    }
+
+    /// What the cluster holds.
+    pub(super) fn live(&self) -> Documents {
+        by_identity(self.cluster.documents(&flights()))
+    }
+
+    /// What the archive's table holds; panics on an identity that occurs twice.
+    pub(super) async fn archived(&self) -> Documents {
+        self.archived_in(self.archive).await
+    }
+
+    pub(super) async fn archived_in(&self, id: ArchiveId) -> Documents {
+        let location = self.location();
+        let uri = location.table_uri(&id.to_string());
+        let table = Table::open(&location, &uri, &self.runtime).await.expect("readable");
+        let Some(table) = table else { return Documents::new() };
+        let version = table.load().await.expect("a version");
+        assert_eq!(version.committed, version.confirmed, "a move stayed open");
+        let rows = table.scan(&version, &Predicate { columns: Vec::new() }).rows();
+        let rows: Vec<_> = rows.try_collect().await.expect("rows");
+        let count = rows.len();
+        let documents = by_identity(rows.into_iter().map(|row| row.doc));
+        assert_eq!(documents.len(), count, "a document is archived twice");
+        documents
+    }
+
+    /// Every document in exactly one place, and all of them those.
+    pub(super) async fn assert_moved(&self, all: &Documents, context: &str) {
+        let (live, archived) = (self.live(), self.archived().await);
+        let mut union = live.clone();
+        for (identity, document) in archived {
+            let twice = union.insert(identity, document);
+            assert!(twice.is_none(), "{context}: a document is in both places");
+        }
+        assert!(union == *all, "{context}: {} of {} documents", union.len(), all.len());
+    }
+}
+
+pub(super) fn criteria() -> Criteria {
+    Criteria::Date { field: "at".into(), format: DateFormat::IsoDate, expire_after_days: 10 }
+}
+
+fn field(name: &str, order: i32) -> PartitionField {
+    PartitionField { name: name.into(), order, field_type: None }
+}
