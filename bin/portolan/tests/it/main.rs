@@ -1,5 +1,6 @@
 //! Tests of the real binary, as a process of its own.
 
 mod cli;
+mod docs;
 mod kill;
 mod support;

@@ -1,0 +1,35 @@
+//! docs/reference/api.md lists exactly the operations that the router serves. To rewrite the list:
+//! `PORTOLAN_UPDATE_DOCS=1 cargo test -p portolan --test it docs`.
+
+use std::path::Path;
+
+use portolan_admin_api::{OperationInfo, operations};
+
+const BEGIN: &str = "<!-- operations -->\n";
+const END: &str = "<!-- end of operations -->\n";
+
+#[test]
+fn the_api_reference_lists_every_operation() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/api.md");
+    let text = std::fs::read_to_string(&file).expect("docs/reference/api.md");
+    let (head, rest) = text.split_once(BEGIN).expect("the beginning of the list");
+    let (listed, tail) = rest.split_once(END).expect("the end of the list");
+    let expected = table();
+    if std::env::var_os("PORTOLAN_UPDATE_DOCS").is_some() {
+        std::fs::write(&file, format!("{head}{BEGIN}{expected}{END}{tail}")).expect("written");
+        return;
+    }
+    assert_eq!(listed, expected, "see the header of this file");
+}
+
+fn table() -> String {
+    let head = "\n| method | path | operation | versions |\n|---|---|---|---|\n";
+    let rows: String = operations().iter().map(row).collect();
+    format!("{head}{rows}\n")
+}
+
+fn row(operation: &OperationInfo) -> String {
+    let OperationInfo { method, path, operation_id, versions, .. } = operation;
+    let versions = if versions.is_empty() { "–".to_owned() } else { versions.join(", ") };
+    format!("| {method} | `{path}` | `{operation_id}` | {versions} |\n")
+}
