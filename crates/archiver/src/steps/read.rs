@@ -30,6 +30,10 @@ pub(crate) async fn run(scene: &mut Scene, frozen: &Frozen) -> Result<Found, Arc
     scene.run.phase = "READ".to_owned();
     let runtime = scene.runtime.clone();
     let found = runtime.effect(effects::READ, read(scene, frozen)).await?;
+    // The name stood for the pinned collection when the lease was taken and does so now, so every
+    // document is of that collection.
+    let uuid = scene.collection.as_ref().ok_or(ArchiverError::CollectionLost)?.uuid;
+    scene.check_collection(uuid).await?;
     scene.run.documents_read += count(found.documents.len());
     scene.run.documents_skipped += count(found.skipped.len());
     scene.run.bytes_read += signed(found.bytes());
