@@ -205,9 +205,8 @@ fn is_deeper(doc: &RawDocument, levels: usize) -> Result<bool> {
         let deeper = match element.element_type() {
             ElementType::EmbeddedDocument | ElementType::Array => match element.value()? {
                 RawBsonRef::Document(inner) => is_deeper(inner, levels - 1)?,
-                RawBsonRef::Array(inner) => {
-                    as_document(inner).is_some_and(|inner| is_deeper(inner, levels - 1) != Ok(false))
-                }
+                RawBsonRef::Array(inner) => as_document(inner)
+                    .is_some_and(|inner| is_deeper(inner, levels - 1) != Ok(false)),
                 _ => false,
             },
             _ => false,

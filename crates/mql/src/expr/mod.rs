@@ -36,8 +36,8 @@ pub(crate) use arithmetic::{Operation, calculate};
 pub(crate) use field::FieldPath;
 pub(crate) use parse::Parser;
 pub(crate) use sum::Sum;
-pub(crate) use value::{Value, append};
 use value::check_size;
+pub(crate) use value::{Value, append};
 
 use crate::{Context, Result, types};
 

@@ -229,11 +229,8 @@ pub(super) fn index_of_cp<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
     Ok(Value::int(found.map_or(-1, |index| (index + start) as i32)))
 }
 
-fn replaced<'e>(
-    operator: &str,
-    args: &[Value<'e>],
-    replace: fn(&str, &str, &str) -> String,
-) -> Result<Value<'e>> {
+/// Replaces so many occurrences at most.
+fn replaced<'e>(operator: &str, args: &[Value<'e>], most: usize) -> Result<Value<'e>> {
     let mut texts = [""; 3];
     for (slot, arg) in texts.iter_mut().zip(args) {
         if !arg.is_nullish() {
@@ -243,19 +240,16 @@ fn replaced<'e>(
     if args.iter().any(Value::is_nullish) {
         return Ok(Value::NULL);
     }
-    let times = if texts[1].is_empty() {
-        texts[0].len() + 1
-    } else {
-        texts[0].matches(texts[1]).count()
-    };
-    check_size(texts[0].len().saturating_add(times.saturating_mul(texts[2].len())))?;
-    Ok(Value::string(replace(texts[0], texts[1], texts[2])))
+    let [input, find, new] = texts;
+    let times = input.matches(find).take(most).count();
+    check_size(input.len().saturating_add(times.saturating_mul(new.len())))?;
+    Ok(Value::string(input.replacen(find, new, most)))
 }
 
 pub(super) fn replace_one<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
-    replaced("$replaceOne", &args, |input, find, new| input.replacen(find, new, 1))
+    replaced("$replaceOne", &args, 1)
 }
 
 pub(super) fn replace_all<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
-    replaced("$replaceAll", &args, |input, find, new| input.replace(find, new))
+    replaced("$replaceAll", &args, usize::MAX)
 }

@@ -385,15 +385,16 @@ fn conversions() {
 
 #[test]
 fn values_do_not_grow_beyond_documents() {
-    let double = |body: Bson, start: Bson| {
-        bson!({"$reduce": {"input": {"$range": [0, 60]}, "initialValue": start, "in": body}})
-    };
+    let double = |body: Bson, start: Bson| bson!({"$reduce": {"input": {"$range": [0, 60]}, "initialValue": start, "in": body}});
     let growing = [
         double(bson!({"$concat": ["$$value", "$$value"]}), bson!("abcdefgh")),
         double(bson!({"$concatArrays": ["$$value", "$$value"]}), bson!([1, 2, 3])),
         double(bson!(["$$value", "$$value"]), bson!(1)),
         double(bson!({"a": "$$value", "b": "$$value"}), bson!(1)),
-        double(bson!({"$replaceAll": {"input": "$$value", "find": "a", "replacement": "$$value"}}), bson!("aa")),
+        double(
+            bson!({"$replaceAll": {"input": "$$value", "find": "a", "replacement": "$$value"}}),
+            bson!("aa"),
+        ),
     ];
     for expr in growing {
         assert_eq!(code_of(expr.clone()), 10334, "{expr}");

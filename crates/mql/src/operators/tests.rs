@@ -18,9 +18,7 @@ fn refusal(kind: Kind, name: &str) -> MqlError {
             field
         }
         Kind::Stage => stage(doc! {name: {}}).unwrap_err(),
-        Kind::Accumulator => {
-            stage(doc! {"$group": {"_id": 1, "a": {name: 1}}}).unwrap_err()
-        }
+        Kind::Accumulator => stage(doc! {"$group": {"_id": 1, "a": {name: 1}}}).unwrap_err(),
         Kind::Expression => stage(doc! {"$set": {"a": {name: 1}}}).unwrap_err(),
         Kind::Projection => Projection::parse(&raw(doc! {"a": {name: 1}}), &context).unwrap_err(),
     }

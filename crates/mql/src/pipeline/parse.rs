@@ -69,7 +69,8 @@ fn computed(
         return Err(MqlError::new(40177, message));
     }
     for (at, (path, _)) in fields.iter().enumerate() {
-        if fields[..at].iter().any(|(other, _)| path.starts_with(other) || other.starts_with(path)) {
+        if fields[..at].iter().any(|(other, _)| path.starts_with(other) || other.starts_with(path))
+        {
             let message = format!(
                 "Invalid {name} :: caused by :: specification contains two conflicting paths at '{}'",
                 path.join(".")

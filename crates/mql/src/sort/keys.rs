@@ -59,7 +59,8 @@ fn explore(
         return explore(empty, fields, best);
     }
     for element in &elements {
-        let inside = advanced.iter().map(|cursor| in_element(cursor, *element, &elements)).collect();
+        let inside =
+            advanced.iter().map(|cursor| in_element(cursor, *element, &elements)).collect();
         explore(inside, fields, best)?;
     }
     Ok(())
