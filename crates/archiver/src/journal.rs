@@ -309,16 +309,21 @@ impl Journal {
             .await
     }
 
-    /// Sets the time of the next look, and lets an event happen to the archive.
+    /// Sets the time of the next look, and lets an event happen to the archive. When somebody woke
+    /// the archive since its job was `seen`, it stays due.
     pub(crate) async fn schedule(
         &self,
+        seen: &ArchiveJob,
         job: &ArchiveJob,
         event: Option<ArchiveEvent>,
     ) -> Result<(), ArchiverError> {
         self.store
             .run_tx(effects::SCHEDULE, |tx| {
                 Box::pin(async move {
-                    jobs::save(tx, job).await?;
+                    let stored = jobs::get(tx, job.archive_id).await?;
+                    let woken = stored.map(|it| it.due_at).filter(|at| *at != seen.due_at);
+                    let due_at = woken.unwrap_or(job.due_at);
+                    jobs::save(tx, &ArchiveJob { due_at, ..job.clone() }).await?;
                     if let Some(event) = event {
                         self.happen(tx, job.archive_id, event).await?;
                     }

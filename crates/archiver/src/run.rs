@@ -197,6 +197,7 @@ async fn move_all(scene: &mut Scene) -> Result<(), ArchiverError> {
             _ => return Ok(()),
         }
         let planned = plan::freeze(scene).await?;
+        scene.check_collection(planned.item.collection_uuid).await?;
         let found = read::run(scene, &planned.frozen).await?;
         scene.skipped = found.skipped;
         if found.documents.is_empty() {

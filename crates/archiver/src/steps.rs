@@ -22,15 +22,21 @@ use crate::scene::Scene;
 
 /// Drives a move to its end. On an error it stays where it is; the next run reads the table and goes
 /// on or gives it up.
+///
+/// # Errors
+/// [`ArchiverError::CollectionLost`] after the move was closed, when the collection was lost on the way:
+/// what stands under its name now must not be archived in its place.
 pub(crate) async fn drive(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
+    let mut lost = false;
     loop {
         let step = next_step(item);
         if step == Step::End {
-            return Ok(());
+            return if lost { Err(ArchiverError::CollectionLost) } else { Ok(()) };
         }
         scene.check()?;
         match take(scene, item, step).await {
             Err(error) if error.is_collection_lost() && item.state >= MoveState::Committed => {
+                lost = true;
                 delete::close(scene, item, "the collection is gone or was replaced").await?;
             }
             other => other?,

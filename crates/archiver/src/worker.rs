@@ -130,8 +130,8 @@ impl Worker {
         if let Err(error) = &ended {
             tracing::warn!(archive = %id, %error, "an archive's run did not end well");
         }
-        let (job, event) = next_look(job, ended, &self.shared);
-        self.shared.journal.schedule(&job, event).await
+        let (next, event) = next_look(job.clone(), ended, &self.shared);
+        self.shared.journal.schedule(&job, &next, event).await
     }
 
     async fn attend(&self, due: Due, shutdown: CancellationToken) -> Result<Look, ArchiverError> {
