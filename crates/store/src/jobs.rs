@@ -88,12 +88,17 @@ pub async fn save(tx: &mut Tx<'_>, job: &ArchiveJob) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes an archive due at once: it was created, resumed, or its criteria changed.
+/// Makes an archive due at once: it was resumed, or its criteria changed. Each call changes the
+/// time, so that a worker that is busy with the archive notices when it sets the next one.
 ///
 /// # Errors
 /// The database's.
 pub async fn wake(tx: &mut Tx<'_>, archive_id: ArchiveId) -> Result<(), StoreError> {
-    tx.execute("UPDATE archive_jobs SET due_at = 0 WHERE archive_id = $1", args![archive_id])
-        .await?;
+    tx.execute(
+        "UPDATE archive_jobs SET due_at = CASE WHEN due_at > 0 THEN 0 ELSE due_at - 1 END \
+         WHERE archive_id = $1",
+        args![archive_id],
+    )
+    .await?;
     Ok(())
 }

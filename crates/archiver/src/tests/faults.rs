@@ -7,7 +7,7 @@ use super::world::World;
 use crate::effects;
 
 /// How often each effect is passed in the runs below, at most.
-const PASSAGES: u64 = 4;
+const PASSAGES: u64 = 3;
 
 /// Effects that happen only in runs that these tests do not make.
 const ELSEWHERE: [&str; 5] =

@@ -24,6 +24,8 @@ use crate::{ArchiverOptions, Outside, Worker};
 
 pub(super) const NOW_MS: i64 = 1_700_000_000_000;
 const DAY_MS: i64 = 86_400_000;
+/// Longer than the longest distance between two looks.
+const LOOK_MS: u64 = 4 * 3_600_000 + 60_000;
 
 /// Documents by identity.
 pub(super) type Documents = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -168,8 +170,8 @@ impl World {
     /// Looks again and again, each time by a new worker after the last one's lease ran out, until
     /// nothing is open and nothing cold is left.
     pub(super) async fn settle(&mut self) {
-        for _ in 0..6 {
-            self.clock.advance_ms(6 * 60_000);
+        for _ in 0..2 {
+            self.clock.advance_ms(LOOK_MS);
             let (worker, store) = self.worker(FaultPlan::none()).await;
             let shutdown = CancellationToken::new();
             for _ in 0..2 {
