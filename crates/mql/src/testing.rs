@@ -19,6 +19,34 @@ pub(crate) fn decimal(text: &str) -> Bson {
     Bson::Decimal128(text.parse().unwrap())
 }
 
+/// Decimals at the edges of their range and of the other types.
+const DECIMALS: &[&str] = &[
+    "0",
+    "-0",
+    "1",
+    "1.0",
+    "0.1",
+    "-0.1",
+    "1E3",
+    "1000",
+    "9007199254740993",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1E6111",
+    "-1E6111",
+    "1E-6176",
+    "-1E-6176",
+    "9223372036854775807",
+    "9223372036854775808",
+    "0.5",
+    "2.5",
+    "1.7976931348623157E308",
+    "5E-324",
+    "19.99",
+    "9.999999999999999999999999999999999E6144",
+];
+
 /// Numbers around the places where types and precision meet.
 pub(crate) fn number() -> impl Strategy<Value = Bson> {
     let edges = prop::sample::select(vec![
@@ -37,32 +65,7 @@ pub(crate) fn number() -> impl Strategy<Value = Bson> {
         1 << 62,
         (1 << 62) + 1,
     ]);
-    let decimals = prop::sample::select(vec![
-        "0",
-        "-0",
-        "1",
-        "1.0",
-        "0.1",
-        "-0.1",
-        "1E3",
-        "1000",
-        "9007199254740993",
-        "NaN",
-        "Infinity",
-        "-Infinity",
-        "1E6111",
-        "-1E6111",
-        "1E-6176",
-        "-1E-6176",
-        "9223372036854775807",
-        "9223372036854775808",
-        "0.5",
-        "2.5",
-        "1.7976931348623157E308",
-        "5E-324",
-        "19.99",
-        "9.999999999999999999999999999999999E6144",
-    ]);
+    let decimals = prop::sample::select(DECIMALS);
     let doubles = prop::sample::select(vec![
         0.0,
         -0.0,

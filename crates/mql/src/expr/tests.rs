@@ -341,6 +341,10 @@ fn dates_take_part_in_a_proleptic_calendar() {
             (bson!({"$dateFromParts": {"year": 2023, "month": 14}}), date(1_706_745_600_000)),
         ],
     );
+}
+
+#[test]
+fn named_time_zones_are_refused_by_name() {
     let named = bson!({"$hour": {"date": date(0), "timezone": "Europe/Berlin"}});
     let error = evaluate(named, doc! {}).unwrap_err();
     assert_eq!(error.code, 238);
