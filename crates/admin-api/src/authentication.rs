@@ -93,5 +93,6 @@ fn challenge(state: &ApiState, stale: bool) -> Response<Body> {
     let mut response = respond(401, Some("application/json"), body.as_bytes().to_vec());
     let value = state.inner.gate.challenge(&state.control().runtime, stale);
     set_header(&mut response, WWW_AUTHENTICATE.as_str(), &value);
+    set_header(&mut response, "x-error-code", "UNEXPECTED_ERROR");
     response
 }

@@ -5,6 +5,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Response};
 use base64::Engine;
@@ -28,8 +29,9 @@ type Form = Vec<(String, String)>;
 pub(crate) async fn token(
     State(state): State<ApiState>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response<Body> {
+    let Ok(body) = body else { return unreadable() };
     let form = form(&body);
     let Some(client) = client(&headers, &form) else { return invalid_client() };
     match value(&form, "grant_type") {
@@ -55,8 +57,9 @@ pub(crate) async fn token(
 pub(crate) async fn revoke(
     State(state): State<ApiState>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response<Body> {
+    let Ok(body) = body else { return unreadable() };
     let form = form(&body);
     let Some(client) = client(&headers, &form) else { return invalid_client() };
     let Some(token) = value(&form, "token") else {
@@ -104,6 +107,11 @@ fn json(status: u16, body: Value) -> Response<Body> {
 
 fn refused(status: u16, error: &str, description: &str) -> Response<Body> {
     no_store(json(status, json!({ "error": error, "error_description": description })))
+}
+
+/// A form that is longer than any of these can be, or that broke off.
+fn unreadable() -> Response<Body> {
+    refused(400, "invalid_request", "The body is too long or ended early.")
 }
 
 fn invalid_client() -> Response<Body> {

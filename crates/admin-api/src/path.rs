@@ -88,9 +88,10 @@ impl Segment {
                 Some(1)
             }
             Self::Parameter(parameter) => {
-                // An id holds no colon: what follows one is a custom method that nobody has.
+                // An id holds no colon: what follows one is a custom method that nobody has. Nor a
+                // dot: files beside ids, such as `queryLogs.gz`, are operations of their own.
                 let is_id = parameter.ends_with("Id") || *parameter == "clusterName";
-                if segment.is_empty() || (is_id && segment.contains(':')) {
+                if segment.is_empty() || (is_id && segment.contains([':', '.'])) {
                     return None;
                 }
                 parameters.push((parameter, decode(segment)?));

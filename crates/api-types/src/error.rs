@@ -286,10 +286,13 @@ impl Problem {
             let fields: Vec<Value> = self.fields.iter().map(violation).collect();
             body.insert("badRequestDetail".into(), json!({ "fields": fields }));
         }
-        body.insert("detail".into(), Value::from(self.detail.clone()));
+        body.insert("detail".into(), Value::from(shortened(&self.detail)));
         body.insert("error".into(), Value::from(self.code.status()));
         body.insert("errorCode".into(), Value::from(self.code.as_str()));
-        let parameters = self.parameters.clone().map_or(Value::Null, Value::Array);
+        let parameters = self
+            .parameters
+            .as_ref()
+            .map_or(Value::Null, |values| values.iter().map(shortened_value).collect());
         body.insert("parameters".into(), parameters);
         body.insert("reason".into(), Value::from(reason(self.code.status())));
         Value::Object(body)
@@ -304,8 +307,25 @@ impl std::fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// Longest text that an error repeats: what was sent may have megabytes.
+const TEXT_CHARS_MAX: usize = 1000;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn shortened_value(value: &Value) -> Value {
+    value.as_str().map_or_else(|| value.clone(), |text| Value::from(shortened(text)))
+}
+
 fn violation(violation: &FieldViolation) -> Value {
-    json!({ "description": violation.description, "field": violation.field })
+    json!({
+        "description": shortened(&violation.description),
+        "field": shortened(&violation.field),
+    })
 }
 
 /// The reason phrase of a status (RFC 9110).

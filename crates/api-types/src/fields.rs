@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorCode, Problem};
+use crate::json;
 
 /// A JSON object being read.
 #[derive(Debug, Clone)]
@@ -258,7 +259,7 @@ impl Fields {
 }
 
 fn parse_json(body: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    json::parse(body).map_err(|error| {
         let detail = format!("Received malformed JSON: {error}.");
         Problem::new(ErrorCode::MalformedJson, detail)
     })

@@ -13,6 +13,7 @@ pub mod error;
 pub mod event;
 pub mod fields;
 pub mod link_token;
+mod json;
 pub mod links;
 pub mod names;
 pub mod online_archive;

@@ -79,3 +79,13 @@ async fn wrong_requests_get_the_errors_of_the_rfc() {
         assert_eq!((answer.status, &answer.json["error"]), (400, &json!(error)));
     }
 }
+
+#[tokio::test]
+async fn a_body_beyond_all_bounds_is_an_invalid_request() {
+    let world = World::new().await;
+    let form = "x".repeat(3 * 1024 * 1024);
+    for path in ["/api/oauth/token", "/api/oauth/revoke"] {
+        let answer = ask(&world, path, "id", "secret", &form).await;
+        assert_eq!(answer.expect(400).str("/error"), "invalid_request", "{path}");
+    }
+}

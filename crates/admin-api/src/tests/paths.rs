@@ -23,4 +23,5 @@ fn verbs_belong_to_the_last_segment_and_ids_hold_no_colon() {
     assert_eq!(parameters, [("groupName", "a:b".to_owned())]);
     assert!(verb.matches(&RequestPath::new("/groups/:migrate")).is_none());
     assert!(group.matches(&RequestPath::new("/groups/")).is_none());
+    assert!(group.matches(&RequestPath::new("/groups/queryLogs.gz")).is_none());
 }

@@ -104,3 +104,25 @@ fn missing_keys_of_a_move_name_both_fields() {
     assert!(problem.detail.contains("destinationOrgPublicApiKey"));
     assert!(problem.detail.contains("destinationOrgPrivateApiKey"));
 }
+
+#[test]
+fn a_repeated_name_is_refused_at_any_depth() {
+    for body in [r#"{"a":1,"a":1}"#, r#"{"a":[{"b":1,"c":2,"b":null}]}"#, r#"{"a":1,"\u0061":2}"#] {
+        let problem = Fields::parse(body.as_bytes()).expect_err(body);
+        assert_eq!(problem.code.as_str(), "MALFORMED_JSON", "{body}");
+        assert!(problem.detail.contains("occurs twice"), "{}", problem.detail);
+    }
+    let body = r#"{"a":{"b":-1},"b":[18446744073709551615,1.5,true,null,"\u0061"]}"#;
+    let mut given = Fields::parse(body.as_bytes()).expect("sound");
+    assert_eq!(given.take("b"), Some(json!([u64::MAX, 1.5, true, null, "a"])));
+    assert!(Fields::parse("[".repeat(100_000).as_bytes()).is_err());
+    assert!(Fields::parse(b"{} {}").is_err());
+}
+
+#[test]
+fn errors_repeat_long_values_in_part() {
+    let long = "ä".repeat(3_000_000);
+    let problem = Problem::invalid_enum("kind", &long);
+    assert!(problem.body().to_string().len() < 10_000);
+    assert!(problem.body()["detail"].as_str().is_some_and(|detail| detail.ends_with('…')));
+}
