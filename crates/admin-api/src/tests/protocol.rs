@@ -12,6 +12,7 @@ async fn without_credentials_a_digest_challenge() {
     assert!(answer.header("www-authenticate").starts_with("Digest realm=\"MMS Public API\""));
     assert!(answer.text.starts_with("{\n  \"error\" : 401,\n  \"reason\" : \"Unauthorized\""));
     assert_eq!(answer.code(), "UNEXPECTED_ERROR");
+    assert_eq!(answer.header("x-error-code"), "UNEXPECTED_ERROR");
     assert_eq!(answer.json.get("parameters"), None);
     let wrong = Caller::Key("abcdefgh".into(), "wrong".into());
     assert_eq!(world.get(&wrong, "/orgs").await.status, 401);
