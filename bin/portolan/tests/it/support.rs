@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use bson::RawDocumentBuf;
@@ -60,8 +61,18 @@ pub(crate) fn run_until_killed(dir: &Path, sample: &Sample, fault: &str) -> bool
     !status.success()
 }
 
+/// Ports of their own for each folder, so that tests that run side by side never race for one.
+fn ports(dir: &Path) -> String {
+    static GIVEN: Mutex<BTreeMap<PathBuf, usize>> = Mutex::new(BTreeMap::new());
+    let mut given = GIVEN.lock().expect("no test panics while it holds this");
+    let next = given.len();
+    let first = 31_000 + 10 * *given.entry(dir.to_owned()).or_insert(next);
+    format!("[{first}, {}]", first + 9)
+}
+
 fn quickstart(dir: &Path, sample: &Path) -> Command {
     let mut command = Command::new(PORTOLAN);
+    command.env("PORTOLAN__ENDPOINTS__PORT_RANGE", ports(dir));
     command.args(["quickstart", "--quiet", "--listen", "127.0.0.1:0", "--dir"]).arg(dir);
     command.arg("--sample").arg(sample).stdin(Stdio::null()).stdout(Stdio::null());
     command
