@@ -1,27 +1,64 @@
 //! Every effect of a run fails once, or loses its answer once, or is the last thing that its worker
 //! does; afterwards every document is in exactly one place, byte for byte.
 
+use portolan_model::ArchiveEvent;
 use portolan_runtime::{Fate, FaultPlan};
 
-use super::world::World;
+use super::world::{World, flight, flights};
 use crate::effects;
 
-/// How often each effect is passed in the runs below, at most.
-const PASSAGES: u64 = 3;
+/// Longer than the first waits after a failure.
+const PAUSE_MS: u64 = 60_000;
 
-/// Effects that happen only in runs that these tests do not make.
+/// Effects that a run of two moves without kept or older rows does not pass; they have tests of their
+/// own below.
 const ELSEWHERE: [&str; 5] =
     [effects::SUPERSEDE, effects::REWRITE, effects::PURGE, effects::PURGED, effects::LEASE_RENEW];
+
+const ONCE_PER_RUN: [&str; 9] = [
+    effects::LEASE_TAKE,
+    effects::RUN_START,
+    effects::CREATE_TABLE,
+    effects::FENCE,
+    effects::RECONCILE,
+    effects::SAMPLE,
+    effects::RUN_END,
+    effects::LEASE_RELEASE,
+    effects::SCHEDULE,
+];
 
 fn points() -> impl Iterator<Item = &'static str> {
     effects::ALL.into_iter().filter(|point| !ELSEWHERE.contains(point))
 }
 
+/// Each effect with the passages that a run of two moves makes through it.
+fn passages() -> impl Iterator<Item = (&'static str, u64)> {
+    let batches = [effects::BATCH, effects::DELETE, effects::BATCH_DONE];
+    points().flat_map(move |point| {
+        let last = match point {
+            point if ONCE_PER_RUN.contains(&point) => 1,
+            point if batches.contains(&point) => 3,
+            _ => 2,
+        };
+        (1..=last).map(move |passage| (point, passage))
+    })
+}
+
 async fn check(plan: FaultPlan, context: &str) {
+    check_after(&[plan], context).await;
+}
+
+/// One pass under each plan, each by a worker of its own, then passes without faults.
+async fn check_after(plans: &[FaultPlan], context: &str) {
     let mut world = World::with_flights().await;
     world.options.move_documents_max = 6;
+    // One process per folder: the second worker takes over at once.
+    world.options.exclusive = plans.len() > 1;
     let all = world.live();
-    world.pass(plan).await;
+    for plan in plans {
+        world.pass(plan.clone()).await;
+        world.clock.advance_ms(PAUSE_MS);
+    }
     world.settle().await;
     world.assert_moved(&all, context).await;
     assert_eq!(world.live().len(), 2, "{context}: something cold stayed");
@@ -29,21 +66,17 @@ async fn check(plan: FaultPlan, context: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_failure_anywhere_harms_nothing() {
-    for point in points() {
-        for passage in 1..=PASSAGES {
-            let plan = FaultPlan::none().with(point, passage, Fate::FailsBefore);
-            check(plan, &format!("{point} fails before, passage {passage}")).await;
-        }
+    for (point, passage) in passages() {
+        let plan = FaultPlan::none().with(point, passage, Fate::FailsBefore);
+        check(plan, &format!("{point} fails before, passage {passage}")).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_lost_answer_anywhere_harms_nothing() {
-    for point in points() {
-        for passage in 1..=PASSAGES {
-            let plan = FaultPlan::none().with(point, passage, Fate::ReplyLost);
-            check(plan, &format!("{point} loses its reply, passage {passage}")).await;
-        }
+    for (point, passage) in passages() {
+        let plan = FaultPlan::none().with(point, passage, Fate::ReplyLost);
+        check(plan, &format!("{point} loses its reply, passage {passage}")).await;
     }
 }
 
@@ -72,6 +105,95 @@ async fn a_worker_that_is_cut_off_anywhere_is_succeeded() {
     for point in points() {
         for last in [Fate::FailsBefore, Fate::ReplyLost] {
             check(cut_off(point, 1, last), &format!("cut off at {point}, {last:?}")).await;
+        }
+    }
+}
+
+/// What a worker passes that goes on with a committed move.
+const TAKEOVER: [&str; 14] = [
+    effects::LEASE_TAKE,
+    effects::RUN_START,
+    effects::FENCE,
+    effects::RECONCILE,
+    effects::PRESENT,
+    effects::PUBLISH,
+    effects::BATCH,
+    effects::DELETE,
+    effects::BATCH_DONE,
+    effects::CLOSE,
+    effects::CONFIRM,
+    effects::CONFIRMED,
+    effects::RUN_END,
+    effects::SCHEDULE,
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_takeover_that_fails_anywhere_is_taken_over_in_turn() {
+    for died_at in [effects::COMMIT, effects::DELETE] {
+        for point in TAKEOVER {
+            let first = cut_off(died_at, 1, Fate::ReplyLost);
+            let second = FaultPlan::none().with(point, 1, Fate::ReplyLost);
+            let context = format!("cut off at {died_at}, then {point} loses its reply");
+            check_after(&[first, second], &context).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_cannot_be_renewed_ends_the_run_and_harms_nothing() {
+    let plan = (1..40).fold(FaultPlan::none(), |plan, passage| {
+        plan.with(effects::LEASE_RENEW, passage, Fate::FailsBefore)
+    });
+    // Each delete takes longer than two thirds of a lease.
+    let plan = plan.with(effects::DELETE, 1, Fate::Delayed { ms: 25_000 });
+    check(plan, "renewals fail").await;
+}
+
+/// Rows are kept because documents changed under a move that was cut off before it deleted anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_rewrite_of_kept_rows_harms_nothing() {
+    for point in [effects::REWRITE, effects::CONFIRM, effects::CONFIRMED, effects::CLOSE] {
+        for fate in [Fate::FailsBefore, Fate::ReplyLost] {
+            let mut world = World::with_flights().await;
+            world.options.exclusive = true;
+            world.pass(cut_off(effects::COMMIT, 1, Fate::ReplyLost)).await;
+            let changed = flight(3, 30, "changed by a client");
+            assert!(world.cluster.replace(&flights(), changed).expect("replaced"));
+            let all = world.live();
+            world.clock.advance_ms(PAUSE_MS);
+            world.pass(FaultPlan::none().with(point, 1, fate)).await;
+            world.settle().await;
+            world.assert_moved(&all, &format!("{point} {fate:?}")).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_removal_of_superseded_rows_harms_nothing() {
+    for fate in [Fate::FailsBefore, Fate::ReplyLost] {
+        let mut world = World::with_flights().await;
+        world.settle().await;
+        let first = world.second_archive(r#"{"t": "second life"}"#).await;
+        world.cluster.insert(&flights(), [flight(3, 40, "second life")]).expect("inserted");
+        world.pass(FaultPlan::none().with(effects::SUPERSEDE, 1, fate)).await;
+        world.settle().await;
+        assert_eq!((world.archived().await.len(), world.archived_in(first).await.len()), (1, 9));
+        assert_eq!(world.live().len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_purge_is_repeated() {
+    for point in [effects::PURGE, effects::PURGED] {
+        for fate in [Fate::FailsBefore, Fate::ReplyLost] {
+            let mut world = World::with_flights().await;
+            world.settle().await;
+            world.happen(ArchiveEvent::Deleted).await;
+            world.clock.advance_ms(6 * 86_400_000);
+            world.pass(FaultPlan::none().with(point, 1, fate)).await;
+            world.settle().await;
+            assert!(world.stored().await.is_none(), "{point} {fate:?}");
+            assert_eq!(world.live().len(), 2);
         }
     }
 }

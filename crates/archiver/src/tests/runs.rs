@@ -1,7 +1,7 @@
 //! Runs without faults: what moves, what stays, the states that an archive goes through.
 
 use bson::rawdoc;
-use portolan_model::{ArchiveEvent, ArchiveState, Criteria, PartitionFieldType, SuspendReason};
+use portolan_model::{ArchiveEvent, ArchiveState, PartitionFieldType, SuspendReason};
 use portolan_runtime::FaultPlan;
 
 use super::world::{Documents, World, by_identity, flight, flights};
@@ -133,11 +133,7 @@ async fn a_document_that_came_back_supersedes_its_older_row() {
 async fn a_second_archive_of_the_collection_shares_the_numbers_and_supersedes() {
     let mut world = World::with_flights().await;
     world.settle().await;
-    world.happen(ArchiveEvent::PauseRequested).await;
-    let first = world.archive;
-    world.archive = portolan_model::ArchiveId::new(world.runtime.object_id());
-    let criteria = Criteria::Custom { query: r#"{"t": "second life"}"#.into() };
-    world.store_archive(world.archive, criteria).await;
+    let first = world.second_archive(r#"{"t": "second life"}"#).await;
     world.cluster.insert(&flights(), [flight(3, 40, "second life")]).expect("inserted");
     world.settle().await;
     assert_eq!(world.archived().await.len(), 1);

@@ -107,6 +107,15 @@ impl World {
         world
     }
 
+    /// Pauses the archive and makes another one of the same collection; gives the first one's id.
+    pub(super) async fn second_archive(&mut self, query: &str) -> ArchiveId {
+        self.happen(ArchiveEvent::PauseRequested).await;
+        let first = self.archive;
+        self.archive = ArchiveId::new(self.runtime.object_id());
+        self.store_archive(self.archive, Criteria::Custom { query: query.into() }).await;
+        first
+    }
+
     pub(super) async fn store_archive(&self, id: ArchiveId, criteria: Criteria) {
         let archive = OnlineArchive {
             id,
