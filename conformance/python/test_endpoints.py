@@ -1,6 +1,7 @@
 """The two endpoints through an ordinary driver."""
 
 import datetime
+import time
 
 import bson
 import pytest
@@ -137,6 +138,27 @@ def test_wrong_passwords_are_refused(summary):
     with MongoClient(wrong) as client, pytest.raises(errors.OperationFailure) as refusal:
         client.sample_flights.command("count", "flights")
     assert refusal.value.code == 18
+
+
+def test_a_deleted_user_loses_an_open_connection(api, summary):
+    """Deleting a database user reaches connections that it has opened."""
+    users = f"/api/atlas/v2/groups/{summary['groupId']}/databaseUsers"
+    body = {
+        "databaseName": "admin",
+        "username": "leaver",
+        "password": "leaver123",
+        "roles": [{"databaseName": "admin", "roleName": "readAnyDatabase"}],
+    }
+    assert api.call("POST", users, body)[0] == 201
+    host = summary["connectionStrings"]["cluster"].split("@")[1]
+    with MongoClient(f"mongodb://leaver:leaver123@{host}") as client:
+        assert client.sample_flights.flights.find_one() is not None
+        with pytest.raises(errors.OperationFailure):
+            client.sample_flights.flights.insert_one({"_id": "not allowed"})
+        assert api.call("DELETE", users + "/admin/leaver")[0] == 204
+        time.sleep(2.5)
+        with pytest.raises(errors.OperationFailure):
+            client.sample_flights.flights.find_one()
 
 
 def test_writes_to_the_cluster(clients):

@@ -15,8 +15,8 @@ use portolan_auth::{Authorized, Instance};
 use portolan_cluster::{Cluster, MongoCluster};
 use portolan_model::{ClusterId, ClusterKind, ClusterState};
 use portolan_runtime::Runtime;
-use portolan_security::SecretString;
 use portolan_security::address::AddressPolicy;
+use portolan_security::{IpNet, SecretString};
 use portolan_store::clusters::{self, StoredCluster};
 use portolan_store::endpoints::{self, Endpoint, EndpointRole};
 use portolan_store::{Store, StoreError};
@@ -45,7 +45,8 @@ struct Inner {
     connections_max: usize,
     store: Store,
     locations: Locations,
-    policy: AddressPolicy,
+    allowed_networks: Vec<IpNet>,
+    http_port: u16,
     runtime: Runtime,
     internal: Internal,
     worker: OnceLock<Worker>,
@@ -59,6 +60,8 @@ struct Inner {
 struct RunningSandbox {
     sandbox: Arc<portolan_sandbox::Sandbox>,
     listener: Listener,
+    /// Plain, on loopback, for this process alone: it must not depend on the certificate's names.
+    internal: Listener,
 }
 
 impl Host {
@@ -69,13 +72,10 @@ impl Host {
         locations: Locations,
         runtime: Runtime,
         stop: CancellationToken,
+        http_port: u16,
     ) -> Result<Self> {
         let settings = config.endpoints.clone();
         let tls = settings.tls.as_ref().map(crate::tls::server_config).transpose()?;
-        let (first, last) = settings.port_range;
-        let own_ports =
-            vec![first..=last, config.server.listen.port()..=config.server.listen.port()];
-        let policy = AddressPolicy::new(config.clusters.allowed_networks.clone(), own_ports);
         let internal = Internal::new(&runtime)?;
         let inner = Inner {
             dir: config.dir.clone(),
@@ -84,7 +84,8 @@ impl Host {
             connections_max: config.limits.connections_max,
             store,
             locations,
-            policy,
+            allowed_networks: config.clusters.allowed_networks.clone(),
+            http_port,
             runtime,
             internal,
             worker: OnceLock::new(),
@@ -165,23 +166,40 @@ impl Host {
         Ok(cluster)
     }
 
-    /// Sandbox clusters are dialled on their own port, under the account that only this process
-    /// knows; attached ones as their connection string says.
+    /// Sandbox clusters are dialled on the loopback port that only this process knows, under the account
+    /// that only this process knows; attached ones as their connection string says.
     async fn dial(&self, stored: &StoredCluster) -> Result<MongoCluster> {
-        let inner = &self.inner;
-        if let ClusterKind::Sandbox { port } = stored.cluster.kind {
+        let (inner, id) = (&self.inner, stored.cluster.id);
+        if let ClusterKind::Sandbox { .. } = stored.cluster.kind {
+            let port =
+                self.internal_port(id).await.context("the sandbox cluster is not running")?;
+            let policy = AddressPolicy::new(AddressPolicy::loopback_networks(), Vec::new());
             let uri = self.internal_uri(port);
-            let policy = AddressPolicy::new(AddressPolicy::loopback_networks(), Vec::new())
-                .with_own_addresses(Vec::new());
             return Ok(MongoCluster::connect(&uri, &policy, &inner.runtime).await?);
         }
-        let id = stored.cluster.id;
         let uri = inner
             .store
             .read_tx("host.uri", move |tx| Box::pin(clusters::uri(tx, &SYSTEM, id)))
             .await?
             .context("the cluster has no connection string")?;
-        Ok(MongoCluster::connect(&uri, &inner.policy, &inner.runtime).await?)
+        Ok(MongoCluster::connect(&uri, &self.policy().await?, &inner.runtime).await?)
+    }
+
+    /// Which addresses may be dialled for users: what the configuration allows, and never a port of this
+    /// instance itself.
+    async fn policy(&self) -> Result<AddressPolicy, StoreError> {
+        let inner = &self.inner;
+        let given: Vec<Endpoint> = inner
+            .store
+            .read_tx("host.ports", |tx| Box::pin(endpoints::list_all(tx, &SYSTEM)))
+            .await?;
+        let own = given.iter().map(|endpoint| endpoint.port).chain([inner.http_port]);
+        let own_ports = own.map(|port| port..=port).collect();
+        Ok(AddressPolicy::new(inner.allowed_networks.clone(), own_ports))
+    }
+
+    async fn internal_port(&self, id: ClusterId) -> Option<u16> {
+        self.inner.sandboxes.lock().await.get(&id).map(|running| running.internal.port())
     }
 
     fn internal_uri(&self, port: u16) -> SecretString {
@@ -218,6 +236,7 @@ impl Host {
 impl RunningSandbox {
     async fn stop(self) {
         self.listener.stop().await;
+        self.internal.stop().await;
         if let Err(error) = self.sandbox.close().await {
             tracing::error!(%error, "a sandbox cluster did not close cleanly");
         }

@@ -51,16 +51,21 @@ impl Instance {
         let runtime = with_faults(&runtime)?;
         let listener = http::bind(config.server.listen).await?;
         let base_url = base_url(&config, &listener)?;
+        let http_port = listener.local_addr()?.port();
+        // Before anything is written: a wrong certificate must leave nothing behind.
+        let tls = config.server.tls.as_ref().map(tls::server_config).transpose()?;
         let stop = CancellationToken::new();
         let store = open_store(&config, &runtime).await?;
         let locations = Locations::open(&config)?;
-        let host = Host::new(&config, store.clone(), locations, runtime.clone(), stop.clone())?;
+        let host =
+            Host::new(&config, store.clone(), locations, runtime.clone(), stop.clone(), http_port)?;
         host.start_all().await?;
         let control = control(&store, &runtime, &host, &base_url);
         control.resume_clusters().await?;
         let nonce_key = nonce_key(&store).await?;
         let router = router(&config, &control, nonce_key);
-        let http = serve(&config, listener, router, &runtime, &stop)?;
+        let serving = http::serve(listener, router, tls, runtime.clone(), stop.clone());
+        let http = runtime.spawn("http", serving);
         let archiver = start_archiver(&config, &store, &host, &runtime, &stop).await?;
         tracing::info!(%base_url, dir = %config.dir.display(), "the instance is up");
         Ok(Self { base_url, runtime, control, host, stop, archiver, http, _lock: lock })
@@ -145,18 +150,6 @@ fn router(config: &Config, control: &Control, nonce_key: [u8; 32]) -> Router {
         ApiSettings { body_bytes_max: config.limits.body_bytes_max, ..ApiSettings::new(nonce_key) };
     let state = ApiState::new(control.clone(), settings, metrics, Arc::new(registry));
     portolan_admin_api::router(state)
-}
-
-fn serve(
-    config: &Config,
-    listener: TcpListener,
-    router: Router,
-    runtime: &Runtime,
-    stop: &CancellationToken,
-) -> Result<JoinHandle<()>> {
-    let tls = config.server.tls.as_ref().map(tls::server_config).transpose()?;
-    let serving = http::serve(listener, router, tls, runtime.clone(), stop.clone());
-    Ok(runtime.spawn("http", serving))
 }
 
 async fn start_archiver(

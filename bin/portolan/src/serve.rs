@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use portolan_runtime::Runtime;
+use portolan_store::Dialect;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +42,14 @@ pub(crate) async fn bootstrap(arguments: Bootstrap, runtime: Runtime) -> Result<
     let store = instance::open_store(&config, &runtime).await?;
     let stop = CancellationToken::new();
     let locations = Locations::open(&config)?;
-    let host = Host::new(&config, store.clone(), locations, runtime.clone(), stop)?;
+    let host = Host::new(
+        &config,
+        store.clone(),
+        locations,
+        runtime.clone(),
+        stop,
+        config.server.listen.port(),
+    )?;
     let control = instance::control(&store, &runtime, &host, "");
     let founded = instance::bootstrap(&control, &arguments.org, &arguments.user).await;
     store.close().await;
@@ -76,7 +84,7 @@ pub(crate) fn check_config(arguments: &CheckConfig) -> Result<()> {
             folder.display()
         );
     }
-    config.state_url()?;
+    Dialect::of_url(&config.state_url()?).context("state.url")?;
     writeln!(std::io::stdout(), "{} is sound", arguments.config.display())?;
     Ok(())
 }

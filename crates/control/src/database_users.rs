@@ -154,7 +154,8 @@ impl Control {
             .await
     }
 
-    /// Deletes a user. It can no longer log in; connections that it has opened go on until they end.
+    /// Deletes a user. It can no longer log in; connections that it has opened lose their rights within two
+    /// seconds (`wire` reads accounts again).
     ///
     /// # Errors
     /// `USERNAME_NOT_FOUND`, 401 without the role, and the store's.

@@ -13,7 +13,7 @@ pub enum Dialect {
 
 impl Dialect {
     /// By the scheme of an address.
-    pub(crate) fn of_url(url: &str) -> Result<Self, StoreError> {
+    pub fn of_url(url: &str) -> Result<Self, StoreError> {
         match url.split(':').next().unwrap_or_default() {
             "sqlite" => Ok(Self::Sqlite),
             "postgres" | "postgresql" => Ok(Self::Postgres),

@@ -40,6 +40,8 @@ pub(crate) struct Session {
     /// Address of the client.
     pub(crate) peer: String,
     pub(crate) user: Option<User>,
+    /// When the user's account was last read, on the boot clock.
+    pub(crate) user_read_boot_ms: u64,
     pub(crate) conversation: Option<Conversation>,
     /// Compressors that both sides know, in the client's order.
     pub(crate) compressors: Vec<Compressor>,
@@ -54,6 +56,7 @@ impl Session {
             connection_id,
             peer,
             user: None,
+            user_read_boot_ms: 0,
             conversation: None,
             compressors: Vec::new(),
             close_after_reply: false,

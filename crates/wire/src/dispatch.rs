@@ -10,6 +10,9 @@ use crate::error::{CommandError, codes};
 use crate::shared::Shared;
 use crate::{authentication, cursors, hello, server_info};
 
+/// How old the knowledge of a logged-in user's account may be.
+const USER_AGE_MS_MAX: u64 = 2_000;
+
 /// Commands that need no user, as on servers with access control.
 const BEFORE_AUTHENTICATION: &[&str] = &[
     "hello",
@@ -34,6 +37,7 @@ pub(crate) async fn run(
     cancelled: &CancellationToken,
 ) -> Result<RawDocumentBuf, CommandError> {
     check_api_version(&command)?;
+    read_user_again(shared, session).await;
     let open = session.user.is_some() || !shared.options.require_auth;
     if !open && !BEFORE_AUTHENTICATION.contains(&command.name.as_str()) {
         let message = format!("Command {} requires authentication", command.name);
@@ -57,6 +61,21 @@ pub(crate) async fn run(
             let work = run_backend(shared, session, command, cancelled);
             within_limit(shared, limit_ms, work).await
         }
+    }
+}
+
+/// A user who was deleted, or whose roles changed, keeps what the connection was opened with for at most
+/// [`USER_AGE_MS_MAX`]. When accounts cannot be read just now, the connection goes on as it was.
+async fn read_user_again(shared: &Shared, session: &mut Session) {
+    let now_ms = shared.runtime.boot_ms();
+    let Some(user) = &session.user else { return };
+    if now_ms.saturating_sub(session.user_read_boot_ms) < USER_AGE_MS_MAX {
+        return;
+    }
+    session.user_read_boot_ms = now_ms;
+    match shared.backend.account(&user.database, &user.name).await {
+        Ok(account) => session.log_in(account.map(|account| account.user)),
+        Err(error) => tracing::warn!(%error, "an account could not be read again"),
     }
 }
 

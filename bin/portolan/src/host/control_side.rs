@@ -30,8 +30,9 @@ impl ClusterHost for Host {
             Sandbox::open(&folder, SandboxOptions::default(), runtime).await.map_err(failed)?;
         let accounts = Arc::new(SandboxAccounts::new(self.clone(), cluster.id));
         let backend = sandbox.backend(accounts, self.advertised(port));
+        let internal = self.listen_internal(backend.clone()).await.map_err(failed)?;
         let listener = self.listen(port, backend).await.map_err(failed)?;
-        sandboxes.insert(cluster.id, RunningSandbox { sandbox, listener });
+        sandboxes.insert(cluster.id, RunningSandbox { sandbox, listener, internal });
         Ok(())
     }
 
@@ -50,7 +51,8 @@ impl ClusterHost for Host {
 
     async fn probe(&self, uri: &SecretString) -> Result<Probe, HostError> {
         let inner = &self.inner;
-        let cluster = MongoCluster::connect(uri, &inner.policy, &inner.runtime).await;
+        let policy = self.policy().await.map_err(failed)?;
+        let cluster = MongoCluster::connect(uri, &policy, &inner.runtime).await;
         cluster.map_err(host_error)?.probe().await.map_err(host_error)
     }
 

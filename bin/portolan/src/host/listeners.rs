@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use portolan_federation::{Endpoint as ReadEndpoint, EndpointMode};
 use portolan_store::endpoints::{Endpoint, EndpointRole};
 use portolan_wire::{Backend, Server, ServerOptions};
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,11 +16,17 @@ use super::sources::EndpointCatalog;
 
 /// An open port.
 pub(super) struct Listener {
+    port: u16,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Listener {
+    /// The port.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Ends its connections and closes the port.
     pub(super) async fn stop(self) {
         self.stop.cancel();
@@ -40,15 +47,29 @@ impl Host {
                 inner.settings.bind
             )
         })?;
-        let options = ServerOptions {
-            tls: inner.tls.clone(),
-            connections_max: inner.connections_max,
-            ..ServerOptions::default()
-        };
+        self.serve(listener, backend, inner.tls.clone())
+    }
+
+    /// Opens a plain loopback port for this process itself.
+    pub(super) async fn listen_internal(&self, backend: Arc<dyn Backend>) -> Result<Listener> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        self.serve(listener, backend, None)
+    }
+
+    fn serve(
+        &self,
+        listener: TcpListener,
+        backend: Arc<dyn Backend>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Result<Listener> {
+        let inner = &self.inner;
+        let port = listener.local_addr()?.port();
+        let connections_max = inner.connections_max;
+        let options = ServerOptions { tls, connections_max, ..ServerOptions::default() };
         let stop = inner.stop.child_token();
         let serve = Server::serve(listener, backend, options, inner.runtime.clone(), stop.clone());
         let task = inner.runtime.spawn("mongodb listener", serve);
-        Ok(Listener { stop, task })
+        Ok(Listener { port, stop, task })
     }
 
     /// Opens the port of a read endpoint.
