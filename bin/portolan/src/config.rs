@@ -222,7 +222,9 @@ impl Default for Limits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text }
+        // The libraries that read Delta logs say a lot at `info`.
+        let level = "info,buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn";
+        Self { level: level.to_owned(), format: LogFormat::Text }
     }
 }
 

@@ -54,7 +54,9 @@ fn run(say: &Say, summary: &Summary) {
         run.files
     ));
     say.line(format_args!("  verified  {} read back from the table and compared", run.documents));
-    say.line(format_args!("  deleted   {} from the cluster, after that", run.documents));
+    if let Some(deleted) = run.deleted {
+        say.line(format_args!("  deleted   {deleted} from the cluster, after that"));
+    }
     say.line(format_args!("  took      {:.1} s", run.seconds));
     say.line(format_args!("  table     {}", summary.storage));
 }

@@ -49,6 +49,9 @@ pub(crate) struct Run {
     pub(crate) bytes_stored: u64,
     pub(crate) files: u64,
     pub(crate) seconds: f64,
+    /// Deleted from the cluster; known only right after the run, and not part of the file.
+    #[serde(skip)]
+    pub(crate) deleted: Option<u64>,
 }
 
 impl Summary {
@@ -108,7 +111,14 @@ mod tests {
                 cluster_and_archive: String::new(),
             },
             storage: String::new(),
-            run: Run { documents: 0, bytes_read: 0, bytes_stored: 0, files: 0, seconds: 0.0 },
+            run: Run {
+                documents: 0,
+                bytes_read: 0,
+                bytes_stored: 0,
+                files: 0,
+                seconds: 0.0,
+                deleted: None,
+            },
         };
         let dir = tempfile::tempdir().expect("a folder");
         summary.write(dir.path()).expect("written");

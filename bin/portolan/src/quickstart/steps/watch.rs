@@ -61,6 +61,7 @@ fn finished(runs: &[Value], bar: &ProgressBar) -> Result<Option<Run>> {
         bytes_stored: sum("bytesStored"),
         files: sum("files"),
         seconds: 0.0,
+        deleted: Some(sum("documentsDeleted")),
     }))
 }
 
