@@ -4,7 +4,7 @@
 
 mod overlay;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,9 @@ pub(crate) struct Config {
     pub(crate) log: Log,
 }
 
+/// Networks by `PROVIDER/REGION`.
+pub(crate) type Networks = BTreeMap<String, Vec<IpNet>>;
+
 /// The HTTP listener.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -50,6 +53,10 @@ pub(crate) struct Server {
     pub(crate) tls: Option<Tls>,
     /// Serve plain HTTP beyond loopback: only behind a proxy that ends TLS.
     pub(crate) insecure: bool,
+    /// Networks on which the API is reached, by `PROVIDER/REGION`, for `listControlPlaneIpAddresses`.
+    pub(crate) inbound_networks: Networks,
+    /// Networks from which attached clusters are dialled, likewise.
+    pub(crate) outbound_networks: Networks,
 }
 
 /// Certificate and key files, PEM.
@@ -103,6 +110,8 @@ pub(crate) struct Endpoints {
     pub(crate) advertised_host: String,
     /// First and last port; each listener keeps its port for life.
     pub(crate) port_range: (u16, u16),
+    /// Whether connections over loopback, too, must be on the project's IP access list.
+    pub(crate) strict_access_list: bool,
     /// Certificate and key; without them `bind` must be loopback or `server.insecure` set.
     pub(crate) tls: Option<Tls>,
 }
@@ -141,6 +150,16 @@ pub(crate) struct Limits {
     pub(crate) body_bytes_max: usize,
     /// Connections of one sandbox cluster or endpoint.
     pub(crate) connections_max: usize,
+    /// Connections of the HTTP listener.
+    pub(crate) http_connections_max: usize,
+    /// How long an HTTP client may take to send the head of a request, or leave a connection idle.
+    pub(crate) http_head_timeout_ms: u64,
+    /// How long an HTTP client may take to send a body.
+    pub(crate) http_body_timeout_ms: u64,
+    /// How long an HTTP client may take to accept more of an answer.
+    pub(crate) http_write_timeout_ms: u64,
+    /// Scales the rate limits of the Admin API.
+    pub(crate) rate_multiplier: f64,
 }
 
 /// Logging.
@@ -184,7 +203,14 @@ impl Default for Config {
 impl Default for Server {
     fn default() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
-        Self { listen, public_url: None, tls: None, insecure: false }
+        Self {
+            listen,
+            public_url: None,
+            tls: None,
+            insecure: false,
+            inbound_networks: Networks::new(),
+            outbound_networks: Networks::new(),
+        }
     }
 }
 
@@ -194,6 +220,7 @@ impl Default for Endpoints {
             bind: [127, 0, 0, 1].into(),
             advertised_host: "127.0.0.1".to_owned(),
             port_range: (27_100, 27_399),
+            strict_access_list: false,
             tls: None,
         }
     }
@@ -216,7 +243,15 @@ impl Default for Archiver {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes_max: 5 << 20, connections_max: 1_000 }
+        Self {
+            body_bytes_max: 5 << 20,
+            connections_max: 1_000,
+            http_connections_max: 1_000,
+            http_head_timeout_ms: 30_000,
+            http_body_timeout_ms: 30_000,
+            http_write_timeout_ms: 30_000,
+            rate_multiplier: 1.0,
+        }
     }
 }
 
@@ -279,6 +314,14 @@ impl Config {
             self.state.url.is_none() || self.state.url_file.is_none(),
             "state.url and state.url_file exclude each other"
         );
+        let rate = self.limits.rate_multiplier;
+        ensure!(
+            rate.is_finite() && rate > 0.0,
+            "limits.rate_multiplier must be more than 0; a large one lifts the rate limits"
+        );
+        for networks in [&server.inbound_networks, &server.outbound_networks] {
+            check_labels(networks)?;
+        }
         self.check_storage()
     }
 
@@ -311,6 +354,16 @@ impl Config {
         let default = || format!("sqlite:{}", self.dir.join("control.db").display());
         Ok(self.state.url.clone().unwrap_or_else(default))
     }
+}
+
+fn check_labels(networks: &Networks) -> Result<()> {
+    for label in networks.keys() {
+        let known = label.split_once('/').is_some_and(|(provider, region)| {
+            matches!(provider, "AWS" | "AZURE" | "GCP") && !region.is_empty()
+        });
+        ensure!(known, "server: {label} is no label such as AWS/US_EAST_1 (AWS, AZURE or GCP)");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

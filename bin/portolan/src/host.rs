@@ -3,6 +3,7 @@
 
 mod accounts;
 mod control_side;
+mod gate;
 mod listeners;
 mod sources;
 

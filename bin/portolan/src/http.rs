@@ -1,4 +1,7 @@
-//! The HTTP listener: plain or TLS, with a limit on how long a client may take, and a clean end.
+//! The HTTP listener: plain or TLS, with limits that keep slow and greedy clients from holding it, and a
+//! clean end. What is not here: limits of bodies and rates, which `admin-api` keeps.
+
+mod write_limit;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,22 +12,52 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use portolan_runtime::Runtime;
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// A client that takes longer to send its request's head is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::config;
+use write_limit::WriteLimit;
+
 /// A client that takes longer for the TLS handshake is cut off.
 const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 /// Requests under way when the server is told to stop have so long to end.
 const DRAIN_MS: u64 = 5_000;
-/// Bytes of a request's head.
+/// Bytes of a request's head. (Its headers are at most 100: so many hyper takes by itself, and a number of
+/// our own would cost an allocation per request.)
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// What a client hears when there are too many.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+                      content-length: 0\r\n\r\n";
+
+/// Limits of the listener.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HttpLimits {
+    /// Open connections; one more is told to come back.
+    pub(crate) connections_max: usize,
+    /// How long the head of a request may take, counted from when it could have come: so it ends idle
+    /// connections, too.
+    pub(crate) head_timeout_ms: u64,
+    /// How long a client may accept nothing of an answer.
+    pub(crate) write_timeout_ms: u64,
+}
+
+impl HttpLimits {
+    /// As configured.
+    pub(crate) fn of(limits: &config::Limits) -> Self {
+        Self {
+            connections_max: limits.http_connections_max,
+            head_timeout_ms: limits.http_head_timeout_ms,
+            write_timeout_ms: limits.http_write_timeout_ms,
+        }
+    }
+}
 
 /// Binds, with an error that names the address and the remedy.
 pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
@@ -33,72 +66,94 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Serves until `stop`, then lets requests under way end.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    tls: Option<Arc<ServerConfig>>,
-    runtime: Runtime,
-    stop: CancellationToken,
-) {
-    let graceful = GracefulShutdown::new();
-    let acceptor = tls.map(TlsAcceptor::from);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let connection =
-                    Connection { peer, router: router.clone(), runtime: runtime.clone() };
-                connection.spawn(stream, acceptor.clone(), &graceful);
-            }
-            Err(error) => {
-                // Out of file handles, most likely: others must end first.
-                tracing::warn!(%error, "cannot accept a connection");
-                runtime.sleep_ms(100).await;
+/// What answers, and how.
+#[derive(Clone)]
+pub(crate) struct Server {
+    /// Answers requests.
+    pub(crate) router: Router,
+    /// TLS; plain HTTP when absent.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// What clients may take up.
+    pub(crate) limits: HttpLimits,
+    /// Time and tasks.
+    pub(crate) runtime: Runtime,
+}
+
+impl Server {
+    /// Serves until `stop`, then lets requests under way end.
+    pub(crate) async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let graceful = GracefulShutdown::new();
+        let places = Arc::new(Semaphore::new(self.limits.connections_max));
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = stop.cancelled() => break,
+            };
+            match (accepted, places.clone().try_acquire_owned()) {
+                (Ok((stream, peer)), Ok(place)) => {
+                    let connection = Connection { peer, server: self.clone(), _place: place };
+                    connection.spawn(stream, graceful.watcher());
+                }
+                (Ok((stream, peer)), Err(_)) => {
+                    tracing::warn!(%peer, limit = self.limits.connections_max, "too many connections");
+                    // A courtesy that waits for nobody.
+                    stream.try_write(BUSY).ok();
+                }
+                (Err(error), _) => {
+                    // Out of file handles, most likely: others must end first.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    self.runtime.sleep_ms(100).await;
+                }
             }
         }
-    }
-    drop(listener);
-    if runtime.timeout_ms(DRAIN_MS, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests were still under way {DRAIN_MS} ms after the stop");
+        drop(listener);
+        if self.runtime.timeout_ms(DRAIN_MS, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were still under way {DRAIN_MS} ms after the stop");
+        }
     }
 }
 
 struct Connection {
     peer: SocketAddr,
-    router: Router,
-    runtime: Runtime,
+    server: Server,
+    /// Given back however the connection ends.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    fn spawn(self, stream: TcpStream, tls: Option<TlsAcceptor>, graceful: &GracefulShutdown) {
+    fn spawn(self, stream: TcpStream, watcher: Watcher) {
         stream.set_nodelay(true).ok();
-        let watcher = graceful.watcher();
-        let runtime = self.runtime.clone();
-        runtime.spawn("http connection", async move {
-            let Some(tls) = tls else { return self.run(TokioIo::new(stream), watcher).await };
-            let handshake = self.runtime.timeout_ms(HANDSHAKE_TIMEOUT_MS, tls.accept(stream)).await;
+        let runtime = self.server.runtime.clone();
+        let task = async move {
+            let Some(tls) = self.server.tls.clone() else { return self.run(stream, watcher).await };
+            let accepting = TlsAcceptor::from(tls).accept(stream);
+            let limited = self.server.runtime.timeout_ms(HANDSHAKE_TIMEOUT_MS, accepting);
+            let handshake = limited.await;
             if let Ok(Ok(stream)) = handshake {
-                self.run(TokioIo::new(stream), watcher).await;
+                self.run(stream, watcher).await;
             }
-        });
+        };
+        runtime.spawn("http connection", task);
     }
 
-    async fn run<I>(self, io: I, watcher: hyper_util::server::graceful::Watcher)
+    async fn run<S>(self, stream: S, watcher: Watcher)
     where
-        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = self.router.layer(axum::Extension(ConnectInfo(self.peer)));
+        let Server { router, limits, runtime, .. } = &self.server;
+        let stream = WriteLimit::new(stream, limits.write_timeout_ms, runtime.clone());
+        let service = router.clone().layer(axum::Extension(ConnectInfo(self.peer)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
+            .header_read_timeout(Duration::from_millis(limits.head_timeout_ms))
             .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(io, TowerToHyperService::new(service));
+            .max_header_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(peer = %self.peer, %error, "a connection ended early");
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

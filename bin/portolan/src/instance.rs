@@ -1,11 +1,12 @@
 //! One running instance: control state, clusters, endpoints, archiver and HTTP listener, started in
 //! the order in which they need each other and stopped in reverse.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use axum::Router;
-use portolan_admin_api::{ApiMetrics, ApiSettings, ApiState};
+use ipnet::IpNet;
+use portolan_admin_api::{ApiMetrics, ApiSettings, ApiState, ControlPlaneAddresses};
 use portolan_archiver::{ArchiverOptions, Worker};
 use portolan_control::{Control, Founding};
 use portolan_model::Limits;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::host::Host;
+use crate::http::HttpLimits;
 use crate::locations::Locations;
 use crate::lock::FolderLock;
 use crate::{http, keys, tls};
@@ -27,6 +29,7 @@ pub(crate) struct Instance {
     base_url: String,
     runtime: Runtime,
     control: Control,
+    api: ApiState,
     host: Host,
     stop: CancellationToken,
     /// Ends before everything else: it uses the rest.
@@ -63,12 +66,15 @@ impl Instance {
         let control = control(&store, &runtime, &host, &base_url);
         control.resume_clusters().await?;
         let nonce_key = nonce_key(&store).await?;
-        let router = router(&config, &control, nonce_key);
-        let serving = http::serve(listener, router, tls, runtime.clone(), stop.clone());
+        let api = api(&config, &control, nonce_key);
+        let router = portolan_admin_api::router(api.clone());
+        let limits = HttpLimits::of(&config.limits);
+        let server = http::Server { router, tls, limits, runtime: runtime.clone() };
+        let serving = server.serve(listener, stop.clone());
         let http = runtime.spawn("http", serving);
         let archiver = start_archiver(&config, &store, &host, &runtime, &stop).await?;
         tracing::info!(%base_url, dir = %config.dir.display(), "the instance is up");
-        Ok(Self { base_url, runtime, control, host, stop, archiver, http, _lock: lock })
+        Ok(Self { base_url, runtime, control, api, host, stop, archiver, http, _lock: lock })
     }
 
     /// The URL that clients use.
@@ -93,6 +99,9 @@ impl Instance {
             if let Err(error) = task.await {
                 tracing::error!(name, %error, "a part of the instance ended badly");
             }
+        }
+        if let Err(error) = self.api.flush_usage().await {
+            tracing::warn!(%error, "uses of credentials were not recorded");
         }
         self.host.stop().await;
         self.control.store.close().await;
@@ -143,13 +152,25 @@ async fn nonce_key(store: &Store) -> Result<[u8; 32]> {
     key.expose().try_into().context("the stored nonce key has another length")
 }
 
-fn router(config: &Config, control: &Control, nonce_key: [u8; 32]) -> Router {
+fn api(config: &Config, control: &Control, nonce_key: [u8; 32]) -> ApiState {
     let mut registry = Registry::default();
     let metrics = ApiMetrics::register(&mut registry);
-    let settings =
-        ApiSettings { body_bytes_max: config.limits.body_bytes_max, ..ApiSettings::new(nonce_key) };
-    let state = ApiState::new(control.clone(), settings, metrics, Arc::new(registry));
-    portolan_admin_api::router(state)
+    let settings = ApiSettings {
+        body_bytes_max: config.limits.body_bytes_max,
+        body_timeout_ms: config.limits.http_body_timeout_ms,
+        rate_multiplier: config.limits.rate_multiplier,
+        addresses: ControlPlaneAddresses {
+            inbound: network_texts(&config.server.inbound_networks),
+            outbound: network_texts(&config.server.outbound_networks),
+        },
+        ..ApiSettings::new(nonce_key)
+    };
+    ApiState::new(control.clone(), settings, metrics, Arc::new(registry))
+}
+
+fn network_texts(networks: &config::Networks) -> BTreeMap<String, Vec<String>> {
+    let texts = |list: &Vec<IpNet>| list.iter().map(ToString::to_string).collect();
+    networks.iter().map(|(label, list)| (label.clone(), texts(list))).collect()
 }
 
 async fn start_archiver(

@@ -40,7 +40,11 @@ pub(crate) async fn authenticate(state: &ApiState, parts: &Parts) -> Result<Prin
     } else {
         return Err(Rejected::Challenge { stale: false });
     };
-    login.admit(remote_address(parts)).map_err(Rejected::Refused)
+    let admitted = login.admit(remote_address(parts)).map_err(Rejected::Refused)?;
+    if let Some(used) = admitted.used {
+        state.note_use(used);
+    }
+    Ok(admitted.principal)
 }
 
 /// Where the connection comes from; unknown only in tests that make none.

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use portolan_api_types::links::Base;
 use portolan_api_types::paging::flag;
 use portolan_api_types::{ErrorCode, Fields, Page, Paging, Problem, VersionDate};
-use portolan_control::{Caller, Control};
+use portolan_control::{Caller, Control, Place};
 use portolan_model::{OrgId, ProjectId};
 use serde_json::Value;
 
@@ -57,6 +57,14 @@ impl Call {
     /// `{groupId}`.
     pub(crate) fn project_id(&self) -> Result<ProjectId, Problem> {
         self.id("groupId")
+    }
+
+    /// The organization or the project of the path, for what is managed in both.
+    pub(crate) fn place(&self) -> Result<Place, Problem> {
+        if self.text("groupId").is_empty() {
+            return Ok(Place::Org(self.org_id()?));
+        }
+        Ok(Place::Project(self.project_id()?))
     }
 
     /// The body as an object.

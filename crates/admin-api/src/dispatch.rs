@@ -1,11 +1,11 @@
-//! The way of one request: body, operation, caller, version, permission, audit row, handler, answer.
+//! The way of one request: body, operation, caller, permission, rate limit, version, audit row, handler,
+//! answer.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portolan_api_types::time::header_date;
 use portolan_api_types::{ErrorCode, MediaType, Problem};
 use portolan_control::Caller;
@@ -13,6 +13,7 @@ use portolan_model::RequestId;
 
 use crate::answer::{Style, set_common_headers, set_header, write_problem, write_reply};
 use crate::authentication::{authenticate, rejection, remote_address};
+use crate::body::read_body;
 use crate::call::{Call, parse_id};
 use crate::failure::Failure;
 use crate::path::{Parameters, RequestPath};
@@ -62,7 +63,7 @@ impl Inbound<'_> {
         let style = self.style;
         // The body is read before anything is refused: Digest clients send it with both legs, and an
         // unread body would break the connection that the second leg wants to use.
-        let body = match self.read(body).await {
+        let body = match read_body(self.state, body).await {
             Ok(body) => body,
             Err(problem) => return closing(write_problem(&problem, style)),
         };
@@ -70,36 +71,20 @@ impl Inbound<'_> {
             let problem = Problem::new(ErrorCode::ResourceNotFound, "No such operation.");
             return write_problem(&problem, style);
         };
-        let principal = match authenticate(self.state, &self.parts).await {
-            Ok(principal) => principal,
-            Err(rejected) => return rejection(self.state, rejected, style),
-        };
         let remote_address = remote_address(&self.parts);
-        let caller = Caller { principal, remote_address, request_id: self.request_id };
+        let caller = if route.access == Access::Public {
+            Caller::anonymous(remote_address, self.request_id)
+        } else {
+            let principal = match authenticate(self.state, &self.parts).await {
+                Ok(principal) => principal,
+                Err(rejected) => return rejection(self.state, rejected, style),
+            };
+            Caller { principal, remote_address, request_id: self.request_id }
+        };
         self.serve(route, parameters, caller, body).await
     }
 
-    async fn read(&self, body: Body) -> Result<Bytes, Problem> {
-        let settings = &self.state.inner.settings;
-        let limited = Limited::new(body, settings.body_bytes_max);
-        let runtime = &self.state.control().runtime;
-        let collected = runtime.timeout_ms(settings.body_timeout_ms, limited.collect()).await;
-        match collected {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let max = settings.body_bytes_max;
-                let detail = format!("The body is larger than {max} bytes.");
-                Err(Problem::new(ErrorCode::PayloadTooLarge, detail).with(max))
-            }
-            Ok(Err(_)) => {
-                Err(Problem::new(ErrorCode::InvalidJson, "The body ended before its length."))
-            }
-            Err(_) => {
-                Err(Problem::new(ErrorCode::RequestTimeout, "The body did not arrive in time."))
-            }
-        }
-    }
-
+    /// Permission, rate limit, and what is left of the request's way.
     async fn serve(
         self,
         route: &Route,
@@ -107,41 +92,60 @@ impl Inbound<'_> {
         caller: Caller,
         body: Bytes,
     ) -> Response<Body> {
-        let style = self.style;
-        let media = match negotiate(route, &self.parts.headers) {
-            Ok(media) => media,
-            Err(problem) => return write_problem(&problem, style),
-        };
-        if let Err(problem) = check_body_type(&self.parts.headers, &body) {
-            return write_problem(&problem, style);
-        }
         let call = Call {
             state: self.state.clone(),
             caller,
-            version: media.map(|media| media.date),
+            version: None,
             parameters,
             query: self.query,
             body,
             path: self.path.to_string(),
         };
-        match run(route, call).await {
-            Ok(reply) => {
-                let mut response = write_reply(reply, &content_type(media), style);
-                set_lifecycle_headers(&mut response, route, media);
-                response
-            }
-            Err(failure) => write_problem(&failure.problem, style),
-        }
+        let access = check_access(route.access, &call).await;
+        let limiter = &self.state.inner.limiter;
+        let taken = limiter.take_for(route.path, &call, access.is_ok());
+        let mut response = match taken.problem(&call.path) {
+            Some(problem) => write_problem(&problem, self.style),
+            None => answer_call(route, call, access, &self.parts.headers, self.style).await,
+        };
+        taken.set_headers(&mut response);
+        response
     }
 }
 
-/// Permission, audit row, handler.
-async fn run(route: &Route, call: Call) -> Answer {
-    let control = call.control().clone();
-    check_access(route.access, &call).await?;
+/// Media type, body type, handler, answer.
+async fn answer_call(
+    route: &Route,
+    mut call: Call,
+    access: Result<(), Failure>,
+    headers: &HeaderMap,
+    style: Style,
+) -> Response<Body> {
+    let media = match negotiate(route, headers) {
+        Ok(media) => media,
+        Err(problem) => return write_problem(&problem, style),
+    };
+    if let Err(problem) = check_body_type(headers, &call.body) {
+        return write_problem(&problem, style);
+    }
+    call.version = media.map(|media| media.date);
+    match run(route, access, call).await {
+        Ok(reply) => {
+            let mut response = write_reply(reply, &content_type(media), style);
+            set_lifecycle_headers(&mut response, route, media);
+            response
+        }
+        Err(failure) => write_problem(&failure.problem, style),
+    }
+}
+
+/// Audit row and handler, for whom permission was found.
+async fn run(route: &Route, access: Result<(), Failure>, call: Call) -> Answer {
+    access?;
     if !route.is_mutating() {
         return (route.handler)(call).await;
     }
+    let control = call.control().clone();
     let caller = call.caller.clone();
     control.note_intent(&caller, route.operation, &call.path).await?;
     let result = (route.handler)(call).await;
@@ -153,7 +157,7 @@ async fn run(route: &Route, call: Call) -> Answer {
 async fn check_access(access: Access, call: &Call) -> Result<(), Failure> {
     let principal = &call.caller.principal;
     match access {
-        Access::Authenticated => Ok(()),
+        Access::Public | Access::Authenticated => Ok(()),
         Access::Org(action) => {
             let org_id = parse_id("orgId", call.text("orgId"))?;
             call.control().org(principal, action, org_id).await?;

@@ -3,19 +3,20 @@
 //! Client id and secret come in a Basic header, percent-encoded or not (RFC 6749, 2.3.1; Go's client
 //! encodes, curl does not), or in the form. Errors are RFC 6749 objects, not the Admin API's.
 
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portolan_auth::ACCESS_TOKEN_LIFETIME_MS;
 use portolan_security::SecretString;
 use serde_json::{Value, json};
 
-use crate::answer::{Style, respond, set_header};
+use crate::answer::{Style, respond, set_header, write_problem};
+use crate::authentication::remote_address;
+use crate::body::read_body;
 use crate::path::decode;
+use crate::rate::{TOKEN_PATH, set_of};
 use crate::state::ApiState;
 
 struct Client {
@@ -26,15 +27,23 @@ struct Client {
 type Form = Vec<(String, String)>;
 
 /// `POST /api/oauth/token`.
-pub(crate) async fn token(
-    State(state): State<ApiState>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response<Body> {
-    let Ok(body) = body else { return unreadable() };
-    let form = form(&body);
-    let Some(client) = client(&headers, &form) else { return invalid_client() };
-    match value(&form, "grant_type") {
+pub(crate) async fn token(State(state): State<ApiState>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = read_body(&state, body).await else { return unreadable() };
+    let address = remote_address(&parts).map(|ip| ip.to_string()).unwrap_or_default();
+    let now_boot_ms = state.control().runtime.boot_ms();
+    let taken = state.inner.limiter.take(set_of(TOKEN_PATH), &address, now_boot_ms);
+    let mut response = match taken.token_problem() {
+        Some(problem) => write_problem(&problem, Style::default()),
+        None => issue(&state, &parts.headers, &form(&body)).await,
+    };
+    taken.set_headers(&mut response);
+    response
+}
+
+async fn issue(state: &ApiState, headers: &HeaderMap, form: &Form) -> Response<Body> {
+    let Some(client) = client(headers, form) else { return invalid_client() };
+    match value(form, "grant_type") {
         Some("client_credentials") => {}
         Some(_) => return refused(400, "unsupported_grant_type", "Use client_credentials."),
         None => return refused(400, "invalid_request", "grant_type is missing."),
@@ -44,7 +53,7 @@ pub(crate) async fn token(
             200,
             json!({
                 "access_token": token.token.expose(),
-                "expires_in": ACCESS_TOKEN_LIFETIME_MS / 1000,
+                "expires_in": token.expires_in_s,
                 "token_type": "Bearer",
             }),
         )),
@@ -54,14 +63,11 @@ pub(crate) async fn token(
 }
 
 /// `POST /api/oauth/revoke`: 200 with no body, whether there was such a token or not.
-pub(crate) async fn revoke(
-    State(state): State<ApiState>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response<Body> {
-    let Ok(body) = body else { return unreadable() };
+pub(crate) async fn revoke(State(state): State<ApiState>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = read_body(&state, body).await else { return unreadable() };
     let form = form(&body);
-    let Some(client) = client(&headers, &form) else { return invalid_client() };
+    let Some(client) = client(&parts.headers, &form) else { return invalid_client() };
     let Some(token) = value(&form, "token") else {
         return refused(400, "invalid_request", "token is missing.");
     };
@@ -109,9 +115,13 @@ fn refused(status: u16, error: &str, description: &str) -> Response<Body> {
     no_store(json(status, json!({ "error": error, "error_description": description })))
 }
 
-/// A form that is longer than any of these can be, or that broke off.
+/// A form that is longer than any of these can be, that broke off, or that came too slowly. What is left
+/// of it stays unread.
 fn unreadable() -> Response<Body> {
-    refused(400, "invalid_request", "The body is too long or ended early.")
+    let detail = "The body is too long, ended early or did not arrive in time.";
+    let mut response = refused(400, "invalid_request", detail);
+    set_header(&mut response, "connection", "close");
+    response
 }
 
 fn invalid_client() -> Response<Body> {

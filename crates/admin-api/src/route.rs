@@ -23,6 +23,8 @@ pub(crate) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send
 /// What a caller needs before its handler runs. The scope is the `orgId` or `groupId` of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
+    /// No credentials at all: nobody is asked for any, and any are ignored.
+    Public,
     /// Any valid credentials; the use case filters what it shows.
     Authenticated,
     /// A role on the organization of the path.

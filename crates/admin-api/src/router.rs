@@ -42,9 +42,14 @@ impl RouteTable {
 fn routes() -> Vec<Route> {
     [
         handlers::system_status::routes(),
+        handlers::control_plane::routes(),
+        handlers::rate_limits::routes(),
         handlers::organizations::routes(),
         handlers::organization_settings::routes(),
         handlers::projects::routes(),
+        handlers::project_settings::routes(),
+        handlers::project_limits::routes(),
+        handlers::network::routes(),
         handlers::migrate::routes(),
         handlers::users::routes(),
         handlers::project_users::routes(),
@@ -77,8 +82,10 @@ pub struct OperationInfo {
     pub operation_id: &'static str,
     /// The dates of its versions; none for Portolan's own API.
     pub versions: Vec<String>,
-    /// What the caller must be allowed; `None` when any credentials do.
+    /// What the caller must be allowed; `None` when any credentials do, or none are needed.
     pub action: Option<Action>,
+    /// Whether it asks for no credentials at all.
+    pub public: bool,
 }
 
 /// Every operation, in the order of the table.
@@ -94,9 +101,10 @@ fn info(route: &Route) -> OperationInfo {
         operation_id: route.operation,
         versions: route.dates().iter().map(ToString::to_string).collect(),
         action: match route.access {
-            Access::Authenticated => None,
+            Access::Public | Access::Authenticated => None,
             Access::Org(action) | Access::Project(action) => Some(action),
         },
+        public: route.access == Access::Public,
     }
 }
 

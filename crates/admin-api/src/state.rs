@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use portolan_api_types::control_plane::ControlPlaneAddresses;
 use portolan_api_types::links::Base;
 use portolan_auth::DigestGate;
 use portolan_control::Control;
 use prometheus_client::registry::Registry;
 
 use crate::metrics::ApiMetrics;
+use crate::rate::RateLimiter;
+use crate::usage::UsageLedger;
 
 /// What the binary decides about the API.
 #[derive(Debug, Clone)]
@@ -18,6 +21,10 @@ pub struct ApiSettings {
     pub body_bytes_max: usize,
     /// How long a client may take to send its body.
     pub body_timeout_ms: u64,
+    /// Scales the rate limits that the service documents; more than zero.
+    pub rate_multiplier: f64,
+    /// The addresses that `listControlPlaneIpAddresses` tells.
+    pub addresses: ControlPlaneAddresses,
     /// Version of the product, for `/version` and a response header.
     pub version: String,
     /// The 40 hexadecimal digits of the source's commit; zeros when unknown.
@@ -32,6 +39,8 @@ impl ApiSettings {
             nonce_key,
             body_bytes_max: 1024 * 1024,
             body_timeout_ms: 30_000,
+            rate_multiplier: 1.0,
+            addresses: ControlPlaneAddresses::default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             build: "0".repeat(40),
         }
@@ -48,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) control: Control,
     pub(crate) settings: ApiSettings,
     pub(crate) gate: DigestGate,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) usage: UsageLedger,
     pub(crate) base: Base,
     pub(crate) metrics: ApiMetrics,
     pub(crate) registry: Arc<Registry>,
@@ -63,8 +74,21 @@ impl ApiState {
         registry: Arc<Registry>,
     ) -> Self {
         let gate = DigestGate::new(&settings.nonce_key);
+        let limiter = RateLimiter::new(settings.rate_multiplier);
+        let usage = UsageLedger::default();
         let base = Base::new(&control.public_url);
-        Self { inner: Arc::new(Inner { control, settings, gate, base, metrics, registry }) }
+        Self {
+            inner: Arc::new(Inner {
+                control,
+                settings,
+                gate,
+                limiter,
+                usage,
+                base,
+                metrics,
+                registry,
+            }),
+        }
     }
 
     pub(crate) fn control(&self) -> &Control {

@@ -3,12 +3,18 @@
 
 mod access_lists;
 mod access_matrix;
+mod credentials;
 mod events;
 mod groups;
+mod groups_access_list;
 mod groups_clusters;
 mod groups_clusters_online_archives;
 mod groups_database_users;
+mod groups_limits;
 mod groups_migrate;
+mod groups_service_accounts;
+mod groups_settings;
+mod hostile;
 mod oauth;
 mod orgs;
 mod orgs_api_keys;
@@ -19,4 +25,5 @@ mod paths;
 mod plain;
 mod portolan_groups_clusters;
 mod protocol;
+mod rate_limits;
 mod world;

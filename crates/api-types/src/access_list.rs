@@ -60,6 +60,11 @@ fn read_entry(mut fields: Fields) -> Result<IpNet, Problem> {
     read_network(&text)
 }
 
+/// The address of a network that holds a single one.
+pub(crate) fn single_address(network: IpNet) -> Option<IpAddr> {
+    (network.prefix_len() == network.max_prefix_len()).then(|| network.addr())
+}
+
 /// An entry as its answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryView<'a> {
@@ -76,10 +81,8 @@ pub struct EntryView<'a> {
 }
 
 impl EntryView<'_> {
-    /// The address, when the network is a single one.
     fn address(&self) -> Option<String> {
-        (self.network.prefix_len() == self.network.max_prefix_len())
-            .then(|| self.network.addr().to_string())
+        single_address(self.network).map(|address| address.to_string())
     }
 
     /// In the list of an API key, which stands at `list_path`.

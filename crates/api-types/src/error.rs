@@ -67,9 +67,10 @@ codes! {
     AttributeReadOnly = "ATTRIBUTE_READ_ONLY", 400, Invalid;
     ClusterAlreadyRequestedDeletion = "CLUSTER_ALREADY_REQUESTED_DELETION", 400, Conflict;
     ClusterNameInvalid = "CLUSTER_NAME_INVALID", 400, Invalid;
-    CannotRemoveCallerFromAccessList = "CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST", 400, Conflict;
+    CannotRemoveCallerFromAccessList = "CANNOT_REMOVE_CALLER_FROM_WHITELIST", 400, Conflict;
     CannotTerminateProtectedCluster =
         "CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED", 400, Conflict;
+    DuplicateAddressesInInput = "DUPLICATE_ADDRESSES_IN_INPUT", 400, Invalid;
     DuplicateClusterName = "DUPLICATE_CLUSTER_NAME", 400, Conflict;
     InvalidAddress = "INVALID_IP_ADDRESS_OR_CIDR_NOTATION", 400, Invalid;
     InvalidApiKeyDesc = "INVALID_API_KEY_DESC", 400, Invalid;
@@ -95,6 +96,8 @@ codes! {
     MissingAttribute = "MISSING_ATTRIBUTE", 400, Invalid;
     MissingAttributes = "MISSING_ATTRIBUTES", 400, Invalid;
     MissingOneOfAttributes = "MISSING_ONE_OF_ATTRIBUTES", 400, Invalid;
+    MultipleValuesForOneEntry =
+        "MULTIPLE_VALUES_SPECIFIED_FOR_ONE_NETWORK_PERMISSION_ENTRY", 400, Invalid;
     OnlineArchiveCannotModifyField = "ONLINE_ARCHIVE_CANNOT_MODIFY_FIELD", 400, Invalid;
     OnlineArchiveConcurrentModifications =
         "ONLINE_ARCHIVE_CONCURRENT_MODIFICATIONS", 400, Retry;
@@ -122,6 +125,7 @@ codes! {
     GroupNotFound = "GROUP_NOT_FOUND", 404, Missing;
     InvalidGroupId = "INVALID_GROUP_ID", 404, Missing;
     InvalidOrgId = "INVALID_ORG_ID", 404, Missing;
+    NetworkEntryNotFound = "ATLAS_NETWORK_PERMISSION_ENTRY_NOT_FOUND", 404, Missing;
     OrgLinkNotFound = "UNEXPECTED_ERROR", 404, Missing;
     OrgNotFound = "ORG_NOT_FOUND", 404, Missing;
     ResourceNotFound = "RESOURCE_NOT_FOUND", 404, Missing;
@@ -151,6 +155,7 @@ codes! {
     // 410, 429, 500, 503
     VersionGone = "VERSION_GONE", 410, Unsupported;
     RateLimited = "RATE_LIMITED", 429, Retry;
+    RateLimitedTokenBucket = "RATE_LIMITED_TOKEN_BUCKET", 429, Retry;
     UnexpectedError = "UNEXPECTED_ERROR", 500, Internal;
     OutcomeUnknown = "OUTCOME_UNKNOWN", 500, Unknown;
     ServiceUnavailable = "SERVICE_UNAVAILABLE", 503, Retry;

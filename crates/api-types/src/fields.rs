@@ -62,6 +62,12 @@ impl Fields {
         self.map.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether the field is present, be it null: some changes reset what they name with `null`.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
     /// Whether nothing is left to read.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,8 +1,10 @@
 //! The root of the API: who the caller is and which build answers.
 
 use portolan_model::{OrgId, OrgRole, ProjectId, ProjectRole};
+use portolan_security::IpNet;
 use serde_json::{Value, json};
 
+use crate::access_list::single_address;
 use crate::links::Base;
 
 /// What the answer is made of.
@@ -16,6 +18,8 @@ pub struct SystemStatus<'a> {
     pub org_roles: &'a [(OrgId, OrgRole)],
     /// Roles in projects.
     pub project_roles: &'a [(ProjectId, ProjectRole)],
+    /// The networks on its access list.
+    pub access_list: &'a [IpNet],
     /// 40 hexadecimal digits.
     pub build: &'a str,
 }
@@ -34,7 +38,7 @@ impl SystemStatus<'_> {
             .map(|(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }));
         json!({
             "apiKey": {
-                "accessList": [],
+                "accessList": self.access_list.iter().map(network_json).collect::<Vec<_>>(),
                 "id": self.id,
                 "publicKey": self.public_key,
                 "roles": in_orgs.chain(in_projects).collect::<Vec<_>>(),
@@ -45,4 +49,12 @@ impl SystemStatus<'_> {
             "throttling": false,
         })
     }
+}
+
+fn network_json(network: &IpNet) -> Value {
+    let mut shown = json!({ "cidrBlock": network.to_string() });
+    if let Some(address) = single_address(*network) {
+        shown["ipAddress"] = Value::from(address.to_string());
+    }
+    shown
 }

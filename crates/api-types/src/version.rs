@@ -10,15 +10,21 @@ use std::str::FromStr;
 
 use crate::error::{ErrorCode, Problem};
 
-/// A calendar day that names a version.
+/// What names a version: a calendar day, or that it is a preview, which no day reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VersionDate(jiff::civil::Date);
+pub struct VersionDate(Name);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Name {
+    Day(jiff::civil::Date),
+    Preview,
+}
 
 impl VersionDate {
     /// A version known at compile time.
     #[must_use]
     pub const fn constant(year: i16, month: i8, day: i8) -> Self {
-        Self(jiff::civil::date(year, month, day))
+        Self(Name::Day(jiff::civil::date(year, month, day)))
     }
 }
 
@@ -38,20 +44,28 @@ pub const V2024_10_23: VersionDate = VersionDate::constant(2024, 10, 23);
 pub const V2025_02_19: VersionDate = VersionDate::constant(2025, 2, 19);
 /// 2025-03-12.
 pub const V2025_03_12: VersionDate = VersionDate::constant(2025, 3, 12);
+/// `application/vnd.atlas.preview+json`.
+pub const PREVIEW: VersionDate = VersionDate(Name::Preview);
 
 impl FromStr for VersionDate {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
+        if text == "preview" {
+            return Ok(PREVIEW);
+        }
         let shaped = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
         let date = shaped.then(|| text.parse().ok()).flatten();
-        date.map(Self).ok_or(())
+        date.map(|day| Self(Name::Day(day))).ok_or(())
     }
 }
 
 impl fmt::Display for VersionDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        match self.0 {
+            Name::Day(day) => fmt::Display::fmt(&day, f),
+            Name::Preview => f.write_str("preview"),
+        }
     }
 }
 
@@ -89,7 +103,7 @@ pub struct MediaType {
 
 impl MediaType {
     /// Reads one media type, parameters such as `;charset=utf-8` left out of account. `None` for
-    /// others, previews and upcoming ones included: Portolan has none.
+    /// others, upcoming ones included: Portolan has none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let essence = text.split(';').next().unwrap_or(text).trim();
@@ -123,9 +137,13 @@ impl MediaType {
     }
 }
 
-/// The newest of `versions` that is not later than `date`.
+/// The newest of `versions` that is not later than `date`. A preview has to be asked for by its name,
+/// and whoever does wants nothing else.
 #[must_use]
 pub fn newest_not_after(date: VersionDate, versions: &[VersionDate]) -> Option<VersionDate> {
+    if date == PREVIEW {
+        return versions.contains(&PREVIEW).then_some(PREVIEW);
+    }
     versions.iter().copied().filter(|version| *version <= date).max()
 }
 

@@ -56,6 +56,8 @@ actions! {
     ProjectApiKeysAssign = "project.api_keys.assign",
     /// Create, change and unassign service accounts of a project.
     ProjectServiceAccountsWrite = "project.service_accounts.write",
+    /// Change access lists of service accounts of a project.
+    ServiceAccountListsWrite = "project.service_accounts.access_lists.write",
     /// Invite a service account of the organization into a project.
     ProjectServiceAccountsInvite = "project.service_accounts.invite",
     /// Create or attach a cluster.
@@ -66,6 +68,8 @@ actions! {
     ClusterDelete = "project.clusters.delete",
     /// Create, change and delete database users.
     DatabaseUsersWrite = "project.database_users.write",
+    /// Change the IP access list of a project.
+    NetworkAccessWrite = "project.network_access.write",
     /// Create, change, pause, resume and delete online archives.
     ArchivesWrite = "project.archives.write",
     /// Download query logs of archives.

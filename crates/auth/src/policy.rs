@@ -46,9 +46,10 @@ pub const fn allowed_in_project(role: ProjectRole, action: Action) -> bool {
         A::ProjectRead => true,
         // The owner of both organizations decides, not the owner of the project.
         A::ProjectMove | A::ProjectServiceAccountsInvite => false,
-        A::ProjectUsersWrite | A::ProjectApiKeysWrite => {
+        A::ProjectUsersWrite | A::ProjectApiKeysWrite | A::ServiceAccountListsWrite => {
             matches!(role, R::Owner | R::AccessManager)
         }
+        A::NetworkAccessWrite => matches!(role, R::Owner | R::NetworkAccessManager),
         A::ClusterCreate => matches!(role, R::Owner | R::ClusterCreator),
         A::ClusterUpdate => matches!(
             role,

@@ -2,28 +2,20 @@
 //! not be cut off from the address that its own request comes from.
 
 use portolan_api_types::{ErrorCode, Page, Paging, Problem};
-use portolan_auth::{Action, Actor, Authorized, OrgScope};
-use portolan_model::OrgId;
+use portolan_auth::{Actor, Authorized, OrgScope};
 use portolan_security::IpNet;
 use portolan_store::access_lists::{self, AccessEntry, AccessOwner};
-use portolan_store::events::EventScope;
 use portolan_store::{StoreError, Tx};
 
-use crate::access::org;
 use crate::api_keys::missing_key;
 use crate::paging::{api_page, store_page};
+use crate::place::{Place, Right};
 use crate::service_accounts::missing_account;
+use crate::sessions::owner;
 use crate::{Caller, Control, ControlError, trail};
 
-/// The right to read and to write the list of an owner.
-const fn actions(owner: AccessOwner) -> (Action, Action) {
-    match owner {
-        AccessOwner::ApiKey(_) => (Action::OrgRead, Action::ApiKeysWrite),
-        AccessOwner::ServiceAccount(_) => {
-            (Action::ServiceAccountsRead, Action::ServiceAccountsWrite)
-        }
-    }
-}
+/// Entries of one list: authentication reads all of them.
+const ENTRIES_PER_LIST_MAX: i64 = 200;
 
 impl Control {
     /// The entries of a list.
@@ -33,19 +25,36 @@ impl Control {
     pub async fn list_access_entries(
         &self,
         caller: &Caller,
-        org_id: OrgId,
+        place: Place,
         owner: AccessOwner,
         paging: Paging,
     ) -> Result<Page<AccessEntry>, ControlError> {
-        let witness = &org(&caller.principal, actions(owner).0, org_id)?;
         let page = store_page(paging);
         self.store
             .read_tx("control.access_lists.list", |tx| {
-                Box::pin(access_lists::list(tx, witness, owner, page))
+                Box::pin(async move {
+                    let witness = place.witness(tx, caller, owner, Right::Read).await?;
+                    let listed = access_lists::list(tx, &witness, owner, page).await;
+                    listed.map(api_page).map_err(|error| missing_owner(error, owner))
+                })
             })
             .await
-            .map(api_page)
-            .map_err(|error| missing_owner(error, owner))
+    }
+
+    /// The networks on the caller's own list.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn own_access_list(&self, caller: &Caller) -> Result<Vec<IpNet>, ControlError> {
+        let principal = &caller.principal;
+        let Some((org_id, owner)) = principal.home_org_id.zip(owner(&principal.actor)) else {
+            return Ok(Vec::new());
+        };
+        self.store
+            .read_tx("control.access_lists.own", |tx| {
+                Box::pin(async move { Ok(access_lists::rules(tx, org_id, owner).await?.networks) })
+            })
+            .await
     }
 
     /// One entry.
@@ -55,14 +64,14 @@ impl Control {
     pub async fn get_access_entry(
         &self,
         caller: &Caller,
-        org_id: OrgId,
+        place: Place,
         owner: AccessOwner,
         network: IpNet,
     ) -> Result<AccessEntry, ControlError> {
-        let witness = &org(&caller.principal, actions(owner).0, org_id)?;
         self.store
             .read_tx("control.access_lists.get", |tx| {
                 Box::pin(async move {
+                    let witness = &place.witness(tx, caller, owner, Right::Read).await?;
                     owner_exists(tx, witness, owner).await?;
                     let entry = access_lists::get(tx, witness, owner, network).await;
                     entry.map_err(|error| missing_entry(error, network))
@@ -79,22 +88,23 @@ impl Control {
     pub async fn add_access_entries(
         &self,
         caller: &Caller,
-        org_id: OrgId,
+        place: Place,
         owner: AccessOwner,
         networks: Vec<IpNet>,
     ) -> Result<(), ControlError> {
-        let witness = &org(&caller.principal, actions(owner).1, org_id)?;
         let networks = &networks;
         self.store
             .run_tx("control.access_lists.add", |tx| {
                 Box::pin(async move {
+                    let witness = &place.witness(tx, caller, owner, Right::List).await?;
                     owner_exists(tx, witness, owner).await?;
                     for network in networks {
                         let added = access_lists::insert(tx, witness, owner, *network).await;
                         added.map_err(|error| known_entry(error, *network))?;
                     }
+                    refuse_overlong(tx, witness, owner).await?;
                     let event = format!("{}_ACCESS_LIST_ENTRY_ADDED", event_prefix(owner));
-                    trail::note(tx, caller, EventScope::Org(org_id), &event, &[]).await?;
+                    trail::note(tx, caller, place.scope(), &event, &[]).await?;
                     Ok(())
                 })
             })
@@ -104,25 +114,25 @@ impl Control {
     /// Removes a network.
     ///
     /// # Errors
-    /// `CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST`, `API_KEY_ACCESS_LIST_NOT_FOUND`, 401 without the role,
+    /// `CANNOT_REMOVE_CALLER_FROM_WHITELIST`, `API_KEY_ACCESS_LIST_NOT_FOUND`, 401 without the role,
     /// and the store's.
     pub async fn remove_access_entry(
         &self,
         caller: &Caller,
-        org_id: OrgId,
+        place: Place,
         owner: AccessOwner,
         network: IpNet,
     ) -> Result<(), ControlError> {
-        let witness = &org(&caller.principal, actions(owner).1, org_id)?;
         self.store
             .run_tx("control.access_lists.remove", |tx| {
                 Box::pin(async move {
+                    let witness = &place.witness(tx, caller, owner, Right::List).await?;
                     owner_exists(tx, witness, owner).await?;
                     let removed = access_lists::delete(tx, witness, owner, network).await;
                     removed.map_err(|error| missing_entry(error, network))?;
                     refuse_lockout(tx, witness, caller, owner).await?;
                     let event = format!("{}_ACCESS_LIST_ENTRY_DELETED", event_prefix(owner));
-                    trail::note(tx, caller, EventScope::Org(org_id), &event, &[]).await?;
+                    trail::note(tx, caller, place.scope(), &event, &[]).await?;
                     Ok(())
                 })
             })
@@ -157,6 +167,20 @@ async fn refuse_lockout(
     let detail = format!("Cannot remove caller's IP address {address} from access list.");
     let code = ErrorCode::CannotRemoveCallerFromAccessList;
     Err(Problem::new(code, detail).with(address.to_string()).into())
+}
+
+/// After the additions, inside their transaction.
+async fn refuse_overlong(
+    tx: &mut Tx<'_>,
+    witness: &Authorized<OrgScope>,
+    owner: AccessOwner,
+) -> Result<(), ControlError> {
+    let page = portolan_store::Page::new(1, 0);
+    if access_lists::list(tx, witness, owner, page).await?.total <= ENTRIES_PER_LIST_MAX {
+        return Ok(());
+    }
+    let rule = format!("must not make the list longer than {ENTRIES_PER_LIST_MAX} entries");
+    Err(Problem::validation("accessList", rule).into())
 }
 
 async fn owner_exists(

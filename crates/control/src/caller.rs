@@ -17,6 +17,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Somebody who was asked for no credentials. It holds no role and passes no check.
+    #[must_use]
+    pub fn anonymous(remote_address: Option<IpAddr>, request_id: RequestId) -> Self {
+        Self { remote_address, ..Self::system("answers the public", request_id) }
+    }
+
     /// Portolan itself: it holds no role and passes no check, it only signs events.
     pub(crate) fn system(reason: &'static str, request_id: RequestId) -> Self {
         let actor = Actor::System { reason };

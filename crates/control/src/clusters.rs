@@ -10,7 +10,9 @@ use portolan_api_types::cluster::{ClusterDraft, ConnectionStringsView, with_ids}
 use portolan_api_types::own_api::EndpointStrings;
 use portolan_api_types::{ErrorCode, Page, Paging, Problem};
 use portolan_auth::{Action, Authorized, Instance, ProjectScope};
-use portolan_model::{Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ProjectId};
+use portolan_model::{
+    Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ProjectId, ProjectLimit,
+};
 use portolan_store::clusters::StoredCluster;
 use portolan_store::endpoints::EndpointRole;
 use portolan_store::events::EventScope;
@@ -166,13 +168,8 @@ impl Control {
         let action = Action::ClusterCreate;
         let witness = project_in(tx, &caller.principal, action, project_id).await?;
         refuse_taken_name(tx, &witness, &cluster.name).await?;
-        let max = self.limits.clusters_per_project;
-        let count = clusters::count(tx, &witness).await?;
-        if usize::try_from(count).is_ok_and(|count| count < max) {
-            return Ok(witness);
-        }
-        let detail = format!("The project has the maximum of {max} clusters.");
-        Err(Problem::new(ErrorCode::ValidationError, detail).with(max).into())
+        self.check_room(tx, &witness, ProjectLimit::Clusters, "clusters").await?;
+        Ok(witness)
     }
 
     /// Deletes a sandbox cluster with its data, or detaches a live one. Its archives are deleted

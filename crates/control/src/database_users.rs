@@ -3,7 +3,7 @@
 use portolan_api_types::database_user::{DatabaseUserDraft, DatabaseUserPatch, Password};
 use portolan_api_types::{ErrorCode, Page, Paging, Problem};
 use portolan_auth::{Action, Authorized, ProjectScope, scram};
-use portolan_model::{DatabaseUser, EpochMs, ProjectId};
+use portolan_model::{DatabaseUser, EpochMs, ProjectId, ProjectLimit};
 use portolan_security::SecretString;
 use portolan_security::scram::ScramCredentials;
 use portolan_store::events::EventScope;
@@ -110,13 +110,7 @@ impl Control {
             let problem = Problem::new(ErrorCode::UserAlreadyExists, detail);
             return Err(problem.with(name.clone()).into());
         }
-        let max = self.limits.database_users_per_project;
-        let count = database_users::count(tx, witness).await?;
-        if usize::try_from(count).is_ok_and(|count| count < max) {
-            return Ok(());
-        }
-        let detail = format!("The project has the maximum of {max} database users.");
-        Err(Problem::new(ErrorCode::ValidationError, detail).with(max).into())
+        self.check_room(tx, witness, ProjectLimit::DatabaseUsers, "database users").await
     }
 
     /// Changes a user; what is not given stays.

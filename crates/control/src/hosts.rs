@@ -74,6 +74,14 @@ pub trait ClusterHost: Send + Sync + 'static {
     /// The host name that clients dial for sandbox clusters and endpoints.
     fn advertised_host(&self) -> String;
 
+    /// The addresses that this name stands for; none when it does not resolve.
+    async fn advertised_addresses(&self) -> Vec<std::net::IpAddr> {
+        self.advertised_host().parse().into_iter().collect()
+    }
+
+    /// The version that sandbox clusters offer, such as `7.0.14`.
+    fn sandbox_version(&self) -> String;
+
     /// Whether those listeners speak TLS.
     fn listens_with_tls(&self) -> bool;
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod access_lists;
+mod addresses;
 mod api_keys;
 mod bootstrap;
 mod caller;
@@ -16,14 +17,19 @@ mod events;
 mod hosts;
 mod link_tokens;
 mod migrate;
+mod network;
 mod online_archives;
+mod org_delegation;
 mod org_settings;
 mod organizations;
 mod paging;
+mod place;
 mod previews;
 mod project_api_keys;
 mod project_delete;
+mod project_limits;
 mod project_service_accounts;
+mod project_settings;
 mod project_users;
 mod projects;
 mod service_accounts;
@@ -37,6 +43,7 @@ use portolan_model::Limits;
 use portolan_runtime::Runtime;
 use portolan_store::Store;
 
+pub use addresses::ClusterAddresses;
 pub use api_keys::NewKey;
 pub use bootstrap::{Bootstrapped, Founding};
 pub use caller::Caller;
@@ -44,13 +51,16 @@ pub use clusters::FoundCluster;
 pub use error::ControlError;
 pub use events::EventQuery;
 pub use hosts::*;
+pub use network::APPLIED_MS;
 pub use online_archives::ArchiveDetails;
 pub use organizations::CreatedOrg;
+pub use place::Place;
 pub use previews::{DeletePreview, MovePreview};
+pub use project_limits::FoundLimit;
 pub use project_users::FoundProjectUser;
 pub use projects::FoundProject;
 pub use service_accounts::{MadeSecret, NewAccount};
-pub use sessions::Login;
+pub use sessions::{Admitted, CredentialUse, IssuedToken, Login, RecordedUse};
 pub use users::RoleChange;
 
 /// What every use case needs. Cheap to clone.

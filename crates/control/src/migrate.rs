@@ -99,7 +99,7 @@ pub(crate) async fn destination(
     let ha1 = claimed.as_ref().map(|key| &key.ha1);
     let right = ha1_matches(public_key, private_key, ha1);
     let Some(key) = claimed.filter(|_| right) else { return Err(forbidden()) };
-    let owner = login(tx, key.principal, None).await?.admit(caller.remote_address)?;
+    let owner = login(tx, key.principal, None).await?.admit(caller.remote_address)?.principal;
     authorize(&owner, Action::ProjectReceive, scope).map(Some).map_err(|_| forbidden())
 }
 

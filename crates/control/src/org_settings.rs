@@ -43,11 +43,11 @@ impl Control {
         self.store
             .run_tx("control.org_settings.update", |tx| {
                 Box::pin(async move {
-                    let mut settings = organizations::settings(tx, witness).await?;
+                    let old = organizations::settings(tx, witness).await?;
+                    let mut settings = old.clone();
                     merge(&mut settings, patch);
                     organizations::update_settings(tx, witness, &settings).await?;
-                    if patch.secret_validity_hours_max.is_some() {
-                        let event = "ORG_SERVICE_ACCOUNT_MAX_SECRET_VALIDITY_EDITED";
+                    for event in events(&old, &settings) {
                         trail::note(tx, caller, EventScope::Org(org_id), event, &[]).await?;
                     }
                     Ok::<_, ControlError>(settings)
@@ -55,6 +55,40 @@ impl Control {
             })
             .await
     }
+}
+
+/// The events of a change. The service has types for these settings only; the others leave their audit
+/// row.
+fn events(old: &OrgSettings, new: &OrgSettings) -> Vec<&'static str> {
+    let switch = |was: bool, is: bool, on: &'static str, off: &'static str| {
+        (was != is).then_some(if is { on } else { off })
+    };
+    let validity = (old.secret_validity_hours_max != new.secret_validity_hours_max)
+        .then_some("ORG_SERVICE_ACCOUNT_MAX_SECRET_VALIDITY_EDITED");
+    [
+        switch(
+            old.api_access_list_required,
+            new.api_access_list_required,
+            "ORG_PUBLIC_API_ACCESS_LIST_REQUIRED",
+            "ORG_PUBLIC_API_ACCESS_LIST_NOT_REQUIRED",
+        ),
+        switch(
+            old.multi_factor_auth_required,
+            new.multi_factor_auth_required,
+            "ORG_TWO_FACTOR_AUTH_REQUIRED",
+            "ORG_TWO_FACTOR_AUTH_OPTIONAL",
+        ),
+        switch(
+            old.restrict_employee_access,
+            new.restrict_employee_access,
+            "ORG_EMPLOYEE_ACCESS_RESTRICTED",
+            "ORG_EMPLOYEE_ACCESS_UNRESTRICTED",
+        ),
+        validity,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn merge(settings: &mut OrgSettings, patch: &OrgSettingsPatch) {

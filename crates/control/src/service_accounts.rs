@@ -6,12 +6,12 @@ use portolan_auth::{Action, Authorized, OrgScope, ServiceAccountSecret};
 use portolan_model::{OrgId, OrgRole, SecretId, ServiceAccountId};
 use portolan_runtime::Runtime;
 use portolan_security::SecretString;
-use portolan_store::events::EventScope;
 use portolan_store::service_accounts::{self, NewSecret, Secret, ServiceAccount};
 use portolan_store::{StoreError, Tx, organizations};
 
 use crate::access::org;
 use crate::paging::{api_page, store_page};
+use crate::place::Place;
 use crate::{Caller, Control, ControlError, trail};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -237,20 +237,20 @@ impl Control {
     pub async fn create_secret(
         &self,
         caller: &Caller,
-        org_id: OrgId,
+        place: Place,
         id: ServiceAccountId,
         hours: i32,
     ) -> Result<MadeSecret, ControlError> {
-        let witness = &org(&caller.principal, Action::ServiceAccountsWrite, org_id)?;
         let material = &AccountMaterial::generate(&self.runtime, hours);
         self.store
             .run_tx("control.accounts.create_secret", |tx| {
                 Box::pin(async move {
+                    let witness = &place.account(tx, caller, id).await?;
                     check_hours(tx, witness, hours).await?;
                     let added =
                         service_accounts::insert_secret(tx, witness, id, &material.row()).await;
                     added.map_err(|error| missing_account(error, id))?;
-                    note(tx, caller, org_id, "SERVICE_ACCOUNT_SECRET_ADDED", id).await?;
+                    note_at(tx, caller, place, "SERVICE_ACCOUNT_SECRET_ADDED", id).await?;
                     let account = service_accounts::get(tx, witness, id).await?;
                     let made = |secret: &Secret| secret.id == material.secret_id;
                     let stored = account.secrets.into_iter().find(made);
@@ -269,17 +269,17 @@ impl Control {
     pub async fn delete_secret(
         &self,
         caller: &Caller,
-        org_id: OrgId,
+        place: Place,
         id: ServiceAccountId,
         secret_id: SecretId,
     ) -> Result<(), ControlError> {
-        let witness = &org(&caller.principal, Action::ServiceAccountsWrite, org_id)?;
         self.store
             .run_tx("control.accounts.delete_secret", |tx| {
                 Box::pin(async move {
+                    let witness = &place.account(tx, caller, id).await?;
                     let deleted = service_accounts::delete_secret(tx, witness, id, secret_id).await;
                     deleted.map_err(missing_secret)?;
-                    note(tx, caller, org_id, "SERVICE_ACCOUNT_SECRET_DELETED", id).await?;
+                    note_at(tx, caller, place, "SERVICE_ACCOUNT_SECRET_DELETED", id).await?;
                     Ok(())
                 })
             })
@@ -318,6 +318,16 @@ async fn note(
     event: &str,
     id: ServiceAccountId,
 ) -> Result<(), StoreError> {
+    note_at(tx, caller, Place::Org(org_id), event, id).await
+}
+
+async fn note_at(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    place: Place,
+    event: &str,
+    id: ServiceAccountId,
+) -> Result<(), StoreError> {
     let target = [("clientId", id.to_string())];
-    trail::note(tx, caller, EventScope::Org(org_id), event, &target).await
+    trail::note(tx, caller, place.scope(), event, &target).await
 }

@@ -6,12 +6,12 @@ use portolan_api_types::{ErrorCode, Problem};
 use portolan_auth::{
     ACCESS_TOKEN_LIFETIME_MS, AccessToken, Actor, Principal, hash_token, secret_matches,
 };
-use portolan_model::{SecretId, ServiceAccountId};
-use portolan_security::SecretString;
-use portolan_store::access_lists::{self, AccessOwner, AccessRules, AccessVerdict};
+use portolan_model::{EpochMs, ServiceAccountId};
+use portolan_security::{IpNet, SecretString};
+use portolan_store::access_lists::{self, AccessOwner, AccessRules, AccessVerdict, Uses};
 use portolan_store::access_tokens::{self, NewAccessToken};
-use portolan_store::service_accounts::{self, AccountLogin};
-use portolan_store::{StoreError, Tx, principals};
+use portolan_store::service_accounts::{self, AccountLogin, SecretLogin};
+use portolan_store::{StoreError, Tx, api_keys, principals};
 
 use crate::{Control, ControlError};
 
@@ -25,12 +25,52 @@ pub struct Login {
     rules: AccessRules,
 }
 
+/// Somebody who was let in.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// Who it is.
+    pub principal: Principal,
+    /// What let it in, for the figures of keys and access lists.
+    pub used: Option<CredentialUse>,
+}
+
+/// That a credential was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialUse {
+    /// Whose it is.
+    pub owner: AccessOwner,
+    /// The entry of its access list that let it in, if it has a list.
+    pub network: Option<IpNet>,
+    /// From where.
+    pub address: IpAddr,
+}
+
+/// Several uses alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedUse {
+    /// The last of them.
+    pub used: CredentialUse,
+    /// How many they are.
+    pub count: i64,
+    /// When the last one was.
+    pub last_ms: EpochMs,
+}
+
+/// A token just given.
+#[derive(Debug, Clone)]
+pub struct IssuedToken {
+    /// The token.
+    pub token: SecretString,
+    /// How long it lives: an hour, or less when its secret ends before.
+    pub expires_in_s: i64,
+}
+
 impl Login {
     /// Lets the caller in, unless its access list does not name the address.
     ///
     /// # Errors
     /// `ORG_REQUIRES_ACCESS_LIST` or `IP_ADDRESS_NOT_ON_ACCESS_LIST`.
-    pub fn admit(self, address: Option<IpAddr>) -> Result<Principal, ControlError> {
+    pub fn admit(self, address: Option<IpAddr>) -> Result<Admitted, ControlError> {
         let verdict = match address {
             Some(address) => self.rules.judge(address),
             None if self.rules.networks.is_empty() && !self.rules.required => {
@@ -40,7 +80,12 @@ impl Login {
         };
         let shown = address.map(|address| address.to_canonical().to_string()).unwrap_or_default();
         let (code, detail) = match verdict {
-            AccessVerdict::Allowed(_) => return Ok(self.principal),
+            AccessVerdict::Allowed(network) => {
+                let used = owner(&self.principal.actor).zip(address).map(|(owner, address)| {
+                    CredentialUse { owner, network, address: address.to_canonical() }
+                });
+                return Ok(Admitted { principal: self.principal, used });
+            }
             AccessVerdict::ListRequired => (
                 ErrorCode::OrgRequiresAccessList,
                 "This organization requires access through an access list of ip ranges.".to_owned(),
@@ -98,21 +143,25 @@ impl Control {
         &self,
         client_id: &str,
         secret: &SecretString,
-    ) -> Result<Option<AccessToken>, ControlError> {
+    ) -> Result<Option<IssuedToken>, ControlError> {
         let token = &AccessToken::generate(&self.runtime);
-        let expires_at = self.runtime.now_ms() + ACCESS_TOKEN_LIFETIME_MS;
+        let now_ms = self.runtime.now_ms();
         self.store
             .run_tx("control.sessions.issue", |tx| {
                 Box::pin(async move {
-                    let Some((account_id, secret_id)) = check(tx, client_id, secret).await? else {
+                    let Some((account_id, found)) = check(tx, client_id, secret).await? else {
                         return Ok(None);
                     };
+                    // A credential that has ended lets nobody in, by whatever way.
+                    let expires_at = found.expires_at.min(now_ms + ACCESS_TOKEN_LIFETIME_MS);
+                    let secret_id = found.id;
                     let hash = &token.sha256;
                     let row = NewAccessToken { hash, account_id, secret_id, expires_at };
                     access_tokens::insert(tx, &row).await?;
                     access_tokens::purge(tx).await?;
                     service_accounts::record_secret_use(tx, secret_id).await?;
-                    Ok(Some(token.clone()))
+                    let expires_in_s = (expires_at - now_ms) / 1000;
+                    Ok(Some(IssuedToken { token: token.token.clone(), expires_in_s }))
                 })
             })
             .await
@@ -142,6 +191,31 @@ impl Control {
             .await
     }
 
+    /// Remembers uses of credentials. Of what was deleted meanwhile nothing is remembered.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn record_uses(&self, uses: &[RecordedUse]) -> Result<(), ControlError> {
+        self.store
+            .run_tx("control.sessions.record_uses", |tx| {
+                Box::pin(async move {
+                    for recorded in uses {
+                        let CredentialUse { owner, network, address } = recorded.used;
+                        if let AccessOwner::ApiKey(id) = owner {
+                            api_keys::record_use(tx, id, &address.to_string()).await?;
+                        }
+                        if let Some(network) = network {
+                            let uses =
+                                Uses { address, count: recorded.count, last_ms: recorded.last_ms };
+                            access_lists::record_uses(tx, owner, network, uses).await?;
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
     /// Whether the control state answers.
     ///
     /// # Errors
@@ -151,17 +225,21 @@ impl Control {
     }
 }
 
+/// Whose access list counts for an actor.
+pub(crate) fn owner(actor: &Actor) -> Option<AccessOwner> {
+    match actor {
+        Actor::ApiKey { id, .. } => Some(AccessOwner::ApiKey(*id)),
+        Actor::ServiceAccount { id } => Some(AccessOwner::ServiceAccount(*id)),
+        Actor::User { .. } | Actor::System { .. } => None,
+    }
+}
+
 pub(crate) async fn login(
     tx: &mut Tx<'_>,
     principal: Principal,
     ha1: Option<SecretString>,
 ) -> Result<Login, ControlError> {
-    let owner = match &principal.actor {
-        Actor::ApiKey { id, .. } => Some(AccessOwner::ApiKey(*id)),
-        Actor::ServiceAccount { id } => Some(AccessOwner::ServiceAccount(*id)),
-        Actor::User { .. } | Actor::System { .. } => None,
-    };
-    let rules = match (principal.home_org_id, owner) {
+    let rules = match (principal.home_org_id, owner(&principal.actor)) {
         (Some(org_id), Some(owner)) => access_lists::rules(tx, org_id, owner).await?,
         _ => AccessRules { required: false, networks: Vec::new() },
     };
@@ -173,7 +251,7 @@ async fn check(
     tx: &mut Tx<'_>,
     client_id: &str,
     secret: &SecretString,
-) -> Result<Option<(ServiceAccountId, SecretId)>, StoreError> {
+) -> Result<Option<(ServiceAccountId, SecretLogin)>, StoreError> {
     let id: Option<ServiceAccountId> = client_id.parse().ok();
     let login = match id {
         Some(id) => service_accounts::login(tx, id).await?,
@@ -187,5 +265,5 @@ async fn check(
     };
     let found = secret_matches(secret.expose(), &hashes).and_then(|at| secrets.get(at));
     let live = found.filter(|secret| secret.expires_at > tx.now_ms());
-    Ok(id.zip(live.map(|secret| secret.id)))
+    Ok(id.zip(live.cloned()))
 }

@@ -16,6 +16,8 @@ pub struct Limits {
     pub clusters_per_project: usize,
     /// Database users of one project.
     pub database_users_per_project: usize,
+    /// Entries of the IP access list of one project.
+    pub network_entries_per_project: usize,
     /// API keys of one organization.
     pub api_keys_per_org: usize,
 }
@@ -29,6 +31,7 @@ impl Default for Limits {
             users_per_org: 500,
             clusters_per_project: 25,
             database_users_per_project: 100,
+            network_entries_per_project: 200,
             api_keys_per_org: 500,
         }
     }

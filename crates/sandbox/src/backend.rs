@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::store::tick;
 
 /// The MongoDB version whose behaviour the sandbox offers.
-const SERVER_VERSION: &str = "7.0.14";
+pub const SERVER_VERSION: &str = "7.0.14";
 /// Name of the replica set of one that drivers see.
 pub(crate) const SET_NAME: &str = "portolan";
 

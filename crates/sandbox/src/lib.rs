@@ -19,7 +19,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use backend::Accounts;
+pub use backend::{Accounts, SERVER_VERSION};
 pub use error::SandboxError;
 
 use std::path::Path;

@@ -199,26 +199,42 @@ pub async fn rules(
     let sql = "SELECT api_access_list_required FROM organizations WHERE id = $1";
     let required = tx.count(sql, args![org_id]).await? != 0;
     let sql = "SELECT cidr, created_at, last_used_at, last_used_address, use_count \
-               FROM access_list_entries WHERE owner_id = $1";
+               FROM access_list_entries WHERE owner_id = $1 ORDER BY cidr";
     let entries: Vec<AccessEntry> = tx.fetch_all(sql, args![owner.id_text()]).await?;
     Ok(AccessRules { required, networks: entries.into_iter().map(|e| e.network).collect() })
 }
 
-/// Remembers that an entry let an address in.
+/// Uses of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uses {
+    /// From where the last of them was.
+    pub address: IpAddr,
+    /// How many.
+    pub count: i64,
+    /// When the last of them was.
+    pub last_ms: EpochMs,
+}
+
+/// Remembers that an entry let somebody in.
 ///
 /// # Errors
 /// The database's.
-pub async fn record_use(
+pub async fn record_uses(
     tx: &mut Tx<'_>,
     owner: AccessOwner,
     network: IpNet,
-    address: IpAddr,
+    uses: Uses,
 ) -> Result<(), StoreError> {
-    let now_ms = tx.now_ms();
     tx.execute(
         "UPDATE access_list_entries SET last_used_at = $1, last_used_address = $2, \
-         use_count = use_count + 1 WHERE owner_id = $3 AND cidr = $4",
-        args![now_ms, address.to_string(), owner.id_text(), network.to_string()],
+         use_count = use_count + $3 WHERE owner_id = $4 AND cidr = $5",
+        args![
+            uses.last_ms,
+            uses.address.to_string(),
+            uses.count,
+            owner.id_text(),
+            network.to_string(),
+        ],
     )
     .await?;
     Ok(())

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_identity",
     2 "0002_clusters_archives",
     3 "0003_jobs_moves",
+    4 "0004_project_settings_network",
 };
 
 /// Any number: it only has to be the same in all replicas.

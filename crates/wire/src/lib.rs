@@ -18,6 +18,7 @@ mod cursors;
 mod dispatch;
 mod error;
 mod frame;
+mod gate;
 mod hello;
 mod listener;
 mod op_msg;
@@ -30,6 +31,7 @@ mod user;
 pub use backend::{Backend, CommandContext, CursorReply, Identity, Reply, Topology};
 pub use command::{Command, GENERIC_FIELDS, type_name};
 pub use error::{CommandError, WireError, code_name, codes};
+pub use gate::AddressGate;
 pub use listener::{Server, ServerOptions};
 pub use user::{Account, User, UserRole};
 

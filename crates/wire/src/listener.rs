@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::backend::Backend;
 use crate::connection::Connection;
+use crate::gate::{self, AddressGate};
 use crate::shared::Shared;
 
 /// How long a TLS handshake may take.
@@ -27,6 +28,8 @@ pub struct ServerOptions {
     pub require_auth: bool,
     /// Open connections; one more is closed at once.
     pub connections_max: usize,
+    /// From which addresses clients may connect; from all when absent.
+    pub gate: Option<Arc<dyn AddressGate>>,
     /// Open cursors of all users together.
     pub cursors_max: usize,
     /// A cursor that nobody asks for this long is closed.
@@ -41,6 +44,7 @@ impl Default for ServerOptions {
             tls: None,
             require_auth: true,
             connections_max: 1_000,
+            gate: None,
             cursors_max: 2_000,
             cursor_idle_ms: 10 * 60 * 1_000,
             drain_ms: 3_000,
@@ -103,7 +107,7 @@ async fn accept_all(
         let cut_off = cut_off.clone();
         let task = async move {
             tokio::select! {
-                () = serve_one(&place.0, stream, peer) => {}
+                () = serve_admitted(&place.0, stream, peer) => {}
                 () = cut_off.cancelled() => {}
             }
         };
@@ -118,6 +122,21 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.0.counters.leave();
     }
+}
+
+/// Serves a connection for as long as the gate admits its address.
+async fn serve_admitted(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    let Some(gate) = shared.options.gate.as_deref() else {
+        return serve_one(shared, stream, peer).await;
+    };
+    // The verdict comes before the first byte is read or written.
+    if gate.admits(peer.ip()).await {
+        tokio::select! {
+            () = serve_one(shared, stream, peer) => return,
+            () = gate::refused(gate, peer.ip(), &shared.runtime) => {}
+        }
+    }
+    tracing::info!(%peer, "this address may not connect, or no longer");
 }
 
 async fn serve_one(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {

@@ -4,6 +4,7 @@ mod client;
 mod commands;
 mod driver;
 mod framing;
+mod gate;
 mod handshake;
 mod properties;
 mod reading;

@@ -16,6 +16,9 @@ use portolan_security::SecretString;
 use super::accounts::SandboxAccounts;
 use super::{Host, RunningSandbox};
 
+/// How long the advertised name may take to resolve.
+const RESOLVE_MS: u64 = 2_000;
+
 #[async_trait]
 impl ClusterHost for Host {
     async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError> {
@@ -31,7 +34,7 @@ impl ClusterHost for Host {
         let accounts = Arc::new(SandboxAccounts::new(self.clone(), cluster.id));
         let backend = sandbox.backend(accounts, self.advertised(port));
         let internal = self.listen_internal(backend.clone()).await.map_err(failed)?;
-        let listener = self.listen(port, backend).await.map_err(failed)?;
+        let listener = self.listen(cluster.id, port, backend).await.map_err(failed)?;
         sandboxes.insert(cluster.id, RunningSandbox { sandbox, listener, internal });
         Ok(())
     }
@@ -86,6 +89,18 @@ impl ClusterHost for Host {
 
     fn advertised_host(&self) -> String {
         self.inner.settings.advertised_host.clone()
+    }
+
+    async fn advertised_addresses(&self) -> Vec<std::net::IpAddr> {
+        let found = tokio::net::lookup_host((self.inner.settings.advertised_host.as_str(), 0));
+        match self.inner.runtime.timeout_ms(RESOLVE_MS, found).await {
+            Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn sandbox_version(&self) -> String {
+        portolan_sandbox::SERVER_VERSION.to_owned()
     }
 
     fn listens_with_tls(&self) -> bool {

@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use portolan_federation::{Endpoint as ReadEndpoint, EndpointMode};
+use portolan_model::ClusterId;
 use portolan_store::endpoints::{Endpoint, EndpointRole};
-use portolan_wire::{Backend, Server, ServerOptions};
+use portolan_wire::{AddressGate, Backend, Server, ServerOptions};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Host;
+use super::gate::ProjectGate;
 use super::sources::EndpointCatalog;
+
+/// TLS, and who may connect.
+type Security = (Option<Arc<ServerConfig>>, Option<Arc<dyn AddressGate>>);
 
 /// An open port.
 pub(super) struct Listener {
@@ -37,8 +42,13 @@ impl Listener {
 }
 
 impl Host {
-    /// Opens a port for a backend.
-    pub(super) async fn listen(&self, port: u16, backend: Arc<dyn Backend>) -> Result<Listener> {
+    /// Opens a port of a cluster for a backend, to those on its project's IP access list.
+    pub(super) async fn listen(
+        &self,
+        cluster_id: ClusterId,
+        port: u16,
+        backend: Arc<dyn Backend>,
+    ) -> Result<Listener> {
         let inner = &self.inner;
         let address = (inner.settings.bind, port);
         let listener = TcpListener::bind(address).await.with_context(|| {
@@ -47,25 +57,27 @@ impl Host {
                 inner.settings.bind
             )
         })?;
-        self.serve(listener, backend, inner.tls.clone())
+        let gate: Arc<dyn AddressGate> = Arc::new(ProjectGate::new(self.clone(), cluster_id));
+        let security = (inner.tls.clone(), Some(gate));
+        self.serve(listener, backend, security)
     }
 
     /// Opens a plain loopback port for this process itself.
     pub(super) async fn listen_internal(&self, backend: Arc<dyn Backend>) -> Result<Listener> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        self.serve(listener, backend, None)
+        self.serve(listener, backend, (None, None))
     }
 
     fn serve(
         &self,
         listener: TcpListener,
         backend: Arc<dyn Backend>,
-        tls: Option<Arc<ServerConfig>>,
+        (tls, gate): Security,
     ) -> Result<Listener> {
         let inner = &self.inner;
         let port = listener.local_addr()?.port();
         let connections_max = inner.connections_max;
-        let options = ServerOptions { tls, connections_max, ..ServerOptions::default() };
+        let options = ServerOptions { tls, gate, connections_max, ..ServerOptions::default() };
         let stop = inner.stop.child_token();
         let serve = Server::serve(listener, backend, options, inner.runtime.clone(), stop.clone());
         let task = inner.runtime.spawn("mongodb listener", serve);
@@ -81,7 +93,7 @@ impl Host {
         let catalog = Arc::new(EndpointCatalog::new(self.clone(), endpoint.cluster_id));
         let runtime = self.inner.runtime.clone();
         let backend = ReadEndpoint::new(mode, endpoint.cluster_id, catalog, runtime);
-        self.listen(endpoint.port, backend).await
+        self.listen(endpoint.cluster_id, endpoint.port, backend).await
     }
 
     /// `host:port` as drivers must know it.

@@ -15,6 +15,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let (read, write) = (Access::Org(Action::OrgRead), Access::Org(Action::ApiKeysWrite));
     let read_account = Access::Org(Action::ServiceAccountsRead);
     let write_account = Access::Org(Action::ServiceAccountsWrite);
+    let read_here = Access::Project(Action::ProjectRead);
+    let write_here = Access::Project(Action::ServiceAccountListsWrite);
     vec![
         atlas!(GET "/orgs/{orgId}/apiKeys/{apiUserId}/accessList",
             "listOrgApiKeyAccessListEntries", V23, read, list),
@@ -30,6 +32,12 @@ pub(crate) fn routes() -> Vec<Route> {
             "createOrgServiceAccountAccessList", V24, write_account, add),
         atlas!(DELETE "/orgs/{orgId}/serviceAccounts/{clientId}/accessList/{ipAddress}",
             "deleteOrgServiceAccountAccessListEntry", V24, write_account, remove),
+        atlas!(GET "/groups/{groupId}/serviceAccounts/{clientId}/accessList",
+            "listGroupServiceAccountAccessList", V24, read_here, list),
+        atlas!(POST "/groups/{groupId}/serviceAccounts/{clientId}/accessList",
+            "createGroupServiceAccountAccessList", V24, write_here, add),
+        atlas!(DELETE "/groups/{groupId}/serviceAccounts/{clientId}/accessList/{ipAddress}",
+            "deleteGroupServiceAccountAccessListEntry", V24, write_here, remove),
     ]
 }
 
@@ -59,8 +67,9 @@ fn json(call: &Call, owner: AccessOwner, entry: &AccessEntry) -> Value {
 }
 
 async fn show(call: &Call, owner: AccessOwner, paging: Paging) -> Answer {
-    let org_id = call.org_id()?;
-    let page = call.control().list_access_entries(&call.caller, org_id, owner, paging).await?;
+    let place = call.place()?;
+    call.state.flush_usage().await?;
+    let page = call.control().list_access_entries(&call.caller, place, owner, paging).await?;
     Ok(call.list(paging, &[], page.map(|entry| json(call, owner, &entry))))
 }
 
@@ -73,21 +82,22 @@ async fn list(call: Call) -> Answer {
 async fn add(call: Call) -> Answer {
     let (owner, paging) = (owner(&call)?, call.paging()?);
     let networks = read_entries(call.array()?)?;
-    let org_id = call.org_id()?;
-    call.control().add_access_entries(&call.caller, org_id, owner, networks).await?;
+    let place = call.place()?;
+    call.control().add_access_entries(&call.caller, place, owner, networks).await?;
     show(&call, owner, paging).await
 }
 
 async fn get(call: Call) -> Answer {
     let (owner, network) = (owner(&call)?, read_network(call.text("ipAddress"))?);
-    let org_id = call.org_id()?;
-    let entry = call.control().get_access_entry(&call.caller, org_id, owner, network).await?;
+    let place = call.place()?;
+    call.state.flush_usage().await?;
+    let entry = call.control().get_access_entry(&call.caller, place, owner, network).await?;
     Ok(Reply::ok(json(&call, owner, &entry)))
 }
 
 async fn remove(call: Call) -> Answer {
     let (owner, network) = (owner(&call)?, read_network(call.text("ipAddress"))?);
-    let org_id = call.org_id()?;
-    call.control().remove_access_entry(&call.caller, org_id, owner, network).await?;
+    let place = call.place()?;
+    call.control().remove_access_entry(&call.caller, place, owner, network).await?;
     Ok(Reply::no_content())
 }

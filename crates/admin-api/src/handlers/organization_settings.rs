@@ -1,19 +1,29 @@
-//! Settings of organizations: the Terraform provider reads and writes them with each organization.
+//! Settings of organizations: the Terraform provider reads and writes them with each organization; and
+//! what they allow delegated clients.
 
+use portolan_api_types::org_delegation::{self, DelegationPatch};
 use portolan_api_types::org_settings::{OrgSettingsPatch, OrgSettingsView};
+use portolan_api_types::version::V2025_03_12;
 use portolan_auth::Action;
+use portolan_store::org_delegation::Delegation;
 use portolan_store::organizations::OrgSettings;
 use serde_json::Value;
 
 use crate::answer::Reply;
 use crate::call::Call;
-use crate::route::{Access, Answer, Route, V23, atlas};
+use crate::route::{Access, Answer, Route, V23, Version, atlas, current};
+
+const V25: &[Version] = &[current(V2025_03_12)];
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, owner) = (Access::Org(Action::OrgRead), Access::Org(Action::OrgUpdate));
     vec![
         atlas!(GET "/orgs/{orgId}/settings", "getOrgSettings", V23, read, get),
         atlas!(PATCH "/orgs/{orgId}/settings", "updateOrgSettings", V23, owner, update),
+        atlas!(GET "/orgs/{orgId}/delegationSettings", "getOrgDelegationSettings", V25, read,
+            delegation),
+        atlas!(PATCH "/orgs/{orgId}/delegationSettings", "updateOrgDelegationSettings", V25, owner,
+            update_delegation),
     ]
 }
 
@@ -43,4 +53,23 @@ async fn update(call: Call) -> Answer {
     let patch = OrgSettingsPatch::read(call.fields()?)?;
     let settings = call.control().update_org_settings(&call.caller, call.org_id()?, patch).await?;
     Ok(Reply::ok(json(&settings)))
+}
+
+fn delegation_json(found: &Delegation) -> Value {
+    org_delegation::json(
+        (found.mcp_access.as_deref(), found.partner_access.as_deref()),
+        (found.refresh_token_idle_s, found.refresh_token_max_s),
+    )
+}
+
+async fn delegation(call: Call) -> Answer {
+    let found = call.control().org_delegation(&call.caller, call.org_id()?).await?;
+    Ok(Reply::ok(delegation_json(&found)))
+}
+
+async fn update_delegation(call: Call) -> Answer {
+    let patch = DelegationPatch::read(call.fields()?)?;
+    let org_id = call.org_id()?;
+    let found = call.control().update_org_delegation(&call.caller, org_id, patch).await?;
+    Ok(Reply::ok(delegation_json(&found)))
 }

@@ -1,4 +1,5 @@
-//! Service accounts of organizations: list, create, get, change, delete; their secrets and projects.
+//! Service accounts of organizations: list, create, get, change, delete; their projects, and their secrets
+//! by way of the organization and of a project.
 
 use portolan_api_types::service_account::{
     NewServiceAccount, SecretView, ServiceAccountView, assignment_json, read_org_update,
@@ -19,6 +20,7 @@ pub(crate) const V24: &[Version] = &[current(V2024_08_05)];
 pub(crate) fn routes() -> Vec<Route> {
     let read = Access::Org(Action::ServiceAccountsRead);
     let write = Access::Org(Action::ServiceAccountsWrite);
+    let write_here = Access::Project(Action::ProjectServiceAccountsWrite);
     vec![
         atlas!(GET "/orgs/{orgId}/serviceAccounts", "listOrgServiceAccounts", V24, read, list),
         atlas!(POST "/orgs/{orgId}/serviceAccounts", "createOrgServiceAccount", V24, write, create),
@@ -34,6 +36,10 @@ pub(crate) fn routes() -> Vec<Route> {
             "createOrgServiceAccountSecret", V24, write, create_secret),
         atlas!(DELETE "/orgs/{orgId}/serviceAccounts/{clientId}/secrets/{secretId}",
             "deleteOrgServiceAccountSecret", V24, write, delete_secret),
+        atlas!(POST "/groups/{groupId}/serviceAccounts/{clientId}/secrets",
+            "createGroupServiceAccountSecret", V24, write_here, create_secret),
+        atlas!(DELETE "/groups/{groupId}/serviceAccounts/{clientId}/secrets/{secretId}",
+            "deleteGroupServiceAccountSecret", V24, write_here, delete_secret),
     ]
 }
 
@@ -116,15 +122,15 @@ async fn list_projects(call: Call) -> Answer {
 }
 
 async fn create_secret(call: Call) -> Answer {
-    let (org_id, id) = (call.org_id()?, call.id("clientId")?);
+    let (place, id) = (call.place()?, call.id("clientId")?);
     let hours = read_secret(call.fields()?)?;
-    let made = call.control().create_secret(&call.caller, org_id, id, hours).await?;
+    let made = call.control().create_secret(&call.caller, place, id, hours).await?;
     Ok(Reply::created(secret_view(&made.stored, Some(made.secret.expose())).json()))
 }
 
 async fn delete_secret(call: Call) -> Answer {
-    let (org_id, id) = (call.org_id()?, call.id("clientId")?);
+    let (place, id) = (call.place()?, call.id("clientId")?);
     let secret_id = call.id("secretId")?;
-    call.control().delete_secret(&call.caller, org_id, id, secret_id).await?;
+    call.control().delete_secret(&call.caller, place, id, secret_id).await?;
     Ok(Reply::no_content())
 }

@@ -153,6 +153,14 @@ impl ClusterHost for FakeHost {
         "localhost".to_owned()
     }
 
+    async fn advertised_addresses(&self) -> Vec<std::net::IpAddr> {
+        vec![std::net::Ipv4Addr::LOCALHOST.into()]
+    }
+
+    fn sandbox_version(&self) -> String {
+        "7.0.14".to_owned()
+    }
+
     fn listens_with_tls(&self) -> bool {
         false
     }

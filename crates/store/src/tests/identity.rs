@@ -5,7 +5,7 @@ use portolan_model::{EventId, OrgRole, ProjectRole, RequestId};
 
 use super::fixture::{House, add_person, system};
 use super::{in_tx, on_each_database};
-use crate::access_lists::{AccessOwner, AccessVerdict};
+use crate::access_lists::{AccessOwner, AccessVerdict, Uses};
 use crate::audit::{AuditIntent, AuditOutcome};
 use crate::events::{EventFilter, EventScope, NewEvent};
 use crate::users::{Invitation, Membership};
@@ -148,13 +148,15 @@ on_each_database! {
         assert_eq!(rules.judge(mapped), AccessVerdict::Allowed(Some(network)));
         let other = "10.2.0.1".parse().expect("an address");
         assert_eq!(rules.judge(other), AccessVerdict::NotListed);
-        in_tx!(store, tx => access_lists::record_use(tx, owner, network, address).await)
+        let uses = Uses { address, count: 3, last_ms: 7 };
+        in_tx!(store, tx => access_lists::record_uses(tx, owner, network, uses).await)
             .expect("recorded");
         let entry = in_tx!(store, tx => {
             access_lists::get(tx, &house.org(), owner, network).await
         })
         .expect("an entry");
-        assert_eq!((entry.use_count, entry.last_used_address.as_deref()), (1, Some("10.1.2.3")));
+        assert_eq!((entry.use_count, entry.last_used_address.as_deref()), (3, Some("10.1.2.3")));
+        assert_eq!(entry.last_used_at, Some(7));
         in_tx!(store, tx => access_lists::delete(tx, &house.org(), owner, network).await)
             .expect("removed");
         let rules = in_tx!(store, tx => access_lists::rules(tx, house.org_id, owner).await);
