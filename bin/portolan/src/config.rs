@@ -53,6 +53,8 @@ pub(crate) struct Server {
     pub(crate) tls: Option<Tls>,
     /// Serve plain HTTP beyond loopback: only behind a proxy that ends TLS.
     pub(crate) insecure: bool,
+    /// Proxies whose `X-Forwarded-For` names the client, as CIDR.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// Networks on which the API is reached, by `PROVIDER/REGION`, for `listControlPlaneIpAddresses`.
     pub(crate) inbound_networks: Networks,
     /// Networks from which attached clusters are dialled, likewise.
@@ -208,6 +210,7 @@ impl Default for Server {
             public_url: None,
             tls: None,
             insecure: false,
+            trusted_proxies: Vec::new(),
             inbound_networks: Networks::new(),
             outbound_networks: Networks::new(),
         }

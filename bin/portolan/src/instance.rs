@@ -158,6 +158,7 @@ fn api(config: &Config, control: &Control, nonce_key: [u8; 32]) -> ApiState {
     let settings = ApiSettings {
         body_bytes_max: config.limits.body_bytes_max,
         body_timeout_ms: config.limits.http_body_timeout_ms,
+        trusted_proxies: config.server.trusted_proxies.clone(),
         rate_multiplier: config.limits.rate_multiplier,
         addresses: ControlPlaneAddresses {
             inbound: network_texts(&config.server.inbound_networks),

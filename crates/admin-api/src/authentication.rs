@@ -17,6 +17,9 @@ use crate::answer::{Style, respond, set_header, write_problem};
 use crate::failure::Failure;
 use crate::state::ApiState;
 
+/// Where proxies write whom they serve.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// Why nobody was recognized or let in.
 pub(crate) enum Rejected {
     /// Send a Digest challenge.
@@ -40,16 +43,31 @@ pub(crate) async fn authenticate(state: &ApiState, parts: &Parts) -> Result<Prin
     } else {
         return Err(Rejected::Challenge { stale: false });
     };
-    let admitted = login.admit(remote_address(parts)).map_err(Rejected::Refused)?;
+    let admitted = login.admit(remote_address(state, parts)).map_err(Rejected::Refused)?;
     if let Some(used) = admitted.used {
         state.note_use(used);
     }
     Ok(admitted.principal)
 }
 
-/// Where the connection comes from; unknown only in tests that make none.
-pub(crate) fn remote_address(parts: &Parts) -> Option<IpAddr> {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+/// Where the request comes from: the other side of the connection, or, when that is a trusted proxy, the
+/// last address in `X-Forwarded-For` that is none. What stands before it anybody can have written.
+/// Unknown only in tests that make no connection.
+pub(crate) fn remote_address(state: &ApiState, parts: &Parts) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+    let proxies = &state.inner.settings.trusted_proxies;
+    let trusted = |address: IpAddr| proxies.iter().any(|proxy| proxy.contains(&address));
+    let named = parts.headers.get_all(FORWARDED_FOR).iter().rev();
+    let named = named.flat_map(|value| value.to_str().unwrap_or("").rsplit(','));
+    let mut address = peer;
+    for text in named {
+        if !trusted(address) {
+            break;
+        }
+        let Ok(before) = text.trim().parse::<IpAddr>() else { break };
+        address = before.to_canonical();
+    }
+    Some(address)
 }
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {

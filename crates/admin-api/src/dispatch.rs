@@ -71,7 +71,7 @@ impl Inbound<'_> {
             let problem = Problem::new(ErrorCode::ResourceNotFound, "No such operation.");
             return write_problem(&problem, style);
         };
-        let remote_address = remote_address(&self.parts);
+        let remote_address = remote_address(self.state, &self.parts);
         let caller = if route.access == Access::Public {
             Caller::anonymous(remote_address, self.request_id)
         } else {

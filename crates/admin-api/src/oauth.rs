@@ -30,7 +30,7 @@ type Form = Vec<(String, String)>;
 pub(crate) async fn token(State(state): State<ApiState>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let Ok(body) = read_body(&state, body).await else { return unreadable() };
-    let address = remote_address(&parts).map(|ip| ip.to_string()).unwrap_or_default();
+    let address = remote_address(&state, &parts).map(|ip| ip.to_string()).unwrap_or_default();
     let now_boot_ms = state.control().runtime.boot_ms();
     let taken = state.inner.limiter.take(set_of(TOKEN_PATH), &address, now_boot_ms);
     let mut response = match taken.token_problem() {

@@ -55,7 +55,7 @@ pub(crate) async fn ip_info(State(state): State<ApiState>, request: Request) -> 
     if let Err(rejected) = authenticate(&state, &parts).await {
         return rejection(&state, rejected, Style::default());
     }
-    let address = remote_address(&parts).map(|ip| ip.to_canonical().to_string());
+    let address = remote_address(&state, &parts).map(|ip| ip.to_canonical().to_string());
     json(200, json!({ "currentIpv4Address": address }))
 }
 

@@ -6,6 +6,7 @@ use portolan_api_types::control_plane::ControlPlaneAddresses;
 use portolan_api_types::links::Base;
 use portolan_auth::DigestGate;
 use portolan_control::Control;
+use portolan_security::IpNet;
 use prometheus_client::registry::Registry;
 
 use crate::metrics::ApiMetrics;
@@ -21,6 +22,8 @@ pub struct ApiSettings {
     pub body_bytes_max: usize,
     /// How long a client may take to send its body.
     pub body_timeout_ms: u64,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Scales the rate limits that the service documents; more than zero.
     pub rate_multiplier: f64,
     /// The addresses that `listControlPlaneIpAddresses` tells.
@@ -39,6 +42,7 @@ impl ApiSettings {
             nonce_key,
             body_bytes_max: 1024 * 1024,
             body_timeout_ms: 30_000,
+            trusted_proxies: Vec::new(),
             rate_multiplier: 1.0,
             addresses: ControlPlaneAddresses::default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

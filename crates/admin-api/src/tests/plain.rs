@@ -31,3 +31,29 @@ async fn the_cli_finds_what_it_asks_on_the_way() {
     let answer = world.call(&world.owner(), "GET", path, None).await.expect(200);
     assert_eq!(answer.json, json!({ "currentIpv4Address": "127.0.0.1" }));
 }
+
+#[tokio::test]
+async fn a_client_behind_proxies_is_the_last_address_that_is_none() {
+    let ask = async |world: &World, forwarded: &[&str]| {
+        let (_, token) = super::oauth::token(world).await;
+        let mut headers = vec![("authorization", format!("Bearer {token}"))];
+        headers.extend(forwarded.iter().map(|value| ("x-forwarded-for", (*value).to_owned())));
+        let answer = world.send("GET", "/api/private/ipinfo", &headers, Vec::new()).await;
+        answer.expect(200).str("/currentIpv4Address")
+    };
+    let open = World::new().await;
+    assert_eq!(ask(&open, &["192.0.2.1"]).await, "127.0.0.1", "nobody is trusted");
+    let proxies = ["127.0.0.0/8", "10.0.0.0/8"].map(|proxy| proxy.parse().expect("a network"));
+    let behind = World::with(|settings| settings.trusted_proxies = proxies.to_vec()).await;
+    for (forwarded, client) in [
+        (vec![], "127.0.0.1"),
+        (vec!["192.0.2.1"], "192.0.2.1"),
+        (vec!["198.51.100.1, 192.0.2.1, 10.0.0.1"], "192.0.2.1"),
+        (vec!["198.51.100.1", "192.0.2.1,10.0.0.1"], "192.0.2.1"),
+        (vec!["::ffff:192.0.2.1"], "192.0.2.1"),
+        (vec!["192.0.2.1, nonsense"], "127.0.0.1"),
+        (vec!["10.0.0.2, 10.0.0.1"], "10.0.0.2"),
+    ] {
+        assert_eq!(ask(&behind, &forwarded).await, client, "{forwarded:?}");
+    }
+}
