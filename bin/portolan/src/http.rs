@@ -25,8 +25,6 @@ use tokio_util::sync::CancellationToken;
 use crate::config;
 use write_limit::WriteLimit;
 
-/// A client that takes longer for the TLS handshake is cut off.
-const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 /// Requests under way when the server is told to stop have so long to end.
 const DRAIN_MS: u64 = 5_000;
 /// Bytes of a request's head. (Its headers are at most 100: so many hyper takes by itself, and a number of
@@ -42,7 +40,7 @@ pub(crate) struct HttpLimits {
     /// Open connections; one more is told to come back.
     pub(crate) connections_max: usize,
     /// How long the head of a request may take, counted from when it could have come: so it ends idle
-    /// connections, too.
+    /// connections, too. A TLS handshake has as long again before it.
     pub(crate) head_timeout_ms: u64,
     /// How long a client may accept nothing of an answer.
     pub(crate) write_timeout_ms: u64,
@@ -127,7 +125,8 @@ impl Connection {
         let task = async move {
             let Some(tls) = self.server.tls.clone() else { return self.run(stream, watcher).await };
             let accepting = TlsAcceptor::from(tls).accept(stream);
-            let limited = self.server.runtime.timeout_ms(HANDSHAKE_TIMEOUT_MS, accepting);
+            let limited =
+                self.server.runtime.timeout_ms(self.server.limits.head_timeout_ms, accepting);
             let handshake = limited.await;
             if let Ok(Ok(stream)) = handshake {
                 self.run(stream, watcher).await;

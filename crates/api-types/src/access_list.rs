@@ -60,6 +60,19 @@ fn read_entry(mut fields: Fields) -> Result<IpNet, Problem> {
     read_network(&text)
 }
 
+/// An address with all its parts: the public OpenAPI has no `::` in its patterns.
+pub(crate) fn address_text(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => address.segments().map(|part| format!("{part:x}")).join(":"),
+    }
+}
+
+/// A network, likewise.
+pub(crate) fn network_text(network: IpNet) -> String {
+    format!("{}/{}", address_text(network.addr()), network.prefix_len())
+}
+
 /// The address of a network that holds a single one.
 pub(crate) fn single_address(network: IpNet) -> Option<IpAddr> {
     (network.prefix_len() == network.max_prefix_len()).then(|| network.addr())
@@ -82,14 +95,14 @@ pub struct EntryView<'a> {
 
 impl EntryView<'_> {
     fn address(&self) -> Option<String> {
-        single_address(self.network).map(|address| address.to_string())
+        single_address(self.network).map(address_text)
     }
 
     /// In the list of an API key, which stands at `list_path`.
     #[must_use]
     pub fn key_json(&self, list_path: &str, base: &Base) -> Value {
         let address = self.address();
-        let network = self.network.to_string();
+        let network = network_text(self.network);
         let last = encode(address.as_deref().unwrap_or(&network));
         let mut body = json!({
             "cidrBlock": network,
@@ -105,7 +118,7 @@ impl EntryView<'_> {
     #[must_use]
     pub fn account_json(&self) -> Value {
         let mut body = json!({
-            "cidrBlock": self.network.to_string(),
+            "cidrBlock": network_text(self.network),
             "createdAt": iso8601(self.created_at),
             "requestCount": self.use_count,
         });

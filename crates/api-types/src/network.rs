@@ -4,7 +4,7 @@ use portolan_model::{EpochMs, NetworkEntry, ProjectId};
 use portolan_security::IpNet;
 use serde_json::{Value, json};
 
-use crate::access_list::{read_network, single_address};
+use crate::access_list::{address_text, network_text, read_network, single_address};
 use crate::error::{ErrorCode, Problem};
 use crate::fields::Fields;
 use crate::links::Base;
@@ -127,14 +127,16 @@ pub fn entry_not_found(entry: &str, project_id: ProjectId) -> Problem {
 /// The entry as clients read it.
 #[must_use]
 pub fn entry_json(entry: &NetworkEntry, project_id: ProjectId, base: &Base) -> Value {
-    let path = format!("/groups/{project_id}/accessList/{}", encode(&entry.cidr));
+    let network: Option<IpNet> = entry.cidr.parse().ok();
+    let cidr = network.map_or_else(|| entry.cidr.clone(), network_text);
+    let path = format!("/groups/{project_id}/accessList/{}", encode(&cidr));
     let mut shown = json!({
-        "cidrBlock": entry.cidr,
+        "cidrBlock": cidr,
         "groupId": project_id.to_string(),
         "links": base.links(&path, &[]),
     });
-    if let Some(address) = entry.cidr.parse().ok().and_then(single_address) {
-        shown["ipAddress"] = Value::from(address.to_string());
+    if let Some(address) = network.and_then(single_address) {
+        shown["ipAddress"] = Value::from(address_text(address));
     }
     if let Some(comment) = &entry.comment {
         shown["comment"] = Value::from(comment.clone());

@@ -4,7 +4,7 @@ use portolan_model::{OrgId, OrgRole, ProjectId, ProjectRole};
 use portolan_security::IpNet;
 use serde_json::{Value, json};
 
-use crate::access_list::single_address;
+use crate::access_list::{address_text, network_text};
 use crate::links::Base;
 
 /// What the answer is made of.
@@ -51,10 +51,7 @@ impl SystemStatus<'_> {
     }
 }
 
+/// Both fields are required in the public OpenAPI; a block of many addresses shows its first.
 fn network_json(network: &IpNet) -> Value {
-    let mut shown = json!({ "cidrBlock": network.to_string() });
-    if let Some(address) = single_address(*network) {
-        shown["ipAddress"] = Value::from(address.to_string());
-    }
-    shown
+    json!({ "cidrBlock": network_text(*network), "ipAddress": address_text(network.addr()) })
 }

@@ -5,7 +5,7 @@ use portolan_api_types::{ErrorCode, Page, Paging, Problem};
 use portolan_auth::{Actor, Authorized, OrgScope};
 use portolan_security::IpNet;
 use portolan_store::access_lists::{self, AccessEntry, AccessOwner};
-use portolan_store::{StoreError, Tx};
+use portolan_store::{StoreError, Tx, api_keys};
 
 use crate::api_keys::missing_key;
 use crate::paging::{api_page, store_page};
@@ -103,8 +103,9 @@ impl Control {
                         added.map_err(|error| known_entry(error, *network))?;
                     }
                     refuse_overlong(tx, witness, owner).await?;
-                    let event = format!("{}_ACCESS_LIST_ENTRY_ADDED", event_prefix(owner));
-                    trail::note(tx, caller, place.scope(), &event, &[]).await?;
+                    for network in networks {
+                        note(tx, caller, (place, witness), owner, ("ADDED", *network)).await?;
+                    }
                     Ok(())
                 })
             })
@@ -131,8 +132,7 @@ impl Control {
                     let removed = access_lists::delete(tx, witness, owner, network).await;
                     removed.map_err(|error| missing_entry(error, network))?;
                     refuse_lockout(tx, witness, caller, owner).await?;
-                    let event = format!("{}_ACCESS_LIST_ENTRY_DELETED", event_prefix(owner));
-                    trail::note(tx, caller, place.scope(), &event, &[]).await?;
+                    note(tx, caller, (place, witness), owner, ("DELETED", network)).await?;
                     Ok(())
                 })
             })
@@ -140,10 +140,26 @@ impl Control {
     }
 }
 
-const fn event_prefix(owner: AccessOwner) -> &'static str {
+async fn note(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (place, witness): (Place, &Authorized<OrgScope>),
+    owner: AccessOwner,
+    (what, network): (&str, IpNet),
+) -> Result<(), StoreError> {
+    let entry = ("whitelistEntry", network.to_string());
     match owner {
-        AccessOwner::ApiKey(_) => "API_KEY",
-        AccessOwner::ServiceAccount(_) => "SERVICE_ACCOUNT",
+        AccessOwner::ApiKey(id) => {
+            let event = format!("API_KEY_ACCESS_LIST_ENTRY_{what}");
+            let public_key = api_keys::get(tx, witness, id).await?.public_key;
+            let target = [entry, ("targetPublicKey", public_key)];
+            trail::note(tx, caller, place.scope(), &event, &target).await
+        }
+        AccessOwner::ServiceAccount(id) => {
+            let event = format!("SERVICE_ACCOUNT_ACCESS_LIST_ENTRY_{what}");
+            let target = [entry, ("clientId", id.to_string())];
+            trail::note(tx, caller, place.scope(), &event, &target).await
+        }
     }
 }
 

@@ -32,11 +32,15 @@ impl Drop for Running {
 }
 
 async fn serve(router: Router, limits: HttpLimits) -> Running {
+    serve_with(router, limits, None).await
+}
+
+async fn serve_with(router: Router, limits: HttpLimits, tls: Option<Arc<ServerConfig>>) -> Running {
     let runtime = Runtime::system();
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let stop = CancellationToken::new();
-    let server = Server { router, tls: None, limits, runtime: runtime.clone() };
+    let server = Server { router, tls, limits, runtime: runtime.clone() };
     runtime.spawn("test server", server.serve(listener, stop.clone()));
     Running { address, stop }
 }
@@ -102,6 +106,24 @@ async fn a_head_that_drips_is_cut_off() {
     let ((), ended) = tokio::join!(drip, ended);
     assert!(ended.is_ok(), "the connection is still open");
     Client::connect(&server).await.hello().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_drips_is_cut_off() {
+    crate::tls::install_provider();
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/wire/testdata");
+    let files = config::Tls {
+        cert_file: folder.join("localhost.pem"),
+        key_file: folder.join("localhost-key.pem"),
+    };
+    let tls = crate::tls::server_config(&files).expect("a certificate");
+    let server = serve_with(router(), short(), Some(tls)).await;
+    for start in ["", "\x16\x03\x01\x02\x00\x01"] {
+        let mut client = Client::connect(&server).await;
+        client.send(start).await;
+        client.rest().await;
+    }
 }
 
 #[tokio::test]

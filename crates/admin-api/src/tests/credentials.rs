@@ -4,6 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portolan_auth::{Authorized, Instance};
+use portolan_store::access_lists::{self, AccessOwner};
 use portolan_store::audit;
 use serde_json::json;
 
@@ -288,11 +289,41 @@ async fn entries_tell_how_often_when_and_by_whom_they_were_used() {
     let status = world.get(&key, "").await.expect(200).json;
     assert_eq!(
         status["apiKey"]["accessList"],
-        json!([{ "cidrBlock": "10.0.0.0/8" }, { "cidrBlock": "127.0.0.0/8" }])
+        json!([
+            { "cidrBlock": "10.0.0.0/8", "ipAddress": "10.0.0.0" },
+            { "cidrBlock": "127.0.0.0/8", "ipAddress": "127.0.0.0" },
+        ])
     );
     let list = world.get(&owner, &robots).await.expect(200).json;
     let used = list["results"].as_array().expect("entries");
     let used = used.iter().find(|entry| entry["cidrBlock"] == "127.0.0.0/8").expect("it");
     assert_eq!((&used["requestCount"], &used["lastUsedAddress"]), (&json!(3), &json!("127.0.0.1")));
     assert_eq!(used["lastUsedAt"], "2026-08-10T03:02:48Z");
+}
+
+#[tokio::test]
+async fn uses_are_written_after_a_while_though_nobody_asks() {
+    let world = World::new().await;
+    let (owner, (key_path, key)) = (world.owner(), new_key(&world).await);
+    let list = format!("{key_path}/accessList");
+    world.post(&owner, &list, json!([{ "cidrBlock": "127.0.0.0/8" }])).await.expect(200);
+    world.get(&key, "/orgs").await.expect(200);
+    world.clock.advance_ms(10_000);
+    world.get(&key, "/orgs").await.expect(200);
+    let id = key_path.rsplit('/').next().expect("an id").parse().expect("an id");
+    for _ in 0..10_000 {
+        let rules = world.control.store.read_tx("test.uses", |tx| {
+            Box::pin(async move {
+                let system = Authorized::<Instance>::system("test").in_org(world.founded.org_id);
+                let key = AccessOwner::ApiKey(id);
+                access_lists::list(tx, &system, key, portolan_store::Page::ALL).await
+            })
+        });
+        let listed: Result<_, portolan_store::StoreError> = rules.await;
+        if listed.expect("a list").items[0].use_count >= 1 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("nothing was written");
 }

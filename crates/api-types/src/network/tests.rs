@@ -56,3 +56,24 @@ fn a_security_group_is_never_found() {
     let refused = read_entry_value("nonsense", project).expect_err("nonsense");
     assert_eq!(refused.code, ErrorCode::InvalidAddress);
 }
+
+#[test]
+fn addresses_are_written_with_all_their_parts() {
+    let entry = |cidr: &str| NetworkEntry {
+        cidr: cidr.into(),
+        comment: None,
+        delete_after: None,
+        changed_at: 0,
+    };
+    let (project, base) = (ProjectId::new([1; 12]), Base::new("http://a"));
+    let one = entry_json(&entry("2001:db8::1/128"), project, &base);
+    assert_eq!(one["cidrBlock"], "2001:db8:0:0:0:0:0:1/128");
+    assert_eq!(one["ipAddress"], "2001:db8:0:0:0:0:0:1");
+    let many = entry_json(&entry("2001:db8::/32"), project, &base);
+    assert_eq!(
+        (&many["cidrBlock"], many.get("ipAddress")),
+        (&"2001:db8:0:0:0:0:0:0/32".into(), None)
+    );
+    let old = entry_json(&entry("192.0.2.0/24"), project, &base);
+    assert_eq!(old["cidrBlock"], "192.0.2.0/24");
+}
