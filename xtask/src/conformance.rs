@@ -6,8 +6,9 @@ pub(crate) mod process;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::run;
@@ -17,18 +18,44 @@ use process::Running;
 const QUICKSTART_TIMEOUT_S: u64 = 120;
 /// How long a server has to end after SIGTERM.
 const STOP_TIMEOUT_S: u64 = 10;
+/// How long schemathesis may go on.
+const FUZZ_S: &str = "110";
+/// What the quickstart leaves, in the folder of the run.
+const SUMMARY: &str = "portolan/quickstart.json";
+/// Requests and answers of the suites, in the folder of the run.
+const RECORDINGS: &str = "recordings";
+/// What the build says that it serves, in the folder of the run.
+const OPENAPI: &str = "openapi.json";
 
 /// Which cases to run.
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Runs only the suites whose name contains this text (`go`, `python`).
-    #[arg(long)]
+    /// Runs only the suites whose name contains this text.
+    #[arg(long, long_help = suites_help())]
     only: Option<String>,
+}
+
+/// The suites in the order in which they run. The first ones record what they were answered.
+const SUITES: &[(&str, &str)] = &[
+    ("go", "the Go SDK in three releases: every operation, typed"),
+    ("sequences", "what the Atlas CLI and the Terraform provider send"),
+    ("contract", "every recorded answer against the public contract (PORTOLAN_CONTRACT)"),
+    ("mcp", "MongoDB's MCP server with a service account"),
+    ("python", "drivers, FerretDB, a Delta reader"),
+    ("fuzz", "schemathesis: no 500, no undeclared answer"),
+];
+
+fn suites_help() -> String {
+    let lines: Vec<String> =
+        SUITES.iter().map(|(name, text)| format!("  {name}: {text}")).collect();
+    format!("Runs only the suites whose name contains this text:\n{}", lines.join("\n"))
 }
 
 /// Runs the suites; the first that fails is the error, after everything was stopped.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let wanted = |suite: &str| options.only.as_deref().is_none_or(|only| suite.contains(only));
+    let only = options.only.as_deref();
+    let wanted = |suite: &str| only.is_none_or(|only| suite.contains(only));
+    ensure!(SUITES.iter().any(|(name, _)| wanted(name)), "no suite has that name; see --help");
     let folder = Folder::new()?;
     let program = run::portolan(false)?;
     let server = start_portolan(&program, &folder)?;
@@ -38,17 +65,38 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn suites(folder: &Folder, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
-    let summary = folder.summary();
-    if wanted("go") {
-        go(&summary)?;
+    let recorded = [wanted("go"), wanted("sequences")];
+    if recorded[0] {
+        timed("go", || go(folder))?;
+    }
+    if recorded[1] {
+        timed("sequences", || pytest(folder, &["test_sequences.py"], &[]))?;
+    }
+    // A recording is checked right after it was made.
+    if recorded.contains(&true) {
+        timed("contract", || contract(folder, recorded == [true; 2]))?;
+    }
+    if wanted("mcp") {
+        timed("mcp", || {
+            let program = mcp_server()?;
+            pytest(folder, &["test_mcp.py"], &[("PORTOLAN_MCP", &program)])
+        })?;
     }
     if wanted("python") {
-        let ferretdb = start_ferretdb(folder)?;
-        let result = python(&summary, &ferretdb.uri);
-        ferretdb.process.stop(STOP_TIMEOUT_S)?;
-        result?;
+        timed("python", || drivers(folder))?;
+    }
+    if wanted("fuzz") {
+        timed("fuzz", || fuzz(folder))?;
     }
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a chore has no Runtime")]
+fn timed(suite: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let started = Instant::now();
+    let result = work();
+    eprintln!("· suite {suite}: {} s", started.elapsed().as_secs());
+    result
 }
 
 /// A folder of this run, removed when it ends.
@@ -60,12 +108,18 @@ impl Folder {
     pub(crate) fn new() -> Result<Self> {
         let path =
             std::env::temp_dir().join(format!("portolan-conformance-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
+        std::fs::create_dir_all(path.join(RECORDINGS))?;
         Ok(Self { path })
     }
 
+    /// A path in it as text, for environments and arguments.
+    fn text(&self, name: &str) -> Result<String> {
+        let path = self.path.join(name);
+        Ok(path.to_str().context("the temporary folder has no UTF-8 name")?.to_owned())
+    }
+
     fn summary(&self) -> PathBuf {
-        self.path.join("portolan/quickstart.json")
+        self.path.join(SUMMARY)
     }
 }
 
@@ -109,24 +163,85 @@ fn start_ferretdb(folder: &Folder) -> Result<FerretDb> {
     Ok(FerretDb { process, uri: format!("mongodb://127.0.0.1:{port}/") })
 }
 
-fn go(summary: &Path) -> Result<()> {
-    let summary = summary.to_str().context("the temporary folder has no UTF-8 name")?;
+fn go(folder: &Folder) -> Result<()> {
     let module = run::root().join("conformance/go");
-    let arguments = ["test", "-count=1", "-v", "./..."];
-    run::run_in(&module, "go", &arguments, &[("PORTOLAN_QUICKSTART", summary)])
+    let environment = environment(folder)?;
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    run::run_in(&module, "go", &["test", "-count=1", "-timeout=10m", "-v", "./..."], &environment)
 }
 
-fn python(summary: &Path, ferretdb: &str) -> Result<()> {
-    let cases = run::root().join("conformance/python");
-    let python = virtual_environment(&cases)?;
-    let summary = summary.to_str().context("the temporary folder has no UTF-8 name")?;
-    let environment = [
-        ("PORTOLAN_QUICKSTART", summary),
-        ("PORTOLAN_FERRETDB", ferretdb),
-        ("PYTHONDONTWRITEBYTECODE", "1"),
-    ];
-    let arguments = ["-m", "pytest", "-p", "no:cacheprovider", "-v", "."];
-    run::run_in(&cases, &python, &arguments, &environment)
+fn environment(folder: &Folder) -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![
+        ("PORTOLAN_QUICKSTART", folder.text(SUMMARY)?),
+        ("PORTOLAN_RECORDINGS", folder.text(RECORDINGS)?),
+        ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+    ])
+}
+
+fn pytest(folder: &Folder, cases: &[&str], more: &[(&str, &str)]) -> Result<()> {
+    let place = run::root().join("conformance/python");
+    let python = virtual_environment(&place)?;
+    let environment = environment(folder)?;
+    let environment: Vec<(&str, &str)> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .chain(more.iter().copied())
+        .collect();
+    let arguments = ["-m", "pytest", "-p", "no:cacheprovider", "-v"];
+    let arguments: Vec<&str> = arguments.into_iter().chain(cases.iter().copied()).collect();
+    run::run_in(&place, &python, &arguments, &environment)
+}
+
+fn drivers(folder: &Folder) -> Result<()> {
+    let ferretdb = start_ferretdb(folder)?;
+    let cases = ["test_endpoints.py", "test_ferretdb.py", "test_table.py"];
+    let result = pytest(folder, &cases, &[("PORTOLAN_FERRETDB", &ferretdb.uri)]);
+    ferretdb.process.stop(STOP_TIMEOUT_S)?;
+    result
+}
+
+/// Holds the recordings against the contract, where there is one, and against what is served.
+fn contract(folder: &Folder, all: bool) -> Result<()> {
+    let place = run::root().join("conformance/python");
+    let python = virtual_environment(&place)?;
+    let program = run::portolan(false)?;
+    let program = program.to_str().context("the target folder has no UTF-8 name")?;
+    std::fs::write(folder.path.join(OPENAPI), run::output(program, &["openapi"])?)?;
+    let (recordings, openapi) = (folder.text(RECORDINGS)?, folder.text(OPENAPI)?);
+    let known = std::env::var("PORTOLAN_CONTRACT").ok();
+    let mut arguments = vec!["conformance/contract/check_answers.py"];
+    arguments.extend((!all).then_some("--some"));
+    arguments.extend([recordings.as_str(), openapi.as_str()]);
+    arguments.extend(known.as_deref());
+    run::run(&python, &arguments)
+}
+
+fn fuzz(folder: &Folder) -> Result<()> {
+    let place = run::root().join("conformance/python");
+    let python = virtual_environment(&place)?;
+    let summary = folder.text(SUMMARY)?;
+    let environment = [("PYTHONDONTWRITEBYTECODE", "1")];
+    run::run_in(&place, &python, &["fuzz.py", &summary, FUZZ_S], &environment)
+}
+
+/// The MCP server's program. Its packages are installed outside the checkout, once per lock file.
+fn mcp_server() -> Result<String> {
+    let folder = target()?.join("mcp");
+    std::fs::create_dir_all(&folder)?;
+    let source = run::root().join("conformance/mcp");
+    let lock = std::fs::read(source.join("package-lock.json"))?;
+    let installed = folder.join("installed-lock.json");
+    if std::fs::read(&installed).ok().as_ref() != Some(&lock) {
+        for name in ["package.json", "package-lock.json"] {
+            std::fs::copy(source.join(name), folder.join(name))?;
+        }
+        let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+        run::run_in(&folder, "npm", &arguments, &[])?;
+        std::fs::write(&installed, &lock)?;
+    }
+    let program = folder.join("node_modules/mongodb-mcp-server/dist/index.js");
+    Ok(program.to_str().context("the target folder has no UTF-8 name")?.to_owned())
 }
 
 /// The Python of a virtual environment that has the pinned packages; made once, then reused.

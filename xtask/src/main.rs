@@ -24,7 +24,7 @@ enum Chore {
     Ci,
     /// What a program can check: room table, walks, file headers, sizes, forbidden words.
     Tidy,
-    /// Real clients against a real server: the Go SDK, drivers, FerretDB, a Delta reader.
+    /// Real clients against a real server: SDKs, recorded sequences, MCP, drivers, a fuzzer.
     Conformance(conformance::Options),
     /// Measures, and prints ratios of things run side by side.
     Bench(bench::Options),

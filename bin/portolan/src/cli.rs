@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Bootstrap(Bootstrap),
     /// Checks a configuration file and everything that it names, and starts nothing.
     CheckConfig(CheckConfig),
+    /// Prints the OpenAPI 3.1 document of what this build serves.
+    Openapi,
     /// Works with clusters of a running instance.
     #[command(subcommand)]
     Cluster(ClusterCommand),

@@ -1,5 +1,5 @@
 //! `portolan cluster …` and `portolan archive …`: HTTP clients of a running instance. They print the
-//! server's answer as indented JSON, so that scripts can read it.
+//! server's answer as indented JSON, so that scripts can read it. `portolan openapi` needs none.
 
 use std::io::Write;
 
@@ -9,6 +9,11 @@ use serde_json::{Value, json};
 use crate::cli::{ArchiveCommand, Attach, ClusterCommand, Connection, InProject, OfCluster};
 use crate::client::ApiClient;
 use crate::quickstart::Summary;
+
+/// Prints the API description. Its server is the one it would be asked on.
+pub(crate) fn openapi() -> Result<()> {
+    print(&portolan_admin_api::openapi("/", env!("CARGO_PKG_VERSION")))
+}
 
 /// Runs a command about clusters.
 pub(crate) async fn cluster(command: ClusterCommand) -> Result<()> {

@@ -45,6 +45,7 @@ async fn run(command: Command, runtime: Runtime) -> anyhow::Result<()> {
         Command::Serve(arguments) => serve::serve(arguments, runtime).await,
         Command::Bootstrap(arguments) => serve::bootstrap(arguments, runtime).await,
         Command::CheckConfig(arguments) => serve::check_config(&arguments),
+        Command::Openapi => commands::openapi(),
         Command::Cluster(command) => commands::cluster(command).await,
         Command::Archive(command) => commands::archive(command).await,
     }

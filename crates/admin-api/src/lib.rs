@@ -15,6 +15,7 @@ mod failure;
 mod handlers;
 mod metrics;
 mod oauth;
+mod openapi;
 mod path;
 mod plain;
 mod rate;
@@ -24,8 +25,9 @@ mod state;
 mod usage;
 
 pub use metrics::ApiMetrics;
+pub use openapi::openapi;
 pub use portolan_api_types::control_plane::ControlPlaneAddresses;
-pub use router::{OperationInfo, operations, router};
+pub use router::{OperationInfo, Outcome, operations, router};
 pub use state::{ApiSettings, ApiState};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::Response;
 use serde_json::json;
 
-use crate::answer::{Style, respond};
+use crate::answer::{Style, respond, set_header};
 use crate::authentication::{authenticate, rejection, remote_address};
 use crate::state::ApiState;
 
@@ -37,6 +37,23 @@ pub(crate) async fn readyz(State(state): State<ApiState>) -> Response<Body> {
 pub(crate) async fn version(State(state): State<ApiState>) -> Response<Body> {
     let settings = &state.inner.settings;
     json(200, json!({ "name": "portolan", "version": settings.version, "commit": settings.build }))
+}
+
+/// The API description, for programs. It is public: it says nothing that the documentation does not.
+pub(crate) async fn openapi(State(state): State<ApiState>) -> Response<Body> {
+    respond(200, Some("application/json"), state.described().json.clone())
+}
+
+/// The API description, for people.
+pub(crate) async fn docs(State(state): State<ApiState>) -> Response<Body> {
+    let page = state.described().page.clone();
+    let mut response = respond(200, Some("text/html;charset=utf-8"), page);
+    // The page holds its one script and style; nothing else may load or run.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    set_header(&mut response, "content-security-policy", policy);
+    set_header(&mut response, "x-content-type-options", "nosniff");
+    response
 }
 
 /// Prometheus text format.

@@ -33,6 +33,16 @@ pub(crate) enum Access {
     Project(Action),
 }
 
+impl Access {
+    /// Whether anybody may call it.
+    pub(crate) const fn is_public(self) -> bool {
+        match self {
+            Self::Public => true,
+            Self::Authenticated | Self::Org(_) | Self::Project(_) => false,
+        }
+    }
+}
+
 /// A dated version of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version {

@@ -1,6 +1,6 @@
 //! What every request may use.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use portolan_api_types::control_plane::ControlPlaneAddresses;
 use portolan_api_types::links::Base;
@@ -10,6 +10,7 @@ use portolan_security::IpNet;
 use prometheus_client::registry::Registry;
 
 use crate::metrics::ApiMetrics;
+use crate::openapi::{openapi, page};
 use crate::rate::RateLimiter;
 use crate::usage::UsageLedger;
 
@@ -66,6 +67,14 @@ pub(crate) struct Inner {
     pub(crate) base: Base,
     pub(crate) metrics: ApiMetrics,
     pub(crate) registry: Arc<Registry>,
+    /// The API description, for programs and for people, once somebody asked for it.
+    described: OnceLock<Described>,
+}
+
+/// The API description as it is served.
+pub(crate) struct Described {
+    pub(crate) json: Vec<u8>,
+    pub(crate) page: Vec<u8>,
 }
 
 impl ApiState {
@@ -81,18 +90,19 @@ impl ApiState {
         let limiter = RateLimiter::new(settings.rate_multiplier);
         let usage = UsageLedger::default();
         let base = Base::new(&control.public_url);
-        Self {
-            inner: Arc::new(Inner {
-                control,
-                settings,
-                gate,
-                limiter,
-                usage,
-                base,
-                metrics,
-                registry,
-            }),
-        }
+        let described = OnceLock::new();
+        let inner =
+            Inner { control, settings, gate, limiter, usage, base, metrics, registry, described };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn described(&self) -> &Described {
+        self.inner.described.get_or_init(|| {
+            let inner = &self.inner;
+            let document = openapi(inner.base.public_url(), &inner.settings.version);
+            let json = document.to_string().into_bytes();
+            Described { json, page: page::write(&document).into_bytes() }
+        })
     }
 
     pub(crate) fn control(&self) -> &Control {

@@ -4,6 +4,7 @@
 mod access_lists;
 mod access_matrix;
 mod credentials;
+mod declared;
 mod events;
 mod groups;
 mod groups_access_list;
@@ -16,6 +17,7 @@ mod groups_service_accounts;
 mod groups_settings;
 mod hostile;
 mod oauth;
+mod openapi;
 mod orgs;
 mod orgs_api_keys;
 mod orgs_link_tokens;

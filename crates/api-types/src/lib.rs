@@ -10,6 +10,7 @@ pub mod api_key;
 pub mod cluster;
 pub mod control_plane;
 pub mod database_user;
+pub mod description;
 pub mod error;
 pub mod event;
 pub mod fields;

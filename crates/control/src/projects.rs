@@ -213,9 +213,16 @@ impl Control {
             request.with_default_alerts_settings.unwrap_or(old.with_default_alerts_settings);
         let renamed = projects::update(tx, witness, name, tags, alerts).await;
         renamed.map_err(|error| name_clash(error, name))?;
-        let event = if name == old.name { "GROUP_TAGS_MODIFIED" } else { "GROUP_RENAMED" };
-        let scope = EventScope::Project(witness.project_id());
-        let target = [("groupName", name.to_owned())];
+        let id = witness.project_id();
+        let scope = EventScope::Project(id);
+        let mut target = vec![("groupName", name.to_owned())];
+        let event = if name == old.name {
+            // Events about tags say what was tagged (schema `ResourceEventViewForNdsGroup`).
+            target.extend([("resourceId", id.to_string()), ("resourceType", "PROJECT".to_owned())]);
+            "GROUP_TAGS_MODIFIED"
+        } else {
+            "GROUP_RENAMED"
+        };
         Ok(trail::note(tx, caller, scope, event, &target).await?)
     }
 }

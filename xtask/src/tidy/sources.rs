@@ -33,7 +33,8 @@ pub(crate) fn check(root: &Path, files: &[String]) -> Result<Vec<String>> {
 
 /// Paths of one machine have no place in the project.
 fn check_words(file: &str, text: &str) -> Option<String> {
-    let own_rules = file == "xtask/src/tidy/sources.rs";
+    // `.ci/run` alone may look for what stands beside the checkout.
+    let own_rules = matches!(file, "xtask/src/tidy/sources.rs" | ".ci/run");
     let refused = ["/work/main", "/root/", "../shared", "index.crates.io"];
     let word = refused.into_iter().find(|word| text.contains(word) && !own_rules)?;
     Some(format!("{file}: names {word}, which means nothing elsewhere"))

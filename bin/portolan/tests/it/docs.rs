@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use portolan_admin_api::{OperationInfo, operations};
+use portolan_admin_api::{OperationInfo, Outcome, operations};
 
 const BEGIN: &str = "<!-- operations -->\n";
 const END: &str = "<!-- end of operations -->\n";
@@ -23,13 +23,19 @@ fn the_api_reference_lists_every_operation() {
 }
 
 fn table() -> String {
-    let head = "\n| method | path | operation | versions |\n|---|---|---|---|\n";
+    let head = "\n| method | path | operation | versions | answers |\n|---|---|---|---|---|\n";
     let rows: String = operations().iter().map(row).collect();
     format!("{head}{rows}\n")
 }
 
 fn row(operation: &OperationInfo) -> String {
-    let OperationInfo { method, path, operation_id, versions, .. } = operation;
+    let OperationInfo { method, path, operation_id, versions, outcome, .. } = operation;
     let versions = if versions.is_empty() { "–".to_owned() } else { versions.join(", ") };
-    format!("| {method} | `{path}` | `{operation_id}` | {versions} |\n")
+    let outcome = match outcome {
+        Outcome::Served(statuses) => {
+            statuses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
+        Outcome::Refused(_) => "403 `FEATURE_UNSUPPORTED`".to_owned(),
+    };
+    format!("| {method} | `{path}` | `{operation_id}` | {versions} | {outcome} |\n")
 }

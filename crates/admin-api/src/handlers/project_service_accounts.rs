@@ -1,5 +1,6 @@
 //! Service accounts in projects: list, create, get, change, unassign, invite.
 
+use portolan_api_types::api_key::read_assignment;
 use portolan_api_types::service_account::{NewServiceAccount, read_invite, read_project_update};
 use portolan_auth::Action;
 use portolan_model::ProjectId;
@@ -72,7 +73,10 @@ async fn unassign(call: Call) -> Answer {
 
 async fn invite(call: Call) -> Answer {
     let (project_id, id) = (call.project_id()?, call.id("clientId")?);
-    let roles = read_invite(call.fields()?)?;
+    // Releases of the Go SDK up to v20250312001 send the roles in a list, as for API keys.
+    let is_list = call.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let roles =
+        if is_list { read_assignment(call.array()?)? } else { read_invite(call.fields()?)? };
     let account = call.control().invite_account(&call.caller, project_id, id, roles).await?;
     Ok(Reply::ok(json(&account, project_id, None)))
 }

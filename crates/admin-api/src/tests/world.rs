@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use super::declared;
 use crate::{ApiMetrics, ApiSettings, ApiState, router};
 
 /// The newest date that the tests' clients name: resources resolve downwards from it.
@@ -174,7 +175,7 @@ impl World {
         body: Vec<u8>,
     ) -> Answer {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let mut request = Request::builder().method(method).uri(target);
+        let mut request = Request::builder().method(method.clone()).uri(target);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -186,7 +187,9 @@ impl World {
         let bytes = body.collect().await.expect("a body").to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text, json }
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, text, json };
+        declared::check(&method, target, &answer);
+        answer
     }
 
     pub(super) async fn get(&self, caller: &Caller, path: &str) -> Answer {
