@@ -89,6 +89,10 @@ def convert(schema):
             result[key] = value
         else:
             result[key] = convert(value)
+    alternatives = result.get("oneOf", [])
+    if result.get("type") == "object" and alternatives and all(one.get("type") == "string" for one in alternatives):
+        # The document calls some texts with several lists of values objects (regions, types of events).
+        result["type"] = "string"
     if result.pop("exclusiveMinimum", None) is True:
         result["exclusiveMinimum"] = result.pop("minimum")
     tagged = schema.get("discriminator", {})

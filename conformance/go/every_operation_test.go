@@ -198,7 +198,14 @@ func (r *run) call(one step, described *operation, m method, typed bool) (any, e
 		return nil, err
 	}
 	if len(returned) == 2 {
-		return nil, nil // An SDK without a type for it: nothing, or a body that it ignores.
+		// The release has no type for the answer: there is none, or one that is no object.
+		var plain any
+		if body := r.recorder.last.Body; body != "" {
+			if err := json.Unmarshal([]byte(body), &plain); err != nil {
+				return nil, err
+			}
+		}
+		return plain, nil
 	}
 	value := returned[0].Interface()
 	if stream, isStream := value.(io.Reader); isStream {
@@ -209,7 +216,8 @@ func (r *run) call(one step, described *operation, m method, typed bool) (any, e
 		return nil, err
 	}
 	var plain any
-	return plain, json.Unmarshal(text, &plain)
+	err = json.Unmarshal(text, &plain)
+	return plain, err
 }
 
 func gzipped(stream io.Reader) error {

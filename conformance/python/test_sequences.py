@@ -240,3 +240,15 @@ def test_terraform_service_accounts_list_by_pages(terraform):
     assert (past["results"], past["totalCount"]) == ([], listed["totalCount"])
     client.call("DELETE", f"{base}/{account}", date="2024-08-05", headers=typed).expect(204)
     client.call("DELETE", f"{ATLAS}/orgs/{org}").expect(204)
+
+
+def test_cli_calls_what_no_sdk_release_has(cli, summary):
+    """`atlas api` reaches operations that are newer than the releases of the SDK."""
+    path = f"{ATLAS}/orgs/{summary['orgId']}/delegationSettings"
+    before = cli.call("GET", path, date="2025-03-12").expect(200).json
+    changed = cli.call("PATCH", path, {"delegatedMcpAccess": "READ_ONLY"}, date="2025-03-12").expect(200).json
+    assert changed == {**before, "delegatedMcpAccess": "READ_ONLY"}
+    cli.call("PATCH", path, {"delegatedMcpAccess": None}, date="2025-03-12").expect(200)
+    sets = cli.call("GET", f"{ATLAS}/rateLimits?{LIST}", date="2025-03-12").expect(200).json["results"]
+    one = cli.call("GET", f"{ATLAS}/rateLimits/{sets[0]['endpointSetId']}", date="2025-03-12").expect(200).json
+    assert one == sets[0]
