@@ -49,10 +49,17 @@ pub(crate) struct Founded {
 
 impl Instance {
     /// Starts everything.
-    pub(crate) async fn start(config: Config, lock: FolderLock, runtime: Runtime) -> Result<Self> {
+    ///
+    /// `listener` was bound, and its folder locked, by the caller: in that order, so that a port in
+    /// use leaves no folder behind.
+    pub(crate) async fn start(
+        config: Config,
+        listener: TcpListener,
+        lock: FolderLock,
+        runtime: Runtime,
+    ) -> Result<Self> {
         tls::install_provider();
         let runtime = with_faults(&runtime)?;
-        let listener = http::bind(config.server.listen).await?;
         let base_url = base_url(&config, &listener)?;
         let http_port = listener.local_addr()?.port();
         // Before anything is written: a wrong certificate must leave nothing behind.
@@ -60,6 +67,7 @@ impl Instance {
         let stop = CancellationToken::new();
         let store = open_store(&config, &runtime).await?;
         let locations = Locations::open(&config)?;
+        locations.probe(&runtime).await?;
         let host =
             Host::new(&config, store.clone(), locations, runtime.clone(), stop.clone(), http_port)?;
         host.start_all().await?;
@@ -159,6 +167,7 @@ fn api(config: &Config, control: &Control, nonce_key: [u8; 32]) -> ApiState {
         body_bytes_max: config.limits.body_bytes_max,
         body_timeout_ms: config.limits.http_body_timeout_ms,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        build: env!("PORTOLAN_COMMIT").to_owned(),
         rate_multiplier: config.limits.rate_multiplier,
         addresses: ControlPlaneAddresses {
             inbound: network_texts(&config.server.inbound_networks),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use portolan_lake::Location;
 use portolan_model::{ArchiveId, DataProcessRegion};
+use portolan_runtime::Runtime;
 
 use crate::config::{Config, Storage};
 
@@ -36,6 +37,16 @@ impl Locations {
             by_name.insert(storage.name.clone(), entry);
         }
         Ok(Self { by_name: Arc::new(by_name) })
+    }
+
+    /// Checks every location: reachable, writable, and refusing to create an object twice. Commits to
+    /// a table rest on that refusal.
+    pub(crate) async fn probe(&self, runtime: &Runtime) -> Result<()> {
+        for (name, entry) in self.by_name.iter() {
+            let probed = entry.location.probe(runtime).await;
+            probed.with_context(|| format!("storage {name} is not fit for archives"))?;
+        }
+        Ok(())
     }
 
     /// The URI of a new archive's table, in the location that names the region, else in one that

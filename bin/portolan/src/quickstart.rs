@@ -18,7 +18,7 @@ use portolan_runtime::Runtime;
 use crate::cli::Quickstart;
 use crate::config::{Config, Log, LogFormat, Storage};
 use crate::instance::Instance;
-use crate::{lock, logging, signals};
+use crate::{http, lock, logging, signals};
 use progress::Progress;
 use report::Say;
 pub(crate) use summary::Summary;
@@ -31,10 +31,11 @@ pub(crate) async fn run(arguments: Quickstart, runtime: Runtime) -> Result<()> {
     let say = Say::new(arguments.quiet);
     logging::start(&Log { level: log_level(arguments.quiet), format: LogFormat::Text })?;
     let started_ms = runtime.boot_ms();
+    let listener = http::bind(arguments.listen).await?;
     let lock = lock::take(&arguments.dir)?;
     let config = configuration(&arguments)?;
     say.line(format_args!("Portolan {} in {}", env!("CARGO_PKG_VERSION"), config.dir.display()));
-    let instance = Instance::start(config, lock, runtime.clone()).await?;
+    let instance = Instance::start(config, listener, lock, runtime.clone()).await?;
     let stop = signals::stop_requested(&runtime);
     let result = tokio::select! {
         result = main_job(&arguments, &instance, &say) => result,

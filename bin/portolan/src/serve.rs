@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::instance::{self, Instance};
 use crate::locations::Locations;
-use crate::{keys, lock, logging, signals, tls};
+use crate::{http, keys, lock, logging, signals, tls};
 
 /// Runs an instance until it is told to stop.
 pub(crate) async fn serve(arguments: Serve, runtime: Runtime) -> Result<()> {
@@ -25,9 +25,10 @@ pub(crate) async fn serve(arguments: Serve, runtime: Runtime) -> Result<()> {
     }
     let config = Config::load(Some(&arguments.config), environment.chain(extra))?;
     logging::start(&config.log)?;
+    let listener = http::bind(config.server.listen).await?;
     let lock = lock::take(&config.dir)?;
     let stop = signals::stop_requested(&runtime);
-    let instance = Instance::start(config, lock, runtime).await?;
+    let instance = Instance::start(config, listener, lock, runtime).await?;
     stop.cancelled().await;
     instance.stop().await;
     tracing::info!("stopped");
