@@ -19,8 +19,10 @@ use portolan_security::{SecretString, mongo_uri};
 use super::errors::of_read;
 use crate::ClusterError;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Unless the connection string names another.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that a connection string may ask for: a request of the API waits for it.
+const TIMEOUT_MAX: Duration = Duration::from_secs(30);
 const DEFAULT_PORT: u16 = 27017;
 
 /// Remembers the first host that the policy refused after the client was made.
@@ -53,12 +55,17 @@ pub(super) async fn client(
     let watch = Arc::new(Watch::default());
     options.app_name = Some("portolan".to_owned());
     options.retry_writes = Some(false);
-    options.connect_timeout = Some(CONNECT_TIMEOUT);
-    options.server_selection_timeout = Some(SELECTION_TIMEOUT);
+    options.connect_timeout = Some(bounded(options.connect_timeout));
+    options.server_selection_timeout = Some(bounded(options.server_selection_timeout));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.sdam_event_handler = Some(watch_hosts(watch.clone(), policy.clone(), runtime.clone()));
     let client = Client::with_options(options).map_err(|error| of_read(&error))?;
     Ok((client, watch))
+}
+
+/// Zero means "no limit" in a connection string, which nobody is given here.
+fn bounded(asked: Option<Duration>) -> Duration {
+    asked.filter(|asked| !asked.is_zero()).unwrap_or(TIMEOUT).min(TIMEOUT_MAX)
 }
 
 fn watch_hosts(
@@ -103,11 +110,25 @@ async fn judge(
 }
 
 async fn resolve(host: &str, port: u16, runtime: &Runtime) -> Result<Vec<IpAddr>, ClusterError> {
-    let wait_ms = u64::try_from(CONNECT_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
+    let wait_ms = u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX);
     let found = runtime
         .timeout_ms(wait_ms, tokio::net::lookup_host((host, port)))
         .await
         .map_err(|late| ClusterError::Unavailable(format!("resolving {host} {late}")))?
         .map_err(|error| ClusterError::Unavailable(format!("resolving {host}: {error}")))?;
     Ok(found.map(|address| address.ip()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_those_of_the_connection_string_within_bounds() {
+        let ms = Duration::from_millis;
+        assert_eq!(bounded(None), TIMEOUT);
+        assert_eq!(bounded(Some(ms(0))), TIMEOUT);
+        assert_eq!(bounded(Some(ms(250))), ms(250));
+        assert_eq!(bounded(Some(ms(600_000))), TIMEOUT_MAX);
+    }
 }

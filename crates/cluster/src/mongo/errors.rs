@@ -73,9 +73,10 @@ fn of_driver(error: &Error, open: fn(String) -> ClusterError) -> ClusterError {
     let text = error.kind.to_string();
     match error.kind.as_ref() {
         ErrorKind::Authentication { .. } => ClusterError::Denied(text),
-        ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. } => {
-            ClusterError::Unavailable(text)
+        ErrorKind::ServerSelection { message, .. } => {
+            ClusterError::Unavailable(unreachable(message))
         }
+        ErrorKind::DnsResolve { .. } => ClusterError::Unavailable(text),
         ErrorKind::InvalidArgument { .. } | ErrorKind::InvalidTlsConfig { .. } => {
             ClusterError::Invalid(text)
         }
@@ -86,6 +87,27 @@ fn of_driver(error: &Error, open: fn(String) -> ClusterError) -> ClusterError {
     }
 }
 
+/// Which servers did not answer, and why, out of the driver's description of the topology:
+/// `… Servers: [ { Address: a:1, Type: Unknown, Error: Kind: I/O error: …, labels: {} }, … ]`.
+fn unreachable(topology: &str) -> String {
+    let servers: Vec<String> = topology.split("Address: ").skip(1).map(server_trouble).collect();
+    let servers =
+        if servers.is_empty() { String::new() } else { format!(" ({})", servers.join("; ")) };
+    format!(
+        "no server of the cluster that takes the operation answered in time{servers}: check the host \
+         names, the ports, TLS and the network"
+    )
+}
+
+fn server_trouble(description: &str) -> String {
+    let address = description.split([',', ' ']).next().unwrap_or_default();
+    let cause = description.split_once("Error: ").map_or("no answer", |(_, error)| {
+        let error = error.strip_prefix("Kind: ").unwrap_or(error);
+        error.split(", labels:").next().unwrap_or(error).split(" }").next().unwrap_or(error)
+    });
+    format!("{address}: {cause}")
+}
+
 /// Makes the answers about missing and replaced collections their own variants.
 pub(super) fn name_collection(error: &Error, namespace: &Namespace) -> Option<ClusterError> {
     let ErrorKind::Command(command) = error.kind.as_ref() else { return None };
@@ -93,5 +115,24 @@ pub(super) fn name_collection(error: &Error, namespace: &Namespace) -> Option<Cl
         NAMESPACE_NOT_FOUND => Some(ClusterError::NamespaceMissing(namespace.clone())),
         COLLECTION_UUID_MISMATCH => Some(ClusterError::CollectionReplaced(namespace.clone())),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_do_not_answer_are_named_with_the_cause() {
+        let topology = "Server selection timeout: No available servers. Topology: { Type: Unknown, \
+                        Servers: [ { Address: 127.0.0.1:1, Type: Unknown, Error: Kind: I/O error: \
+                        Connection refused (os error 111), labels: {} }, { Address: db:27017, Type: \
+                        Unknown } ] }";
+        let text = unreachable(topology);
+        let named =
+            "(127.0.0.1:1: I/O error: Connection refused (os error 111); db:27017: no answer)";
+        assert!(text.contains(named), "{text}");
+        assert!(!text.contains("Topology"), "{text}");
+        assert!(unreachable("something else").contains("check the host names"));
     }
 }
