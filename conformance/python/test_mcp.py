@@ -155,6 +155,15 @@ def test_it_creates_a_project_and_a_database_user(mcp, api, summary):
     api.call("DELETE", f"/api/atlas/v2/groups/{found['id']}")
 
 
+def test_it_edits_the_access_list_of_a_project(mcp, api, summary):
+    group = summary["groupId"]
+    mcp.tool("atlas-create-access-list", projectId=group, cidrBlocks=["198.51.100.0/24"], comment="by MCP")
+    listed = mcp.tool("atlas-inspect-access-list", projectId=group)
+    assert "198.51.100.0/24" in listed and "by MCP" in listed
+    status, _ = api.call("DELETE", f"/api/atlas/v2/groups/{group}/accessList/198.51.100.0%2F24")
+    assert status == 204
+
+
 def test_it_says_why_a_call_is_refused(mcp):
     with pytest.raises(AssertionError, match=re.compile("not found|no group|404|unable", re.IGNORECASE)):
         mcp.tool("atlas-list-clusters", projectId="0" * 24)

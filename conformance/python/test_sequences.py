@@ -252,3 +252,54 @@ def test_cli_calls_what_no_sdk_release_has(cli, summary):
     sets = cli.call("GET", f"{ATLAS}/rateLimits?{LIST}", date="2025-03-12").expect(200).json["results"]
     one = cli.call("GET", f"{ATLAS}/rateLimits/{sets[0]['endpointSetId']}", date="2025-03-12").expect(200).json
     assert one == sets[0]
+
+
+def test_cli_access_lists_and_settings(cli, summary):
+    """`accessLists create` answers the whole list with 201; entries are named by their address or network."""
+    org, base = summary["orgId"], f"{ATLAS}/groups"
+    group = cli.call("POST", base, {
+        "clusterCount": 0, "created": "0001-01-01T00:00:00Z", "name": unique("lists"), "orgId": org,
+    }).expect(201).json["id"]
+    entries = f"{base}/{group}/accessList"
+    made = cli.call("POST", f"{entries}?{LIST}", [{"ipAddress": "192.0.2.7", "comment": "cli"}]).expect(201).json
+    assert made["results"][0]["cidrBlock"] == "192.0.2.7/32"
+    assert made["results"][0]["links"][0]["href"].endswith("192.0.2.7%2F32")
+    cli.call("GET", f"{entries}/192.0.2.7").expect(200)
+    cli.call("GET", f"{entries}/192.0.2.7%2F32").expect(200)
+    assert cli.call("GET", f"{entries}/192.0.2.7/status").expect(200).json["STATUS"] in ("PENDING", "ACTIVE")
+    cli.call("DELETE", f"{entries}/192.0.2.7%2F32").expect(204)
+    settings = cli.call("GET", f"{base}/{group}/settings").expect(200).json
+    changed = cli.call("PATCH", f"{base}/{group}/settings", {"isSchemaAdvisorEnabled": False}).expect(200).json
+    assert changed == {**settings, "isSchemaAdvisorEnabled": False}
+    cli.call("DELETE", f"{base}/{group}").expect(202)
+
+
+def test_terraform_project(terraform):
+    """The project resource: create, limits, settings, the set that it reads, the list of clusters before the end."""
+    client, org = terraform
+    group = client.call("POST", f"{ATLAS}/groups", {
+        "clusterCount": 0, "created": "0001-01-01T00:00:00Z", "name": unique("tf"), "orgId": org,
+        "tags": [{"key": "environment", "value": "test"}], "withDefaultAlertsSettings": False,
+    }).expect(201).json["id"]
+    base = f"{ATLAS}/groups/{group}"
+    limit = "atlas.project.deployment.clusters"
+    assert client.call("PATCH", f"{base}/limits/{limit}", {"value": 24}).expect(200).json["value"] == 24
+    assert client.call("PATCH", f"{base}/limits/no.such.limit", {"value": 1}).status == 404
+    client.call("GET", f"{base}/settings").expect(200)
+    client.call("PATCH", f"{base}/settings", {"isDataExplorerEnabled": False, "isSchemaAdvisorEnabled": True}).expect(200)
+    client.call("POST", f"{base}/managedSlowMs/enable").expect(204)
+    assert client.call("GET", f"{base}/managedSlowMs").expect(200).json is True
+    client.call("DELETE", f"{base}/managedSlowMs/disable").expect(204)
+    assert client.call("GET", f"{base}/managedSlowMs").expect(200).json is False
+    assert client.call("GET", base).expect(200).json["tags"] == [{"key": "environment", "value": "test"}]
+    named = {one["name"]: one["value"] for one in client.call("GET", f"{base}/limits").expect(200).json}
+    assert named[limit] == 24
+    assert client.call("GET", f"{base}/ipAddresses").expect(200).json["services"]["clusters"] == []
+    client.call("GET", f"{base}/users?{LIST}&flattenTeams=true&includeOrgUsers=true", date="2025-02-19").expect(200)
+    client.call("DELETE", f"{base}/limits/{limit}").expect(204)
+    # The provider reads the count without asking whether it is there.
+    clusters = client.call("GET", f"{base}/clusters?includeDeletedWithRetainedBackups=false&{LIST}", date="2024-08-05")
+    assert clusters.expect(200).json["totalCount"] == 0
+    assert client.call("DELETE", base).expect(202).json == {}
+    assert client.call("GET", base).status in (401, 404)
+    client.call("DELETE", f"{ATLAS}/orgs/{org}").expect(204)
