@@ -4,7 +4,9 @@
 mod accounts;
 mod control_side;
 mod gate;
+mod links;
 mod listeners;
+mod query_log;
 mod sources;
 
 use std::collections::HashMap;
@@ -29,6 +31,7 @@ use crate::config::{Config, Endpoints};
 use crate::locations::Locations;
 use accounts::Internal;
 use listeners::Listener;
+use query_log::QueryLog;
 
 /// What the host's own reads and writes of the control state are allowed by.
 pub(crate) static SYSTEM: Authorized<Instance> = Authorized::system("host");
@@ -50,6 +53,7 @@ struct Inner {
     http_port: u16,
     runtime: Runtime,
     internal: Internal,
+    query_log: Arc<QueryLog>,
     worker: OnceLock<Worker>,
     stop: CancellationToken,
     sandboxes: Mutex<HashMap<ClusterId, RunningSandbox>>,
@@ -89,6 +93,7 @@ impl Host {
             http_port,
             runtime,
             internal,
+            query_log: QueryLog::new(),
             worker: OnceLock::new(),
             stop,
             sandboxes: Mutex::default(),
@@ -216,6 +221,12 @@ impl Host {
     pub(crate) fn set_worker(&self, worker: Worker) {
         // A host gets one worker, at start.
         self.inner.worker.set(worker).ok();
+    }
+
+    /// Writes the query log until it is told to stop. To be spawned once.
+    pub(crate) async fn write_query_log(self, stop: CancellationToken) {
+        let inner = &self.inner;
+        inner.query_log.clone().serve(inner.store.clone(), stop).await;
     }
 
     /// Closes every listener and every store.

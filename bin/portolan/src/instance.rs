@@ -24,6 +24,9 @@ use crate::locations::Locations;
 use crate::lock::FolderLock;
 use crate::{http, keys, tls};
 
+/// Distance between two descriptions that a linked organization gets of ours.
+const LINK_SYNC_MS: u64 = 5 * 60 * 1_000;
+
 /// A running instance.
 pub(crate) struct Instance {
     base_url: String,
@@ -35,6 +38,8 @@ pub(crate) struct Instance {
     /// Ends before everything else: it uses the rest.
     archiver: JoinHandle<()>,
     http: JoinHandle<()>,
+    /// Ends after the listeners: their last queries are written, too.
+    query_log: (JoinHandle<()>, CancellationToken),
     _lock: FolderLock,
 }
 
@@ -80,9 +85,24 @@ impl Instance {
         let server = http::Server { router, tls, limits, runtime: runtime.clone() };
         let serving = server.serve(listener, stop.clone());
         let http = runtime.spawn("http", serving);
+        runtime.spawn("live exports", sync_live_exports(control.clone(), stop.clone()));
+        let query_log_stop = CancellationToken::new();
+        let writing = host.clone().write_query_log(query_log_stop.clone());
+        let query_log = (runtime.spawn("query log", writing), query_log_stop);
         let archiver = start_archiver(&config, &store, &host, &runtime, &stop).await?;
         tracing::info!(%base_url, dir = %config.dir.display(), "the instance is up");
-        Ok(Self { base_url, runtime, control, api, host, stop, archiver, http, _lock: lock })
+        Ok(Self {
+            base_url,
+            runtime,
+            control,
+            api,
+            host,
+            stop,
+            archiver,
+            http,
+            query_log,
+            _lock: lock,
+        })
     }
 
     /// The URL that clients use.
@@ -112,6 +132,11 @@ impl Instance {
             tracing::warn!(%error, "uses of credentials were not recorded");
         }
         self.host.stop().await;
+        let (writing, stop) = self.query_log;
+        stop.cancel();
+        if let Err(error) = writing.await {
+            tracing::error!(%error, "the query log ended badly");
+        }
         self.control.store.close().await;
     }
 }
@@ -145,6 +170,7 @@ pub(crate) fn control(store: &Store, runtime: &Runtime, host: &Host, base_url: &
         limits: Arc::new(Limits::default()),
         clusters: Arc::new(host.clone()),
         archives: Arc::new(host.clone()),
+        links: Arc::new(host.clone()),
         public_url: Arc::from(base_url),
     }
 }
@@ -181,6 +207,21 @@ fn api(config: &Config, control: &Control, nonce_key: [u8; 32]) -> ApiState {
 fn network_texts(networks: &config::Networks) -> BTreeMap<String, Vec<String>> {
     let texts = |list: &Vec<IpNet>| list.iter().map(ToString::to_string).collect();
     networks.iter().map(|(label, list)| (label.clone(), texts(list))).collect()
+}
+
+/// Tells linked organizations elsewhere every few minutes what there is to migrate.
+async fn sync_live_exports(control: Control, stop: CancellationToken) {
+    let runtime = control.runtime.clone();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = runtime.sleep_ms(LINK_SYNC_MS) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = control.sync_live_exports() => {}
+        }
+    }
 }
 
 async fn start_archiver(

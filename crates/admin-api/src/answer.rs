@@ -7,7 +7,7 @@ use portolan_api_types::Problem;
 use serde_json::{Map, Value, json};
 
 /// What a handler answers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: ReplyBody,
@@ -15,12 +15,14 @@ pub(crate) struct Reply {
 }
 
 /// The body of an answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum ReplyBody {
     /// One thing.
     One(Value),
     /// A list, which is its own envelope.
     List(Value),
+    /// A file, made while it is sent.
+    Download(Body),
     /// Nothing.
     Empty,
 }
@@ -55,6 +57,11 @@ impl Reply {
         Self::new(200, ReplyBody::List(body))
     }
 
+    /// 200 with a file.
+    pub(crate) fn download(body: Body) -> Self {
+        Self::new(200, ReplyBody::Download(body))
+    }
+
     /// Adds a header.
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -74,6 +81,10 @@ impl Style {
     pub(crate) fn of(query: &[(String, String)]) -> Self {
         let is = |name: &str| query.iter().any(|(key, value)| key == name && value == "true");
         Self { envelope: is("envelope"), pretty: is("pretty") }
+    }
+
+    fn body(self, value: Value) -> Body {
+        Body::from(self.write(value))
     }
 
     pub(crate) fn write(self, value: Value) -> Vec<u8> {
@@ -103,15 +114,16 @@ fn sorted(value: Value) -> Value {
 /// Writes a successful answer.
 pub(crate) fn write_reply(reply: Reply, content_type: &str, style: Style) -> Response<Body> {
     let (status, body) = match reply.body {
-        ReplyBody::Empty if !style.envelope => (reply.status, Vec::new()),
-        ReplyBody::Empty => (200, style.write(enveloped(json!({}), reply.status))),
+        ReplyBody::Download(body) => (reply.status, body),
+        ReplyBody::Empty if !style.envelope => (reply.status, Body::empty()),
+        ReplyBody::Empty => (200, style.body(enveloped(json!({}), reply.status))),
         ReplyBody::One(value) if style.envelope => {
-            (200, style.write(enveloped(value, reply.status)))
+            (200, style.body(enveloped(value, reply.status)))
         }
         ReplyBody::List(value) if style.envelope => {
-            (200, style.write(with_status(value, reply.status)))
+            (200, style.body(with_status(value, reply.status)))
         }
-        ReplyBody::One(value) | ReplyBody::List(value) => (reply.status, style.write(value)),
+        ReplyBody::One(value) | ReplyBody::List(value) => (reply.status, style.body(value)),
     };
     let mut response = respond(status, Some(content_type), body);
     for (name, value) in reply.headers {
@@ -147,8 +159,12 @@ fn with_status(list: Value, status: u16) -> Value {
 }
 
 /// A bare response.
-pub(crate) fn respond(status: u16, content_type: Option<&str>, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+pub(crate) fn respond(
+    status: u16,
+    content_type: Option<&str>,
+    body: impl Into<Body>,
+) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Some(content_type) = content_type {

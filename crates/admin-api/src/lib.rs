@@ -12,6 +12,7 @@ mod body;
 mod call;
 mod dispatch;
 mod failure;
+mod gzip;
 mod handlers;
 mod metrics;
 mod oauth;

@@ -1,5 +1,6 @@
 //! One operation as the router knows it. Handlers export their operations as a list of these, one
-//! line each, through the macros [`atlas!`](crate::route::atlas) and [`own!`](crate::route::own).
+//! line each, through the macros [`atlas!`](crate::route::atlas), [`own!`](crate::route::own) and
+//! [`public!`](crate::route::public).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -121,4 +122,21 @@ macro_rules! own {
     };
 }
 
-pub(crate) use {atlas, own};
+/// An operation of the API of Ops Manager that other instances expect, below `/api/public/v1.0`: plain
+/// JSON without versions.
+macro_rules! public {
+    ($method:ident $path:literal, $operation:literal, $access:expr, $handler:path) => {
+        $crate::route::Route {
+            method: axum::http::Method::$method,
+            path: concat!("/api/public/v1.0", $path),
+            pattern: $crate::path::PathPattern::parse(concat!("/api/public/v1.0", $path)),
+            operation: $operation,
+            versions: &[],
+            format: portolan_api_types::version::Format::Json,
+            access: $access,
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+pub(crate) use {atlas, own, public};

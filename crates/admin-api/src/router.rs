@@ -65,7 +65,11 @@ pub(crate) fn routes() -> Vec<Route> {
         handlers::clusters::routes(),
         handlers::database_users::routes(),
         handlers::online_archives::routes(),
+        handlers::query_logs::routes(),
+        handlers::data_federation::routes(),
         handlers::link_tokens::routes(),
+        handlers::live_migrations::routes(),
+        handlers::live_migrations::links::routes(),
         handlers::own_api::routes(),
     ]
     .into_iter()

@@ -66,6 +66,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("cluster.api", include_str!("cluster.api")),
     ("database_user.api", include_str!("database_user.api")),
     ("online_archive.api", include_str!("online_archive.api")),
+    ("federation.api", include_str!("federation.api")),
     ("link_token.api", include_str!("link_token.api")),
     ("own_api.api", include_str!("own_api.api")),
     ("plain.api", include_str!("plain.api")),

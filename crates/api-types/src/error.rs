@@ -95,6 +95,7 @@ codes! {
     MissingApiKeyRoles = "MISSING_API_KEY_ROLES", 400, Invalid;
     MissingAttribute = "MISSING_ATTRIBUTE", 400, Invalid;
     MissingAttributes = "MISSING_ATTRIBUTES", 400, Invalid;
+    MissingQueryParameter = "MISSING_QUERY_PARAMETER", 400, Invalid;
     MissingOneOfAttributes = "MISSING_ONE_OF_ATTRIBUTES", 400, Invalid;
     MultipleValuesForOneEntry =
         "MULTIPLE_VALUES_SPECIFIED_FOR_ONE_NETWORK_PERMISSION_ENTRY", 400, Invalid;
@@ -119,6 +120,7 @@ codes! {
     OrgRequiresAccessList = "ORG_REQUIRES_ACCESS_LIST", 403, Denied;
     // 404
     AccessListEntryNotFound = "API_KEY_ACCESS_LIST_NOT_FOUND", 404, Missing;
+    DataFederationTenantNotFound = "DATA_FEDERATION_TENANT_NOT_FOUND_FOR_NAME", 404, Missing;
     EventNotFound = "EVENT_NOT_FOUND", 404, Missing;
     ClusterNotFound = "CLUSTER_NOT_FOUND", 404, Missing;
     GroupNameNotFound = "GROUP_NAME_NOT_FOUND", 404, Missing;
@@ -217,6 +219,13 @@ impl Problem {
     pub fn missing_attribute(field: &str) -> Self {
         let detail = format!("The required attribute {field} was not specified.");
         Self::new(ErrorCode::MissingAttribute, detail).with(field).at(field, "is required")
+    }
+
+    /// A required query parameter that is absent.
+    #[must_use]
+    pub fn missing_query_parameter(name: &str) -> Self {
+        let detail = format!("The required query parameter {name} was not specified.");
+        Self::new(ErrorCode::MissingQueryParameter, detail).with(name)
     }
 
     /// A value that breaks a rule of its field: length, range, pattern.

@@ -1,6 +1,6 @@
-//! Events of organizations and projects.
+//! Events of organizations and projects, their types, and the filters of their lists.
 
-use portolan_model::{EpochMs, EventId};
+use portolan_model::{EpochMs, EventId, EventType};
 use serde_json::{Map, Value, json};
 
 use crate::error::{ErrorCode, Problem};
@@ -17,6 +17,81 @@ pub fn read_date(name: &str, text: &str) -> Result<EpochMs, Problem> {
             format!("Invalid query parameter {name} specified: it must be an ISO 8601 time.");
         Problem::new(ErrorCode::InvalidQueryParameter, detail).with(name)
     })
+}
+
+/// Most values of one repeated filter.
+pub const FILTER_VALUES_MAX: usize = 100;
+
+fn refuse_filter(name: &str, rule: &str) -> Problem {
+    let detail = format!("Invalid query parameter {name} specified: {rule}.");
+    Problem::new(ErrorCode::InvalidQueryParameter, detail).with(name)
+}
+
+/// Reads the values of `eventType` or `excludedEventType`. A well-formed name that this build never
+/// writes is no error: clients filter by types of Atlas, and nothing is listed.
+///
+/// # Errors
+/// `INVALID_QUERY_PARAMETER` for too many values or one that is no name of a type.
+pub fn read_types(name: &str, values: Vec<String>) -> Result<Vec<String>, Problem> {
+    let is_name = |text: &String| {
+        let letters = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        !text.is_empty() && text.len() <= 128 && text.bytes().all(letters)
+    };
+    read_names(name, values, is_name, "it must be the name of an event type")
+}
+
+/// Reads the values of `clusterNames`.
+///
+/// # Errors
+/// `INVALID_QUERY_PARAMETER` for too many values or one that is no name of a cluster.
+pub fn read_clusters(name: &str, values: Vec<String>) -> Result<Vec<String>, Problem> {
+    let is_name = |text: &String| {
+        let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        !text.is_empty() && text.len() <= 64 && text.bytes().all(letters)
+    };
+    read_names(name, values, is_name, "it must be the name of a cluster")
+}
+
+fn read_names(
+    name: &str,
+    values: Vec<String>,
+    is_name: impl Fn(&String) -> bool,
+    rule: &str,
+) -> Result<Vec<String>, Problem> {
+    if values.len() > FILTER_VALUES_MAX {
+        let rule = format!("it may be given at most {FILTER_VALUES_MAX} times");
+        return Err(refuse_filter(name, &rule));
+    }
+    if values.iter().all(is_name) { Ok(values) } else { Err(refuse_filter(name, rule)) }
+}
+
+/// Checks that a span of time begins before it ends.
+///
+/// # Errors
+/// `INVALID_QUERY_PARAMETER` naming `maxDate`.
+pub fn check_span(from: Option<EpochMs>, until: Option<EpochMs>) -> Result<(), Problem> {
+    match (from, until) {
+        (Some(from), Some(until)) if from > until => {
+            Err(refuse_filter("maxDate", "it must not be before minDate"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A type of events on the wire (`EventTypeDetails`). This build has no alerts, so none can be one.
+#[must_use]
+pub fn event_type_json(event_type: &EventType) -> Value {
+    json!({
+        "alertable": false,
+        "description": event_type.description,
+        "eventType": event_type.name,
+    })
+}
+
+/// The answer of an activity feed (`ActivityFeedLinkResponse`).
+#[must_use]
+pub fn activity_feed_json(link: &str, base: &Base, path: &str) -> Value {
+    json!({ "link": link, "links": base.links(path, &[]) })
 }
 
 /// An event as its answers show it.
@@ -42,6 +117,8 @@ pub struct EventView<'a> {
     pub remote_address: Option<&'a str>,
     /// Further fields, by their names on the wire.
     pub target: &'a Map<String, Value>,
+    /// Whether `raw` is wanted: what the event is, apart from who is shown it.
+    pub include_raw: bool,
 }
 
 impl EventView<'_> {
@@ -68,6 +145,23 @@ impl EventView<'_> {
         ] {
             body.insert(name.to_owned(), value);
         }
+        if self.include_raw {
+            body.insert("raw".to_owned(), self.raw());
+        }
         Value::Object(body)
+    }
+
+    /// `raw` of the public OpenAPI: the same event in the names of Atlas's own records.
+    fn raw(&self) -> Value {
+        let description = EventType::by_name(self.type_name).map(|known| known.description);
+        let owner = if self.owner.0 == "groupId" { "cid" } else { "orgId" };
+        json!({
+            "_t": self.type_name,
+            owner: self.owner.1,
+            "cre": iso8601(self.created_at),
+            "description": description,
+            "id": self.id.to_string(),
+            "severity": "INFO",
+        })
     }
 }

@@ -81,6 +81,12 @@ impl Fields {
         }
     }
 
+    /// Every field, for objects whose names are free.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<(String, Value)> {
+        self.map.into_iter().collect()
+    }
+
     /// Takes a field as it is; `None` when absent or null.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.map.remove(name).filter(|value| !value.is_null())

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use portolan_model::OrgId;
+use portolan_security::SecretString;
 use serde_json::{Value, json};
 
 use crate::{Fields, Problem};
@@ -58,6 +60,46 @@ impl TokenContents<'_> {
         })
         .to_string()
     }
+}
+
+/// A link token as the other side reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkToken {
+    /// Address of the API, without a trailing slash.
+    pub base_url: String,
+    /// The organization there.
+    pub org_id: OrgId,
+    /// The key.
+    pub public_key: String,
+    /// Its secret.
+    pub private_key: SecretString,
+}
+
+impl LinkToken {
+    /// Reads the JSON that a token is the base64url form of; `None` when it is no link token.
+    #[must_use]
+    pub fn read(json: &[u8]) -> Option<Self> {
+        let value: Value = serde_json::from_slice(json).ok()?;
+        let text = |name: &str| value.get(name)?.as_str().map(str::to_owned);
+        let base_url = text("baseUrl")?.trim_end_matches('/').to_owned();
+        let is_http = base_url.starts_with("http://") || base_url.starts_with("https://");
+        Some(Self {
+            base_url: is_http.then_some(base_url)?,
+            org_id: text("orgId")?.parse().ok()?,
+            public_key: text("publicKey")?,
+            private_key: SecretString::new(text("privateKey")?),
+        })
+    }
+}
+
+/// Reads `{ linkToken }`, by which an organization is linked to one elsewhere.
+///
+/// # Errors
+/// A [`Problem`] that names the field.
+pub fn parse_link(mut fields: Fields) -> Result<SecretString, Problem> {
+    let token = fields.required_text("linkToken", 1, 8_192)?;
+    fields.finish()?;
+    Ok(SecretString::new(token))
 }
 
 /// The answer: the token is shown once.

@@ -72,6 +72,8 @@ actions! {
     NetworkAccessWrite = "project.network_access.write",
     /// Create, change, pause, resume and delete online archives.
     ArchivesWrite = "project.archives.write",
+    /// Validate, start and cut over live migrations into the project.
+    LiveMigrationsWrite = "project.live_migrations.write",
     /// Download query logs of archives.
     QueryLogsRead = "project.query_logs.read",
 }

@@ -157,7 +157,7 @@ fn expected_response(credentials: &DigestCredentials, ha1_hex: &str, method: &st
     md5_hex(&[ha1_hex, nonce, nc, cnonce, "auth", &ha2])
 }
 
-fn md5_hex(parts: &[&str]) -> String {
+pub(crate) fn md5_hex(parts: &[&str]) -> String {
     hex::encode(Md5::digest(parts.join(":").as_bytes()))
 }
 
@@ -201,7 +201,7 @@ pub fn parse_digest(value: &str) -> Result<DigestCredentials, AuthError> {
     })
 }
 
-fn parameters(value: &str) -> Result<Vec<(String, String)>, AuthError> {
+pub(crate) fn parameters(value: &str) -> Result<Vec<(String, String)>, AuthError> {
     let mut rest = value.trim();
     let mut found = Vec::new();
     while !rest.is_empty() {

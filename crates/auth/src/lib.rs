@@ -9,6 +9,7 @@ mod action;
 mod authorized;
 mod credentials;
 mod digest;
+mod digest_client;
 mod error;
 mod policy;
 mod principal;
@@ -24,6 +25,7 @@ pub use credentials::{
 pub use digest::{
     DigestCredentials, DigestGate, DigestOutcome, REALM, ha1, ha1_matches, parse_digest,
 };
+pub use digest_client::answer_digest;
 pub use error::AuthError;
 pub use policy::{allowed_in_org, allowed_in_project};
 pub use principal::{Actor, Grants, Principal};

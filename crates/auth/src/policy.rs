@@ -44,8 +44,8 @@ pub const fn allowed_in_project(role: ProjectRole, action: Action) -> bool {
     use ProjectRole as R;
     match action {
         A::ProjectRead => true,
-        // The owner of both organizations decides, not the owner of the project.
-        A::ProjectMove | A::ProjectServiceAccountsInvite => false,
+        // The owner of the organization decides, not the owner of the project.
+        A::ProjectMove | A::ProjectServiceAccountsInvite | A::LiveMigrationsWrite => false,
         A::ProjectUsersWrite | A::ProjectApiKeysWrite | A::ServiceAccountListsWrite => {
             matches!(role, R::Owner | R::AccessManager)
         }

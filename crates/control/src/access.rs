@@ -83,7 +83,8 @@ fn role_missing(action: Action) -> ControlError {
         | Action::ServiceAccountsWrite
         | Action::LinkTokensWrite
         | Action::ProjectReceive
-        | Action::ProjectMove => {
+        | Action::ProjectMove
+        | Action::LiveMigrationsWrite => {
             (ErrorCode::NotOrgOwner, "The caller is not an owner of this organization.")
         }
         _ => (

@@ -104,7 +104,8 @@ impl Control {
                     }
                     refuse_overlong(tx, witness, owner).await?;
                     for network in networks {
-                        note(tx, caller, (place, witness), owner, ("ADDED", *network)).await?;
+                        note(tx, caller, (place, witness), owner, (events(owner).0, *network))
+                            .await?;
                     }
                     Ok(())
                 })
@@ -132,7 +133,7 @@ impl Control {
                     let removed = access_lists::delete(tx, witness, owner, network).await;
                     removed.map_err(|error| missing_entry(error, network))?;
                     refuse_lockout(tx, witness, caller, owner).await?;
-                    note(tx, caller, (place, witness), owner, ("DELETED", network)).await?;
+                    note(tx, caller, (place, witness), owner, (events(owner).1, network)).await?;
                     Ok(())
                 })
             })
@@ -145,20 +146,30 @@ async fn note(
     caller: &Caller,
     (place, witness): (Place, &Authorized<OrgScope>),
     owner: AccessOwner,
-    (what, network): (&str, IpNet),
+    (event, network): (&str, IpNet),
 ) -> Result<(), StoreError> {
     let entry = ("whitelistEntry", network.to_string());
     match owner {
         AccessOwner::ApiKey(id) => {
-            let event = format!("API_KEY_ACCESS_LIST_ENTRY_{what}");
             let public_key = api_keys::get(tx, witness, id).await?.public_key;
             let target = [entry, ("targetPublicKey", public_key)];
-            trail::note(tx, caller, place.scope(), &event, &target).await
+            trail::note(tx, caller, place.scope(), event, &target).await
         }
         AccessOwner::ServiceAccount(id) => {
-            let event = format!("SERVICE_ACCOUNT_ACCESS_LIST_ENTRY_{what}");
             let target = [entry, ("clientId", id.to_string())];
-            trail::note(tx, caller, place.scope(), &event, &target).await
+            trail::note(tx, caller, place.scope(), event, &target).await
+        }
+    }
+}
+
+/// The events of an entry that comes and of one that goes.
+const fn events(owner: AccessOwner) -> (&'static str, &'static str) {
+    match owner {
+        AccessOwner::ApiKey(_) => {
+            ("API_KEY_ACCESS_LIST_ENTRY_ADDED", "API_KEY_ACCESS_LIST_ENTRY_DELETED")
+        }
+        AccessOwner::ServiceAccount(_) => {
+            ("SERVICE_ACCOUNT_ACCESS_LIST_ENTRY_ADDED", "SERVICE_ACCOUNT_ACCESS_LIST_ENTRY_DELETED")
         }
     }
 }

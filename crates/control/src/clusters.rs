@@ -16,9 +16,10 @@ use portolan_model::{
 use portolan_store::clusters::StoredCluster;
 use portolan_store::endpoints::EndpointRole;
 use portolan_store::events::EventScope;
-use portolan_store::{Tx, archives, clusters, endpoints, moves};
+use portolan_store::{Page as StorePage, Tx, archives, clusters, endpoints, moves};
 
 use crate::access::project_in;
+use crate::online_archives::note as note_archive;
 use crate::paging::{api_page, store_page};
 use crate::{Caller, Control, ControlError, trail};
 
@@ -193,7 +194,12 @@ impl Control {
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
                     let cluster = cluster_in(tx, &witness, name).await?.cluster;
                     refuse_protected(tx, &cluster).await?;
+                    let gone =
+                        archives::list(tx, &witness, cluster.id, StorePage::ALL).await?.items;
                     archives::delete_of_cluster(tx, &witness, cluster.id).await?;
+                    for stored in &gone {
+                        note_archive(tx, caller, &stored.archive, "ONLINE_ARCHIVE_DELETED").await?;
+                    }
                     clusters::set_state(tx, &SYSTEM, cluster.id, ClusterState::Deleting).await?;
                     note(tx, caller, &cluster, "CLUSTER_DELETE_SUBMITTED").await?;
                     Ok::<_, ControlError>(cluster)

@@ -17,6 +17,8 @@ pub struct EventQuery {
     pub types: Vec<String>,
     /// None of these types.
     pub excluded_types: Vec<String>,
+    /// Only those about these clusters; empty for all.
+    pub cluster_names: Vec<String>,
     /// Not before.
     pub from_ms: Option<EpochMs>,
     /// Not after.
@@ -28,6 +30,7 @@ impl EventQuery {
         EventFilter {
             types: &self.types,
             excluded_types: &self.excluded_types,
+            cluster_names: &self.cluster_names,
             from_ms: self.from_ms,
             until_ms: self.until_ms,
         }

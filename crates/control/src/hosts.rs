@@ -1,5 +1,5 @@
 //! What the control plane asks of the process that hosts it: run sandbox clusters, dial users' own
-//! clusters, keep the read endpoints in step, wake the archiver.
+//! clusters, keep the read endpoints in step, wake the archiver, dial other instances.
 //!
 //! The binary implements these traits over `sandbox`, `cluster`, `federation` and `archiver`; the
 //! control plane itself opens no socket and knows no table. [`fake`] is the in-memory stand-in for
@@ -10,6 +10,7 @@ pub mod fake;
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
+use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, Namespace};
 use portolan_security::SecretString;
@@ -108,4 +109,56 @@ pub trait ArchiveHost: Send + Sync + 'static {
         archive: ArchiveId,
         region: &DataProcessRegion,
     ) -> Result<String, HostError>;
+}
+
+/// What is asked of another instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkCall {
+    /// PUT with this JSON.
+    Put(String),
+    /// DELETE.
+    Delete,
+}
+
+impl LinkCall {
+    /// The HTTP method.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Put(_) => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What another instance answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Body, or its beginning.
+    pub body: String,
+}
+
+/// Dials other instances: the ones that link tokens name, and hosts that run migrations. Addresses are
+/// judged like those of clusters.
+#[async_trait]
+pub trait LinkHost: Send + Sync + 'static {
+    /// Calls the instance that made the token, with the token's key.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] when the address is not allowed, [`HostError::Unreachable`] when nobody
+    /// answers.
+    async fn call(
+        &self,
+        link: &LinkToken,
+        call: LinkCall,
+        path: &str,
+    ) -> Result<LinkAnswer, HostError>;
+
+    /// Whether somebody listens at `host:port`.
+    ///
+    /// # Errors
+    /// As [`LinkHost::call`].
+    async fn reach(&self, host: &str) -> Result<(), HostError>;
 }

@@ -11,11 +11,14 @@ mod api_keys;
 mod bootstrap;
 mod caller;
 mod clusters;
+mod data_federation;
 mod database_users;
 mod error;
 mod events;
 mod hosts;
 mod link_tokens;
+mod live_exports;
+mod live_migrations;
 mod migrate;
 mod network;
 mod online_archives;
@@ -32,6 +35,7 @@ mod project_service_accounts;
 mod project_settings;
 mod project_users;
 mod projects;
+mod query_logs;
 mod service_accounts;
 mod sessions;
 mod trail;
@@ -48,6 +52,7 @@ pub use api_keys::NewKey;
 pub use bootstrap::{Bootstrapped, Founding};
 pub use caller::Caller;
 pub use clusters::FoundCluster;
+pub use data_federation::{FoundQueryLimit, FoundTenant};
 pub use error::ControlError;
 pub use events::EventQuery;
 pub use hosts::*;
@@ -59,6 +64,7 @@ pub use previews::{DeletePreview, MovePreview};
 pub use project_limits::FoundLimit;
 pub use project_users::FoundProjectUser;
 pub use projects::FoundProject;
+pub use query_logs::{LogOwner, LogWindow, QueryLogReader};
 pub use service_accounts::{MadeSecret, NewAccount};
 pub use sessions::{Admitted, CredentialUse, IssuedToken, Login, RecordedUse};
 pub use users::RoleChange;
@@ -76,6 +82,8 @@ pub struct Control {
     pub clusters: Arc<dyn ClusterHost>,
     /// Makes and removes the tables of archives, and wakes the archiver.
     pub archives: Arc<dyn ArchiveHost>,
+    /// Dials other instances.
+    pub links: Arc<dyn LinkHost>,
     /// The address under which clients reach the API, without a trailing slash.
     pub public_url: Arc<str>,
 }

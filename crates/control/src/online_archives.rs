@@ -176,7 +176,7 @@ async fn write_update(
 }
 
 /// Records an event of an archive and settles the audit row.
-async fn note(
+pub(crate) async fn note(
     tx: &mut Tx<'_>,
     caller: &Caller,
     archive: &OnlineArchive,

@@ -53,8 +53,17 @@ pub struct QueryRecord {
     pub ended_at: EpochMs,
     /// Documents that it gave to the client.
     pub documents: u64,
+    /// Bytes of the documents that it read, in the archive and in the cluster.
+    pub bytes: u64,
     /// The error that ended it, if one did.
     pub error: Option<String>,
+}
+
+/// How much a query may read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// Bytes, and the name of the limit that says so; `None` for no limit.
+    pub bytes: Option<(u64, String)>,
 }
 
 /// What an endpoint asks of the outside. Nothing may be answered from a cache or a lagging copy.
@@ -75,6 +84,19 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// What the journal says of an archive's rows whose document stayed.
     async fn kept(&self, archive_id: &str) -> Result<Kept, FederationError>;
+
+    /// How much a query may read that begins now.
+    ///
+    /// # Errors
+    /// [`FederationError::OverLimit`] when it may not begin at all.
+    async fn allowance(
+        &self,
+        cluster_id: ClusterId,
+        archive_only: bool,
+    ) -> Result<Allowance, FederationError> {
+        let _ = (cluster_id, archive_only);
+        Ok(Allowance::default())
+    }
 
     /// Notes a query that has ended.
     async fn log_query(&self, record: QueryRecord) {

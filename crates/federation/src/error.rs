@@ -31,6 +31,14 @@ pub enum FederationError {
     /// The query needs more memory than one query may use (kind Denied).
     #[error("{0}")]
     TooLarge(String),
+    /// A limit of what queries may read is reached (kind Denied).
+    #[error("the limit {name} of {bytes} bytes is reached")]
+    OverLimit {
+        /// The limit's name.
+        name: String,
+        /// Its value.
+        bytes: u64,
+    },
     /// The query lived too long (kind Denied).
     #[error("the query lived longer than {0} hours")]
     TooLong(u64),
@@ -55,9 +63,10 @@ impl From<FederationError> for CommandError {
             | FederationError::Lake(LakeError::Retry(_)) => {
                 Self::new(codes::HOST_UNREACHABLE, text)
             }
-            FederationError::Cluster(_) | FederationError::Lake(_) | FederationError::Stale(_) => {
-                Self::new(codes::OPERATION_FAILED, text)
-            }
+            FederationError::Cluster(_)
+            | FederationError::Lake(_)
+            | FederationError::Stale(_)
+            | FederationError::OverLimit { .. } => Self::new(codes::OPERATION_FAILED, text),
             FederationError::TooLarge(_) => Self::new(codes::QUERY_EXCEEDED_MEMORY_LIMIT, text),
             FederationError::TooLong(_) => Self::new(codes::MAX_TIME_EXPIRED, text),
             FederationError::Internal(_) => Self::internal(text),

@@ -24,7 +24,7 @@ mod session;
 mod sorter;
 mod union;
 
-pub use catalog::{ArchiveSource, Catalog, Kept, QueryRecord};
+pub use catalog::{Allowance, ArchiveSource, Catalog, Kept, QueryRecord};
 pub use endpoint::{Endpoint, EndpointMode, Limits};
 pub use error::FederationError;
 

@@ -129,6 +129,7 @@ impl ArchiveRows {
     fn candidate(&self, found: Found) -> Result<Option<Candidate>, FederationError> {
         let Found { row, pin, proved_absent, has_rivals } = found;
         Figures::add(&self.session.figures.rows_read, 1);
+        self.session.spend(row.doc.as_bytes().len())?;
         if !self.query.filter.matches(&row.doc)? {
             return Ok(None);
         }

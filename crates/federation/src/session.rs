@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::endpoint::{Endpoint, EndpointMode, Limits};
 use crate::returned::{self, Returned};
-use crate::{ArchiveSource, Catalog, FederationError};
+use crate::{Allowance, ArchiveSource, Catalog, FederationError};
 
 /// Figures of one query, for `explain` and the log.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Figures {
     pub(crate) rows_hidden: AtomicU64,
     /// Rows whose document was looked up in the cluster.
     pub(crate) rows_looked_up: AtomicU64,
+    /// Bytes of the documents read, in the cluster and in archive files.
+    pub(crate) bytes: AtomicU64,
     /// Files proved to share no `_id` range with the cluster.
     pub(crate) files_proved: AtomicU64,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Session {
     identities_bytes: returned::Shared,
     /// One connection for all reads of the query.
     cluster: Arc<OnceCell<Arc<dyn Cluster>>>,
+    /// How much the query may read; asked when it begins to.
+    allowance: Arc<OnceCell<Allowance>>,
     started_boot_ms: u64,
 }
 
@@ -63,6 +67,7 @@ impl Session {
             figures: Arc::default(),
             identities_bytes: Arc::clone(&endpoint.identities_bytes),
             cluster: Arc::default(),
+            allowance: Arc::default(),
             started_boot_ms: endpoint.runtime.boot_ms(),
         }
     }
@@ -73,6 +78,26 @@ impl Session {
             return Err(FederationError::TooLong(self.limits.life_ms / 3_600_000));
         }
         Ok(())
+    }
+
+    /// Asks how much the query may read.
+    pub(crate) async fn ask_allowance(&self) -> Result<(), FederationError> {
+        let archive_only = self.mode == EndpointMode::Archive;
+        let ask = || self.catalog.allowance(self.cluster_id, archive_only);
+        self.allowance.get_or_try_init(ask).await.map(|_| ())
+    }
+
+    /// Counts what was read, and fails once it is more than allowed.
+    pub(crate) fn spend(&self, bytes: usize) -> Result<(), FederationError> {
+        let bytes = bytes as u64;
+        let spent = self.figures.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let allowance = self.allowance.get().and_then(|allowance| allowance.bytes.as_ref());
+        match allowance {
+            Some((most, name)) if spent > *most => {
+                Err(FederationError::OverLimit { name: name.clone(), bytes: *most })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// An empty set for what the cluster part returns.

@@ -92,6 +92,7 @@ impl Union {
     }
 
     async fn begin(&mut self) -> Result<Phase, FederationError> {
+        self.session.ask_allowance().await?;
         if self.session.mode == EndpointMode::Archive {
             return self.open_archive().await;
         }
@@ -113,6 +114,7 @@ impl Union {
         documents: Vec<RawDocumentBuf>,
     ) -> Result<Vec<RawDocumentBuf>, FederationError> {
         Figures::add(&self.session.figures.cluster_documents, documents.len());
+        self.session.spend(documents.iter().map(|document| document.as_bytes().len()).sum())?;
         let mut new = Vec::with_capacity(documents.len());
         for document in documents {
             if self.returned.insert(identity(&document))? {
@@ -133,6 +135,7 @@ impl Union {
             self.query.needed,
             self.session.limits.sort_bytes,
         );
+        self.session.ask_allowance().await?;
         if self.session.mode == EndpointMode::ClusterAndArchive {
             self.seen = pin::numbers(&self.session, &self.query.namespace).await?;
             self.sort_cluster_part(&mut sorter).await?;

@@ -7,6 +7,7 @@
 mod archive;
 mod cluster;
 mod database_user;
+mod event_type;
 mod ids;
 mod limits;
 mod namespace;
@@ -17,6 +18,7 @@ mod project_settings;
 mod region;
 mod role;
 mod schedule;
+mod tenant;
 
 pub use archive::{
     ArchiveEvent, ArchiveState, CollectionType, Criteria, DateFormat, OnlineArchive,
@@ -26,6 +28,7 @@ pub use cluster::{
     AttachedCluster, Cluster, ClusterKind, ClusterState, GuardLevel, ServerVersion, UnknownLevel,
 };
 pub use database_user::{DatabaseRole, DatabaseUser, ScopeKind, UserScope};
+pub use event_type::EventType;
 pub use ids::{
     ApiKeyId, ArchiveId, ClusterId, EventId, InvalidId, JobId, MigrationId, OrgId, ProjectId,
     RequestId, SecretId, ServiceAccountId, TeamId, UserId,
@@ -39,6 +42,7 @@ pub use project_settings::ProjectSwitch;
 pub use region::{CloudProvider, DataProcessRegion};
 pub use role::{OrgRole, ProjectRole, UnknownRole};
 pub use schedule::{InvalidSchedule, Schedule, TimeOfDay, Window};
+pub use tenant::{ArchiveTenant, OverrunPolicy, QueryLimitName};
 
 /// Milliseconds since the Unix epoch, UTC.
 pub type EpochMs = i64;

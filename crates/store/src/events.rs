@@ -1,10 +1,11 @@
 //! Events: what happened to organizations and projects, for their users to read.
 //!
 //! Table `events`: exactly one of `org_id` and `project_id` is set; `target` is a JSON object of
-//! further fields of the event. Rows outlive what they tell about.
+//! further fields of the event, whose `clusterName` has a column of its own, because lists are
+//! filtered by it. Rows outlive what they tell about.
 
 use portolan_auth::{Actor, Authorized, OrgScope, ProjectScope};
-use portolan_model::{EpochMs, EventId, OrgId, ProjectId};
+use portolan_model::{EpochMs, EventId, EventType, OrgId, ProjectId};
 use sqlx::AssertSqlSafe;
 
 use crate::{FromRow, Listed, Page, Row, StoreError, ToValue, Tx, Value, args, in_list, projects};
@@ -63,6 +64,8 @@ pub struct EventFilter<'a> {
     pub types: &'a [String],
     /// None of these types.
     pub excluded_types: &'a [String],
+    /// Only those about these clusters; empty for all.
+    pub cluster_names: &'a [String],
     /// Not before.
     pub from_ms: Option<EpochMs>,
     /// Not after.
@@ -98,19 +101,26 @@ const COLUMNS: &str = "id, created_at, type_name, org_id, project_id, actor_kind
 /// # Errors
 /// The database's.
 pub async fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<EventId, StoreError> {
+    debug_assert!(
+        EventType::by_name(event.type_name).is_some(),
+        "{} is not in crates/model/src/event_type.rs",
+        event.type_name
+    );
     let id = EventId::new(tx.runtime().object_id());
     let (org_id, project_id) = match event.scope {
         EventScope::Org(id) => (Some(id), None),
         EventScope::Project(id) => (None, Some(id)),
     };
+    let cluster_name = event.target.iter().find(|(name, _)| *name == "clusterName");
+    let cluster_name = cluster_name.map(|(_, value)| value.as_str());
     let fields = event.target.iter();
     let target: serde_json::Map<_, _> =
         fields.map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
     let now_ms = tx.now_ms();
     tx.execute(
         "INSERT INTO events (id, created_at, type_name, org_id, project_id, actor_kind, \
-         actor_id, actor_name, remote_address, target) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         actor_id, actor_name, remote_address, target, cluster_name) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         args![
             id,
             now_ms,
@@ -122,6 +132,7 @@ pub async fn insert(tx: &mut Tx<'_>, event: &NewEvent<'_>) -> Result<EventId, St
             event.actor.name(),
             event.remote_address,
             serde_json::Value::Object(target).to_string(),
+            cluster_name,
         ],
     )
     .await?;
@@ -166,11 +177,15 @@ async fn list(
     values.extend(args![filter.from_ms.unwrap_or(0), filter.until_ms.unwrap_or(i64::MAX)]);
     let mut tail =
         format!("FROM events WHERE {column} = $1 AND created_at >= $2 AND created_at <= $3");
-    for (types, operator) in [(filter.types, "IN"), (filter.excluded_types, "NOT IN")] {
-        if !types.is_empty() {
-            let list = in_list(values.len(), types.len());
-            tail.push_str(&format!(" AND type_name {operator} {list}"));
-            values.extend(types.iter().map(ToValue::to_value));
+    for (names, condition) in [
+        (filter.types, "type_name IN"),
+        (filter.excluded_types, "type_name NOT IN"),
+        (filter.cluster_names, "cluster_name IN"),
+    ] {
+        if !names.is_empty() {
+            let list = in_list(values.len(), names.len());
+            tail.push_str(&format!(" AND {condition} {list}"));
+            values.extend(names.iter().map(ToValue::to_value));
         }
     }
     tx.fetch_page(COLUMNS, &tail, "created_at DESC, id DESC", values, page).await

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use portolan_auth::{Authorized, OrgScope};
+use portolan_auth::{Authorized, OrgScope, ProjectScope};
 use portolan_model::{ApiKeyId, MigrationId, OrgId, ProjectId};
 
 use crate::clusters::json_text;
@@ -104,6 +104,87 @@ impl FromRow for MigrationRow {
             status: row.text("status")?,
         })
     }
+}
+
+/// A live migration as clients see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationDetails {
+    /// Id, project, status.
+    pub row: MigrationRow,
+    /// Where it runs.
+    pub migration_hosts: Vec<String>,
+    /// Whether cutover may be asked for.
+    pub ready_for_cutover: bool,
+    /// Seconds that it is behind, while it runs.
+    pub lag_time_s: Option<i64>,
+}
+
+impl FromRow for MigrationDetails {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            row: MigrationRow::from_row(row)?,
+            migration_hosts: row.json("migration_hosts")?,
+            ready_for_cutover: row.flag("ready_for_cutover")?,
+            lag_time_s: row.opt_int("lag_time_s")?,
+        })
+    }
+}
+
+/// A migration into the project.
+///
+/// # Errors
+/// The database's.
+pub async fn migration(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    id: MigrationId,
+) -> Result<Option<MigrationDetails>, StoreError> {
+    let sql = "SELECT id, project_id, status, migration_hosts, ready_for_cutover, lag_time_s \
+               FROM live_migrations WHERE id = $1 AND project_id = $2";
+    tx.fetch_optional(sql, args![id, authorized.project_id()]).await
+}
+
+/// Records how far a migration is.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such migration, and the database's.
+pub async fn update_migration(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    details: &MigrationDetails,
+) -> Result<(), StoreError> {
+    tx.execute_one(
+        "UPDATE live_migrations SET status = $3, migration_hosts = $4, ready_for_cutover = $5, \
+         lag_time_s = $6 WHERE id = $1 AND project_id = $2",
+        args![
+            details.row.id,
+            authorized.project_id(),
+            details.row.status,
+            json_text(&details.migration_hosts),
+            details.ready_for_cutover,
+            details.lag_time_s,
+        ],
+        "live migration",
+    )
+    .await
+}
+
+/// Records that cutover was asked for.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such migration, and the database's.
+pub async fn request_cutover(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    id: MigrationId,
+) -> Result<(), StoreError> {
+    let now_ms = tx.now_ms();
+    tx.execute_one(
+        "UPDATE live_migrations SET cutover_requested_at = $3 WHERE id = $1 AND project_id = $2",
+        args![id, authorized.project_id(), now_ms],
+        "live migration",
+    )
+    .await
 }
 
 /// Records a migration on the organization's link.

@@ -29,6 +29,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     2 "0002_clusters_archives",
     3 "0003_jobs_moves",
     4 "0004_project_settings_network",
+    5 "0005_query_log",
+    6 "0006_live_migrations",
 };
 
 /// Any number: it only has to be the same in all replicas.

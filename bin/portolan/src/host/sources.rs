@@ -6,11 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portolan_archiver::Outside;
 use portolan_cluster::{Cluster, ClusterError};
-use portolan_federation::{ArchiveSource, Catalog, FederationError, Kept};
+use portolan_federation::{Allowance, ArchiveSource, Catalog, FederationError, Kept, QueryRecord};
 use portolan_lake::{LakeError, Location, Table};
 use portolan_model::{ArchiveId, ClusterId};
 use portolan_store::archives::{self, StoredArchive};
 use portolan_store::moves;
+use portolan_store::query_limits::ReadEndpoint;
 use portolan_wire::Account;
 
 use super::{Host, SYSTEM};
@@ -83,6 +84,21 @@ impl Catalog for EndpointCatalog {
             .read_tx("endpoint.kept", move |tx| Box::pin(moves::kept(tx, id)))
             .await
             .map_err(|error: portolan_store::StoreError| catalog(error))
+    }
+
+    async fn allowance(
+        &self,
+        cluster_id: ClusterId,
+        archive_only: bool,
+    ) -> Result<Allowance, FederationError> {
+        let inner = &self.host.inner;
+        let endpoint = ReadEndpoint { cluster_id, archive_only };
+        inner.query_log.allowance(&inner.store, endpoint).await
+    }
+
+    async fn log_query(&self, record: QueryRecord) {
+        let inner = &self.host.inner;
+        inner.query_log.note(&record, &inner.runtime);
     }
 }
 

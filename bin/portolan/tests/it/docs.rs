@@ -39,3 +39,21 @@ fn row(operation: &OperationInfo) -> String {
     };
     format!("| {method} | `{path}` | `{operation_id}` | {versions} | {outcome} |\n")
 }
+
+#[test]
+fn the_page_of_refused_operations_is_complete() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/unsupported.md");
+    let text = std::fs::read_to_string(&file).expect("docs/reference/unsupported.md");
+    let (table, _) = text.split_once("Other operations").expect("the first table");
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let names = rows.flat_map(|line| line.split('|').nth(1).unwrap_or_default().split(", "));
+    let names: Vec<&str> = names.map(|name| name.trim().trim_matches('`')).collect();
+    let refused: Vec<&str> = operations()
+        .iter()
+        .filter(|one| matches!(one.outcome, Outcome::Refused(_)))
+        .map(|one| one.operation_id)
+        .collect();
+    let missing: Vec<_> = refused.iter().filter(|name| !names.contains(name)).collect();
+    let wrong: Vec<_> = names.iter().filter(|name| !refused.contains(name)).collect();
+    assert!(missing.is_empty() && wrong.is_empty(), "missing {missing:?}, not refused {wrong:?}");
+}

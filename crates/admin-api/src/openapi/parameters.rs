@@ -36,6 +36,7 @@ const PATH_WORDS: &[PathWord] = &[
     ("databaseName", None, "admin", "Database that the user is defined on: admin."),
     ("username", None, "importer", "Name of the database user."),
     ("archiveId", HEX, "5f1b3c8e2d4a6b7c8d9e0f23", "Id of the online archive."),
+    ("sourceOrgId", HEX, "5f1b3c8e2d4a6b7c8d9e0f28", "Id of the source's organization."),
     ("runId", HEX, "5f1b3c8e2d4a6b7c8d9e0f24", "Id of the run."),
     ("liveMigrationId", HEX, "5f1b3c8e2d4a6b7c8d9e0f25", "Id of the live migration."),
     ("validationId", HEX, "5f1b3c8e2d4a6b7c8d9e0f26", "Id of the validation."),

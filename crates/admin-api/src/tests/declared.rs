@@ -47,7 +47,10 @@ pub(super) fn check(method: &Method, target: &str, answer: &Answer) {
     let media = answer.header("content-type").split(';').next().unwrap_or_default().to_owned();
     let place = &response["content"][&media];
     assert!(place.is_object(), "{who}: {media} is not declared for it");
-    check_body(&who, &place["schema"], &answer.json);
+    // What is in a file is the business of the tests that read it.
+    if !media.ends_with("gzip") {
+        check_body(&who, &place["schema"], &answer.json);
+    }
 }
 
 fn check_query(who: &str, operation: &Value, query: &[(String, String)]) {

@@ -31,6 +31,7 @@ pub(super) struct World {
     pub(super) control: Control,
     pub(super) clock: Arc<ManualClock>,
     pub(super) founded: Bootstrapped,
+    pub(super) host: Arc<FakeHost>,
     _dir: tempfile::TempDir,
 }
 
@@ -49,6 +50,7 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     pub(super) text: String,
     pub(super) json: Value,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -79,13 +81,22 @@ impl Answer {
 
 impl World {
     pub(super) async fn new() -> Self {
-        Self::with(|_| {}).await
+        Self::build(42, |_| {}).await
     }
 
     /// A world whose settings differ from the usual ones.
     pub(super) async fn with(change: impl FnOnce(&mut ApiSettings)) -> Self {
+        Self::build(42, change).await
+    }
+
+    /// Worlds of different seeds have different ids and keys.
+    pub(super) async fn seeded(seed: u64) -> Self {
+        Self::build(seed, |_| {}).await
+    }
+
+    async fn build(seed: u64, change: impl FnOnce(&mut ApiSettings)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let (runtime, clock) = Runtime::manual(NOW_MS, 42);
+        let (runtime, clock) = Runtime::manual(NOW_MS, seed);
         let url = format!("sqlite:{}", dir.path().join("control.db").display());
         let keys = KeyRing::new(&[7; 32], &[]);
         let store = Store::open(&url, keys, runtime.clone()).await.expect("a store");
@@ -95,7 +106,8 @@ impl World {
             runtime,
             limits: Arc::new(Limits::default()),
             clusters: host.clone(),
-            archives: host,
+            archives: host.clone(),
+            links: host.clone(),
             public_url: Arc::from("http://portolan.test"),
         };
         let founding =
@@ -111,7 +123,7 @@ impl World {
         };
         change(&mut settings);
         let state = ApiState::new(control.clone(), settings, metrics, Arc::new(registry));
-        Self { router: router(state), control, clock, founded, _dir: dir }
+        Self { router: router(state), control, clock, founded, host, _dir: dir }
     }
 
     pub(super) fn org(&self) -> String {
@@ -174,20 +186,8 @@ impl World {
         headers: &[(&str, String)],
         body: Vec<u8>,
     ) -> Answer {
+        let answer = send(self.router.clone(), method, target, headers, body).await;
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let mut request = Request::builder().method(method.clone()).uri(target);
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 4242));
-        let request = request.extension(ConnectInfo(from)).body(Body::from(body));
-        let request = request.expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.expect("a body").to_bytes();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, text, json };
         declared::check(&method, target, &answer);
         answer
     }
@@ -230,6 +230,31 @@ impl World {
         let body = serde_json::json!({ "name": name, "orgId": self.org() });
         self.post(&self.owner(), "/groups", body).await.expect(201).str("/id")
     }
+}
+
+/// Sends one request from loopback.
+pub(super) async fn send(
+    router: Router,
+    method: &str,
+    target: &str,
+    headers: &[(&str, String)],
+    body: Vec<u8>,
+) -> Answer {
+    let method = Method::from_bytes(method.as_bytes()).expect("a method");
+    let mut request = Request::builder().method(method).uri(target);
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 4242));
+    let request = request.extension(ConnectInfo(from)).body(Body::from(body));
+    let request = request.expect("a request");
+    let response = router.oneshot(request).await.expect("infallible");
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+    let status = parts.status.as_u16();
+    Answer { status, headers: parts.headers, text, json, bytes: bytes.to_vec() }
 }
 
 pub(super) fn nonce_of(challenge: &str) -> String {

@@ -50,6 +50,7 @@ impl House {
             limits: Arc::new(limits),
             clusters: host.clone(),
             archives: host.clone(),
+            links: host.clone(),
             public_url: "http://127.0.0.1:8080".into(),
         };
         let founding = Founding { org_name: "Org".into(), user_email: "a@example.org".into() };

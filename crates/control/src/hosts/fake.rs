@@ -1,21 +1,22 @@
 //! Hosts that keep everything in memory, for tests of the control plane and of the HTTP surface.
-//! Nothing listens; what was asked is recorded.
+//! Nothing listens; what was asked is recorded. Nobody is linked unless a test says to whom.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, GuardLevel, Namespace};
 use portolan_security::SecretString;
 
-use super::{ArchiveHost, ClusterHost, HostError};
+use super::{ArchiveHost, ClusterHost, HostError, LinkAnswer, LinkCall, LinkHost};
 
-/// Both hosts in one.
-#[derive(Debug)]
+/// All hosts in one.
 pub struct FakeHost {
     state: Mutex<State>,
+    linked: Mutex<Option<Arc<dyn LinkHost>>>,
     ports: RangeInclusive<u16>,
 }
 
@@ -33,7 +34,7 @@ struct State {
 
 impl Default for FakeHost {
     fn default() -> Self {
-        Self { state: Mutex::default(), ports: 47_100..=47_299 }
+        Self::with_ports(47_100..=47_299)
     }
 }
 
@@ -41,11 +42,21 @@ impl FakeHost {
     /// A host with these ports to give.
     #[must_use]
     pub fn with_ports(ports: RangeInclusive<u16>) -> Self {
-        Self { state: Mutex::default(), ports }
+        Self { state: Mutex::default(), linked: Mutex::default(), ports }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who answers for other instances.
+    pub fn link_to(&self, other: Arc<dyn LinkHost>) {
+        *self.linked.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
+    }
+
+    fn linked(&self) -> Result<Arc<dyn LinkHost>, HostError> {
+        let linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        linked.clone().ok_or_else(|| HostError::Unreachable("nobody is linked".to_owned()))
     }
 
     /// What the next probes answer.
@@ -192,5 +203,21 @@ impl ArchiveHost for FakeHost {
             )));
         }
         Ok(format!("memory:///archives/{archive}"))
+    }
+}
+
+#[async_trait]
+impl LinkHost for FakeHost {
+    async fn call(
+        &self,
+        link: &LinkToken,
+        call: LinkCall,
+        path: &str,
+    ) -> Result<LinkAnswer, HostError> {
+        self.linked()?.call(link, call, path).await
+    }
+
+    async fn reach(&self, host: &str) -> Result<(), HostError> {
+        self.linked()?.reach(host).await
     }
 }

@@ -151,5 +151,10 @@ async fn write_new(
         purged_at: None,
     };
     jobs::save(tx, &job).await?;
-    note(tx, caller, &stored.archive, "ONLINE_ARCHIVE_CREATED").await
+    note(tx, caller, &stored.archive, "ONLINE_ARCHIVE_CREATED").await?;
+    if stored.archive.expire_after_days.is_some() {
+        let event = "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_ENABLED";
+        note(tx, caller, &stored.archive, event).await?;
+    }
+    Ok(())
 }

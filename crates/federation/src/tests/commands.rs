@@ -310,4 +310,48 @@ async fn queries_are_noted_when_they_end() {
     assert_eq!((record.documents, record.comment.as_deref()), (2, Some("why")));
     assert_eq!(record.user.as_deref(), Some("admin.ann"));
     assert!(record.archive_only && record.error.is_none());
+    assert!(record.bytes > 0);
+}
+
+#[tokio::test]
+async fn a_query_that_reads_more_than_it_may_ends() {
+    let world = world().await;
+    let reader = context(&[("read", "shop")]);
+    let allow = |bytes| {
+        let limit = "bytesProcessed.query".to_owned();
+        let mut allowance = world.facts.allowance.lock().expect("free");
+        allowance.bytes = Some((bytes, limit));
+    };
+    for mode in [Archive, ClusterAndArchive] {
+        for find in [
+            rawdoc! { "find": "orders" },
+            rawdoc! { "find": "orders", "sort": { "state": 1 } },
+            rawdoc! { "count": "orders" },
+        ] {
+            let endpoint = world.limited(mode, Limits::default());
+            allow(1_000_000);
+            run_as(&endpoint, &reader, "shop", find.clone()).await.expect("enough");
+            allow(10);
+            let error = run_as(&endpoint, &reader, "shop", find).await.expect_err("too much");
+            assert_eq!(error.code, codes::OPERATION_FAILED);
+            assert!(error.message.contains("bytesProcessed.query of 10 bytes"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn long_queries_are_noted_by_their_length() {
+    let world = world().await;
+    let long = "x".repeat(20_000);
+    let body = rawdoc! { "find": "orders", "filter": { "state": long } };
+    assert!(rows(&world, Archive, body).await.is_empty());
+    for _ in 0..100 {
+        if !world.facts.records.lock().expect("free").is_empty() {
+            break;
+        }
+        world.runtime.sleep_ms(5).await;
+    }
+    let records = world.facts.records.lock().expect("free");
+    let query = records.first().expect("a record").query.to_string();
+    assert!(query.contains("too long for the query log") && query.len() < 100, "{query}");
 }

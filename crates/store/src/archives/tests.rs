@@ -7,6 +7,7 @@ use portolan_model::{
 
 use super::*;
 use crate::ErrorKind;
+use crate::events::{self, EventFilter};
 use crate::tests::fixture::{House, system};
 use crate::tests::{in_tx, on_each_database};
 
@@ -135,6 +136,16 @@ on_each_database! {
             work::advance(tx, &system(), id, ArchiveEvent::Suspended(reason)).await
         });
         assert_eq!(next, Ok(Ok(ArchiveState::Suspended(reason))));
+        let filter = &EventFilter::default();
+        let events = in_tx!(store, tx => {
+            events::list_of_project(tx, &house.project(), filter, Page::ALL).await
+        });
+        let mut told: Vec<_> = events.expect("a list").items;
+        told.sort_by_key(|event| event.id);
+        let names: Vec<_> = told.iter().map(|event| event.type_name.as_str()).collect();
+        assert_eq!(names, ["ONLINE_ARCHIVE_ACTIVE", "ONLINE_ARCHIVE_PAUSED"]);
+        assert_eq!(told[1].target["reason"], "TABLE_OLDER");
+        assert_eq!(told[1].actor_kind, "SYSTEM");
         let seen = in_tx!(store, tx => work::fetch(tx, &system(), id).await);
         let state = seen.expect("a look-up").expect("kept").archive.state;
         assert_eq!(state, ArchiveState::Suspended(reason));

@@ -2,11 +2,13 @@
 
 use portolan_auth::{Authorized, Instance};
 use portolan_model::{
-    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, EpochMs, PartitionFieldType, StateRefused,
+    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, EpochMs, PartitionFieldType, ProjectId,
+    StateRefused,
 };
 
 use super::codec::{partition_fields, partition_fields_json, state};
 use super::{COLUMNS, StoredArchive};
+use crate::events::{self, EventScope, NewEvent};
 use crate::{FromRow, Row, StoreError, Tx, args};
 
 /// Every archive that is not deleted, oldest first.
@@ -68,28 +70,42 @@ pub async fn list_purgeable(
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![before_ms]).await
 }
 
-struct State(ArchiveState);
+/// What a change of an archive's state needs to know of it.
+struct Standing {
+    state: ArchiveState,
+    project_id: ProjectId,
+    cluster_name: String,
+    namespace: String,
+}
 
-impl FromRow for State {
+impl FromRow for Standing {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        state(row).map(Self)
+        let namespace = format!("{}.{}", row.text("database_name")?, row.text("collection_name")?);
+        Ok(Self {
+            state: state(row)?,
+            project_id: row.parse("project_id")?,
+            cluster_name: row.text("cluster_name")?,
+            namespace,
+        })
     }
 }
 
-/// Lets something happen to an archive. The outer error is the store's; the inner one says that the
-/// transition table does not allow it, and nothing was written.
+/// Lets something happen to an archive, and writes the event of it where clients see the state change.
+/// The outer error is the store's; the inner one says that the transition table does not allow it, and
+/// nothing was written.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such archive, and the database's.
 pub async fn advance(
     tx: &mut Tx<'_>,
-    _system: &Authorized<Instance>,
+    system: &Authorized<Instance>,
     id: ArchiveId,
     event: ArchiveEvent,
 ) -> Result<Result<ArchiveState, StateRefused>, StoreError> {
-    let sql = "SELECT state, suspend_reason FROM online_archives WHERE id = $1";
-    let State(current) = tx.fetch_one(sql, args![id], "online archive").await?;
-    let next = match current.next(event) {
+    let sql = "SELECT state, suspend_reason, project_id, cluster_name, database_name, \
+               collection_name FROM online_archives WHERE id = $1";
+    let standing: Standing = tx.fetch_one(sql, args![id], "online archive").await?;
+    let next = match standing.state.next(event) {
         Ok(next) => next,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -102,7 +118,37 @@ pub async fn advance(
         "online archive",
     )
     .await?;
+    note(tx, system, id, &standing, next).await?;
     Ok(Ok(next))
+}
+
+/// The event of a change as clients see it: going from ARCHIVING to IDLE is none, and a suspended
+/// archive is a paused one, with the reason.
+async fn note(
+    tx: &mut Tx<'_>,
+    system: &Authorized<Instance>,
+    id: ArchiveId,
+    before: &Standing,
+    now: ArchiveState,
+) -> Result<(), StoreError> {
+    let type_name = match now.wire_str() {
+        same if same == before.state.wire_str() => return Ok(()),
+        "ACTIVE" => "ONLINE_ARCHIVE_ACTIVE",
+        "PAUSED" => "ONLINE_ARCHIVE_PAUSED",
+        "ORPHANED" => "ONLINE_ARCHIVE_ORPHANED",
+        _ => return Ok(()),
+    };
+    let mut target = vec![
+        ("archiveId", id.to_string()),
+        ("clusterName", before.cluster_name.clone()),
+        ("namespace", before.namespace.clone()),
+    ];
+    target.extend(now.suspend_reason().map(|reason| ("reason", reason.as_str().to_owned())));
+    let scope = EventScope::Project(before.project_id);
+    let actor = system.actor();
+    let event = NewEvent { type_name, scope, actor, remote_address: None, target: &target };
+    events::insert(tx, &event).await?;
+    Ok(())
 }
 
 struct Fields(Vec<portolan_model::PartitionField>);

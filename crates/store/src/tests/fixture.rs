@@ -2,17 +2,18 @@
 
 use portolan_auth::{Authorized, Instance, OrgScope, ProjectScope};
 use portolan_model::{
-    ApiKeyId, OrgId, OrgRole, Organization, Project, ProjectId, ProjectRole, SecretId,
-    ServiceAccountId, Tag, UserId,
+    ApiKeyId, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, OrgId, OrgRole,
+    Organization, Project, ProjectId, ProjectRole, SecretId, ServiceAccountId, Tag, UserId,
 };
 use portolan_security::{SecretString, sha256};
 
 use crate::api_keys::NewApiKey;
+use crate::clusters::StoredCluster;
 use crate::service_accounts::{NewSecret, NewServiceAccount};
 use crate::users::{Membership, User};
 use crate::{
-    Store, StoreError, Tx, access_tokens, api_keys, organizations, projects, service_accounts,
-    users,
+    Store, StoreError, Tx, access_tokens, api_keys, clusters, organizations, projects,
+    service_accounts, users,
 };
 
 /// One organization and what is in it.
@@ -162,4 +163,35 @@ pub(crate) async fn add_person(
         .await
         .expect("a person");
     id
+}
+
+/// The cluster of [`add_cluster`].
+pub(crate) const CLUSTER: ClusterId = ClusterId::new([9; 12]);
+
+/// Adds a cluster to a house.
+pub(crate) async fn add_cluster(store: &Store, house: &House) {
+    let stored = &StoredCluster {
+        cluster: Cluster {
+            id: CLUSTER,
+            project_id: house.project_id,
+            name: "Cluster0".to_owned(),
+            kind: ClusterKind::Sandbox { port: 27_500 },
+            state: ClusterState::Idle,
+            version: None,
+            level: GuardLevel::L1,
+            termination_protection_enabled: false,
+            tags: Vec::new(),
+            replication_specs_json: "[]".into(),
+            created_at: 1,
+        },
+        level_reasons: Vec::new(),
+        time_series: false,
+        settings_json: "{}".into(),
+    };
+    let added: Result<(), StoreError> = store
+        .run_tx("test.cluster", |tx| {
+            Box::pin(async move { clusters::insert(tx, &house.project(), stored, None).await })
+        })
+        .await;
+    added.expect("a cluster");
 }

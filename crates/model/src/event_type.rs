@@ -1,0 +1,114 @@
+//! The types of events that this build writes, for `GET /eventTypes`. Names are those of the Atlas
+//! event types (schema `EventTypeFor…` of the public OpenAPI) wherever Atlas has one.
+//!
+//! The list is held to the code both ways: `store` refuses to write a type that is not here (in debug
+//! builds, so in every test), and a test of the API looks for each name in the code that writes events.
+
+/// A type of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventType {
+    /// Such as `GROUP_CREATED`.
+    pub name: &'static str,
+    /// What happened, for people.
+    pub description: &'static str,
+}
+
+macro_rules! event_types {
+    ($($name:literal $description:literal,)*) => {
+        impl EventType {
+            /// Every type, by name.
+            pub const ALL: &'static [Self] =
+                &[$(Self { name: $name, description: $description },)*];
+        }
+    };
+}
+
+event_types! {
+    "API_KEY_ACCESS_LIST_ENTRY_ADDED" "An address was added to an API key's access list",
+    "API_KEY_ACCESS_LIST_ENTRY_DELETED" "An address was removed from an API key's access list",
+    "API_KEY_ADDED_TO_GROUP" "An API key was given roles in the project",
+    "API_KEY_CREATED" "An API key was created",
+    "API_KEY_DELETED" "An API key was deleted",
+    "API_KEY_DESCRIPTION_CHANGED" "An API key's description was changed",
+    "API_KEY_REMOVED_FROM_GROUP" "An API key lost its roles in the project",
+    "API_KEY_ROLES_CHANGED" "An API key's roles were changed",
+    "CLUSTER_CREATED" "A cluster was created or attached",
+    "CLUSTER_DELETE_SUBMITTED" "Deletion of a cluster was requested",
+    "CLUSTER_IMPORT_CUTOVER" "Cutover of a live migration was requested",
+    "DATA_EXPLORER_DISABLED" "The data explorer was switched off",
+    "DATA_EXPLORER_ENABLED" "The data explorer was switched on",
+    "DATA_FEDERATION_QUERY_LIMIT_CONFIGURED" "A limit of queries on archives was set",
+    "DATA_FEDERATION_QUERY_LIMIT_DELETED" "A limit of queries on archives was removed",
+    "FEDERATED_DATABASE_QUERY_LOGS_DOWNLOADED"
+        "Query logs of a federated database instance were downloaded",
+    "GROUP_CREATED" "A project was created",
+    "GROUP_DELETED" "A project was deleted",
+    "GROUP_MOVED" "A project came from another organization",
+    "GROUP_MOVED_FROM_ORG" "A project left for another organization",
+    "GROUP_RENAMED" "A project was renamed",
+    "GROUP_TAGS_MODIFIED" "A project's tags were changed",
+    "JOINED_GROUP" "A user joined the project",
+    "JOINED_ORG" "A user joined the organization",
+    "LIVE_EXPORT_LINKED" "The organization was linked to one elsewhere for live migrations",
+    "LIVE_EXPORT_UNLINKED" "The organization's link for live migrations to elsewhere was removed",
+    "LIVE_MIGRATION_SOURCE_LINKED" "An organization elsewhere was linked as a source of migrations",
+    "LIVE_MIGRATION_SOURCE_UNLINKED" "A linked source of live migrations was removed",
+    "MONGODB_USER_ADDED" "A database user was added",
+    "MONGODB_USER_DELETED" "A database user was deleted",
+    "MONGODB_USER_UPDATED" "A database user was changed",
+    "NETWORK_PERMISSION_ENTRY_ADDED" "An entry was added to the project's IP access list",
+    "NETWORK_PERMISSION_ENTRY_REMOVED" "An entry was removed from the project's IP access list",
+    "NETWORK_PERMISSION_ENTRY_UPDATED" "An entry of the project's IP access list was changed",
+    "ONLINE_ARCHIVE_ACTIVE" "An online archive became active",
+    "ONLINE_ARCHIVE_CREATED" "An online archive was created",
+    "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_DISABLED" "An online archive's data expires no more",
+    "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_ENABLED" "An online archive's data expires from now on",
+    "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_UPDATED" "An online archive's expiration was changed",
+    "ONLINE_ARCHIVE_DELETED" "An online archive was deleted",
+    "ONLINE_ARCHIVE_ORPHANED" "An online archive's collection is gone",
+    "ONLINE_ARCHIVE_PAUSED" "An online archive was paused",
+    "ONLINE_ARCHIVE_PAUSE_REQUESTED" "Pausing of an online archive was requested",
+    "ONLINE_ARCHIVE_QUERY_LOGS_DOWNLOADED" "Query logs of online archives were downloaded",
+    "ONLINE_ARCHIVE_UPDATED" "An online archive was changed",
+    "ORG_CREATED" "An organization was created",
+    "ORG_DELEGATION_SETTINGS_UPDATED" "The organization's delegation settings were changed",
+    "ORG_DELETED" "An organization was deleted",
+    "ORG_EMPLOYEE_ACCESS_RESTRICTED" "Employee access was restricted",
+    "ORG_EMPLOYEE_ACCESS_UNRESTRICTED" "Employee access is not restricted any more",
+    "ORG_PUBLIC_API_ACCESS_LIST_NOT_REQUIRED" "The API demands no access lists any more",
+    "ORG_PUBLIC_API_ACCESS_LIST_REQUIRED" "The API demands access lists from now on",
+    "ORG_RENAMED" "An organization was renamed",
+    "ORG_SERVICE_ACCOUNT_MAX_SECRET_VALIDITY_EDITED"
+        "The longest validity of service account secrets was changed",
+    "ORG_TWO_FACTOR_AUTH_OPTIONAL" "Two-factor authentication is optional from now on",
+    "ORG_TWO_FACTOR_AUTH_REQUIRED" "Two-factor authentication is demanded from now on",
+    "PROJECT_COLLECT_DATABASE_STATISTICS_UPDATED"
+        "Collecting database statistics was switched on or off",
+    "PROJECT_ENABLE_DATA_VALIDATION_UPDATED" "Data validation was switched on or off",
+    "PROJECT_ENABLE_EXTENDED_STORAGE_SIZES_UPDATED"
+        "Extended storage sizes were switched on or off",
+    "PROJECT_LIMIT_UPDATED" "A limit of the project was changed",
+    "REMOVED_FROM_GROUP" "A user left the project",
+    "REMOVED_FROM_ORG" "A user left the organization",
+    "SERVICE_ACCOUNT_ACCESS_LIST_ENTRY_ADDED"
+        "An address was added to a service account's access list",
+    "SERVICE_ACCOUNT_ACCESS_LIST_ENTRY_DELETED"
+        "An address was removed from a service account's access list",
+    "SERVICE_ACCOUNT_ADDED_TO_GROUP" "A service account was given roles in the project",
+    "SERVICE_ACCOUNT_CREATED" "A service account was created",
+    "SERVICE_ACCOUNT_DELETED" "A service account was deleted",
+    "SERVICE_ACCOUNT_DETAILS_CHANGED" "A service account's name or description was changed",
+    "SERVICE_ACCOUNT_REMOVED_FROM_GROUP" "A service account lost its roles in the project",
+    "SERVICE_ACCOUNT_ROLES_CHANGED" "A service account's roles were changed",
+    "SERVICE_ACCOUNT_SECRET_ADDED" "A secret was added to a service account",
+    "SERVICE_ACCOUNT_SECRET_DELETED" "A secret of a service account was deleted",
+    "USER_ROLES_CHANGED_AUDIT" "A user's roles were changed",
+}
+
+impl EventType {
+    /// The type of that name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|known| known.name == name)
+    }
+}
