@@ -134,7 +134,9 @@ impl Control {
                 replication_specs_json: with_ids(draft.replication_specs, next_id).to_string(),
                 created_at: self.runtime.now_ms(),
             },
-            level_reasons: vec!["a sandbox cluster has no transactions yet".to_owned()],
+            level_reasons: vec![
+                "transactions work, but Portolan does not delete in them yet".to_owned(),
+            ],
             time_series: false,
             settings_json: serde_json::Value::Object(draft.settings).to_string(),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bson::{Bson, doc};
 use portolan_wire::{
-    Account, Backend, Command, CommandContext, CommandError, Identity, Reply, Topology,
+    Account, Backend, Command, CommandContext, CommandError, Identity, Reply, Topology, User,
 };
 
 use crate::commands::{self, Call};
@@ -57,8 +57,15 @@ impl Backend for SandboxBackend {
 
     async fn run(&self, context: &CommandContext, command: Command) -> Result<Reply, CommandError> {
         let (engine, host) = (self.engine.clone(), self.host.clone());
-        let command = Arc::new(command);
-        commands::run(Call { engine, context: context.clone(), command, host }).await
+        commands::run(Call::new(engine, context.clone(), Arc::new(command), host)).await
+    }
+
+    fn end_sessions(&self, user: Option<&User>, sessions: Option<&[Vec<u8>]>) {
+        let ended: Option<Vec<Vec<u8>>> =
+            sessions.map(|ids| ids.iter().map(|id| commands::session_key(id, user)).collect());
+        let chosen =
+            |key: &[u8]| ended.as_ref().is_none_or(|ended| ended.iter().any(|id| id == key));
+        self.engine.transactions.end(chosen);
     }
 
     fn reply_fields(&self) -> Vec<(&'static str, Bson)> {

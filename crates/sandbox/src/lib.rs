@@ -3,8 +3,8 @@
 //! Collections, indexes and the records of retryable writes live in a redb file ([`store`]);
 //! queries are evaluated by `portolan-mql`; drivers reach it through `portolan-wire`. A write is
 //! durable when it is acknowledged; a delete evaluates its filter and removes in one transaction.
-//! What is not here: the network, authentication, cursors (all in `wire`), transactions of several
-//! commands, change streams.
+//! Transactions of several commands are held in memory until they
+//! commit. What is not here: the network, authentication, cursors (all in `wire`), change streams.
 
 mod backend;
 mod commands;
@@ -18,18 +18,20 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
 pub use backend::{Accounts, SERVER_VERSION};
 pub use error::SandboxError;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use portolan_runtime::Runtime;
 use portolan_wire::Backend;
 
 use engine::Engine;
 use store::{Store, WriteQueue};
+use transactions::Transactions;
 
 /// How a sandbox is run.
 #[derive(Debug, Clone)]
@@ -73,10 +75,19 @@ impl Sandbox {
         let store = Arc::new(opened);
         tracing::info!(path = %store.path().display(), "sandbox cluster opened");
         let queue = WriteQueue::start(store.clone());
+        let transactions = Arc::new(Transactions::new(store.clone(), runtime.clone()));
+        runtime.spawn("sandbox.expire", expire(Arc::downgrade(&transactions), runtime.clone()));
         let started_boot_ms = runtime.boot_ms();
         let test_mode = options.test_mode;
         Ok(Arc::new(Self {
-            engine: Arc::new(Engine { store, queue, runtime, test_mode, started_boot_ms }),
+            engine: Arc::new(Engine {
+                store,
+                queue,
+                transactions,
+                runtime,
+                test_mode,
+                started_boot_ms,
+            }),
         }))
     }
 
@@ -100,8 +111,21 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`] when the file could not be closed cleanly; it is closed all the same.
     pub async fn close(&self) -> Result<(), SandboxError> {
+        self.engine.transactions.end(|_| true);
         let store = self.engine.store.clone();
         let closed = self.engine.runtime.spawn_blocking(move || store.close()).await;
         closed.map_err(|error| SandboxError::Storage(error.to_string()))?
+    }
+}
+
+/// How often open transactions are looked at.
+const EXPIRE_EVERY_MS: u64 = 5_000;
+
+/// Gives up transactions that are open for too long, for as long as the sandbox lives.
+async fn expire(transactions: Weak<Transactions>, runtime: Runtime) {
+    while let Some(transactions) = transactions.upgrade() {
+        transactions.expire();
+        drop(transactions);
+        runtime.sleep_ms(EXPIRE_EVERY_MS).await;
     }
 }

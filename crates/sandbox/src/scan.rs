@@ -118,10 +118,9 @@ impl Scan {
         };
         let bounds = self.bounds();
         let borrowed = (as_slice(&bounds.0), as_slice(&bounds.1));
-        let mut entries = table.range::<&[u8]>(borrowed)?;
+        let mut entries = table.range(borrowed.0, borrowed.1, self.reverse)?;
         loop {
-            let next = if self.reverse { entries.next_back() } else { entries.next() };
-            let Some(entry) = next else {
+            let Some(entry) = entries.next() else {
                 self.ranges.pop_front();
                 self.resume = None;
                 return Ok(Flow::On);

@@ -109,6 +109,9 @@ pub trait Backend: Send + Sync + 'static {
     /// What the client is to see.
     async fn run(&self, context: &CommandContext, command: Command) -> Result<Reply, CommandError>;
 
+    /// Gives up what sessions of a user left open; `None`: all sessions of everybody.
+    fn end_sessions(&self, _user: Option<&User>, _sessions: Option<&[Vec<u8>]>) {}
+
     /// Fields of every reply, such as `operationTime`.
     fn reply_fields(&self) -> Vec<(&'static str, Bson)> {
         Vec::new()

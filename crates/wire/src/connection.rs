@@ -46,6 +46,10 @@ pub(crate) struct Session {
     /// Compressors that both sides know, in the client's order.
     pub(crate) compressors: Vec<Compressor>,
     pub(crate) close_after_reply: bool,
+    /// Closes the connection in the place of the next reply.
+    pub(crate) close_without_reply: bool,
+    /// The application's name, as the client gave it in its first `hello`.
+    pub(crate) app_name: Option<String>,
     /// Lifts the size limit of the reading task.
     trusted: Arc<AtomicBool>,
 }
@@ -60,6 +64,8 @@ impl Session {
             conversation: None,
             compressors: Vec::new(),
             close_after_reply: false,
+            close_without_reply: false,
+            app_name: None,
             trusted,
         }
     }
@@ -178,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<S> {
                 let command = message.to_command();
                 if message.more_to_come {
                     self.run_silently(command).await;
-                    return Ok(());
+                    return if self.session.close_without_reply { Err(cut()) } else { Ok(()) };
                 }
                 self.run_and_reply(command, Framing { request_id, legacy: false, compressor }).await
             }
@@ -216,6 +222,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<S> {
             },
             Err(error) => Err(error),
         };
+        if self.session.close_without_reply {
+            return Err(cut());
+        }
         let failed = outcome.is_err();
         let document = self.complete(outcome.unwrap_or_else(|error| error.to_reply()));
         self.send(&document, framing, failed).await
@@ -272,6 +281,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<S> {
             let _ = self.shared.runtime.timeout_ms(LINGER_MS, self.gone.cancelled()).await;
         }
     }
+}
+
+/// A fail point closes the connection.
+fn cut() -> WireError {
+    std::io::Error::other("closed by a fail point").into()
 }
 
 fn client_gone() -> WireError {

@@ -14,7 +14,7 @@ use portolan_runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use batch::{Batch, Position};
-pub(crate) use commands::{end_sessions, get_more, kill_cursors, open};
+pub(crate) use commands::{abandon, end_all_sessions, end_sessions, get_more, kill_cursors, open};
 
 use crate::error::{CommandError, codes};
 
@@ -130,6 +130,11 @@ impl Cursors {
             }
             !ended
         });
+    }
+
+    /// Closes every cursor.
+    pub(crate) fn kill_all(&self) {
+        self.lock().drain().for_each(|(_, entry)| entry.killed.cancel());
     }
 
     /// Closes cursors that nobody asked for in a long time.

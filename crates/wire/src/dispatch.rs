@@ -7,8 +7,9 @@ use crate::backend::{CommandContext, Reply};
 use crate::command::Command;
 use crate::connection::Session;
 use crate::error::{CommandError, codes};
+use crate::fail_point::Fate;
 use crate::shared::Shared;
-use crate::{authentication, cursors, hello, server_info};
+use crate::{authentication, cursors, hello, labels, server_info};
 
 /// How old the knowledge of a logged-in user's account may be.
 const USER_AGE_MS_MAX: u64 = 2_000;
@@ -43,6 +44,53 @@ pub(crate) async fn run(
         let message = format!("Command {} requires authentication", command.name);
         return Err(CommandError::new(codes::UNAUTHORIZED, message));
     }
+    let owned = labels::Owned::of(&command);
+    let outcome = match fate(shared, session, &command) {
+        None => run_open(shared, session, command, cancelled).await,
+        Some(fate) => run_fated(shared, session, command, cancelled, fate).await,
+    };
+    outcome.map_err(|error| labels::complete(error, owned.named()))
+}
+
+/// What a fail point has in store for a command.
+fn fate(shared: &Shared, session: &Session, command: &Command) -> Option<Fate> {
+    let chance = || f64::from(u16::from_le_bytes(shared.runtime.random_bytes())) / 65_536.0;
+    shared.fail_points.meet(command, session.app_name.as_deref(), chance)
+}
+
+async fn run_fated(
+    shared: &Shared,
+    session: &mut Session,
+    command: Command,
+    cancelled: &CancellationToken,
+    mut fate: Fate,
+) -> Result<RawDocumentBuf, CommandError> {
+    if let Some(block_ms) = fate.block_ms {
+        shared.runtime.sleep_ms(block_ms).await;
+    }
+    session.close_without_reply = fate.close;
+    if let Some(error) = fate.error.take() {
+        if command.name == "getMore" {
+            cursors::abandon(&shared.cursors, &session.owner(&command), &command);
+        }
+        return Err(error);
+    }
+    if fate.close && !fate.run_before_close {
+        return Ok(RawDocumentBuf::new());
+    }
+    let owned = labels::Owned::of(&command);
+    let mut reply = run_open(shared, session, command, cancelled).await?;
+    fate.finish(owned.named(), &mut reply);
+    Ok(reply)
+}
+
+/// Runs a command that its sender may send.
+async fn run_open(
+    shared: &Shared,
+    session: &mut Session,
+    command: Command,
+    cancelled: &CancellationToken,
+) -> Result<RawDocumentBuf, CommandError> {
     if let Some(reply) = about_connection(shared, session, &command).await {
         return reply;
     }
@@ -108,15 +156,31 @@ fn about_server(
         "ping" | "refreshSessions" => Ok(RawDocumentBuf::new()),
         "buildInfo" | "buildinfo" => Ok(server_info::build_info(shared)),
         "startSession" => Ok(hello::start_session(shared)),
-        "endSessions" => cursors::end_sessions(&shared.cursors, &owner(), command),
+        "endSessions" | "killSessions" => {
+            cursors::end_sessions(shared, &owner(), session.user.as_ref(), command)
+        }
+        "killAllSessions" => cursors::end_all_sessions(shared, session.user.as_ref(), command),
         "killCursors" => cursors::kill_cursors(&shared.cursors, &owner(), command),
         "getParameter" => server_info::get_parameter(shared, command),
         "getCmdLineOpts" => Ok(server_info::command_line()),
         "getLog" => server_info::get_log(command),
         "hostInfo" => Ok(server_info::host_info(shared)),
         "serverStatus" => Ok(server_info::server_status(shared)),
+        "configureFailPoint" if shared.backend.identity().test_commands => {
+            may_set_fail_points(session).and_then(|()| shared.fail_points.configure(command))
+        }
         _ => return None,
     })
+}
+
+/// A fail point concerns every client: setting one takes what ending the others' sessions takes.
+fn may_set_fail_points(session: &Session) -> Result<(), CommandError> {
+    match &session.user {
+        Some(user) if !user.may_admin("admin") => {
+            Err(CommandError::not_authorized("admin", "configureFailPoint"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn run_backend(

@@ -29,6 +29,9 @@ pub(crate) async fn hello(
     command: &Command,
 ) -> Result<RawDocumentBuf, CommandError> {
     let mut reply = RawDocumentBuf::new();
+    if let Some(name) = application_name(command)? {
+        session.app_name = Some(name);
+    }
     if command.get_bool("helloOk")? == Some(true) {
         reply.append(cstr!("helloOk"), true);
     }
@@ -52,6 +55,14 @@ pub(crate) async fn hello(
         reply.append(cstr!("speculativeAuthenticate"), answer);
     }
     Ok(reply)
+}
+
+/// `client.application.name` of the handshake.
+fn application_name(command: &Command) -> Result<Option<String>, CommandError> {
+    let Some(client) = command.get_document("client")? else { return Ok(None) };
+    let name =
+        client.get_document("application").and_then(|application| application.get_str("name"));
+    Ok(name.ok().map(str::to_owned))
 }
 
 fn append_topology(reply: &mut RawDocumentBuf, topology: &Topology, spelled: &str) {

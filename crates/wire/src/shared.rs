@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
 use crate::cursors::Cursors;
+use crate::fail_point::FailPoints;
 use crate::listener::ServerOptions;
 
 /// State of a server.
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
     pub(crate) cursors: Cursors,
     pub(crate) counters: Counters,
+    pub(crate) fail_points: FailPoints,
     /// Salts of unknown users are made from it.
     pub(crate) fake_salt_key: [u8; 32],
     pub(crate) started_boot_ms: u64,
@@ -50,6 +52,7 @@ impl Shared {
             runtime,
             shutdown,
             counters: Counters::default(),
+            fail_points: FailPoints::default(),
         }
     }
 }

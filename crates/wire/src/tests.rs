@@ -3,6 +3,7 @@
 mod client;
 mod commands;
 mod driver;
+mod fail_points;
 mod framing;
 mod gate;
 mod handshake;

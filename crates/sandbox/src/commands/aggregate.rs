@@ -150,7 +150,7 @@ impl Aggregation {
         namespace: &Namespace,
         patience: Patience,
     ) -> Result<Documents, Failure> {
-        let snapshot = call.engine.store.snapshot()?;
+        let snapshot = call.snapshot()?;
         if let Some(argument) = &self.coll_stats {
             let document = stats::stage(call, &snapshot, namespace, argument)?;
             return Ok(Box::new(std::iter::once(Ok(document))));

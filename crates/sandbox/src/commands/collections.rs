@@ -167,7 +167,7 @@ pub(crate) async fn modify(call: Call) -> Result<Reply, Failure> {
         return Err(unsupported("collMod", option));
     }
     call.blocking(move |call| {
-        if call.engine.store.snapshot()?.catalog()?.get(&namespace)?.is_none() {
+        if call.snapshot()?.catalog()?.get(&namespace)?.is_none() {
             let message = format!("ns does not exist: {namespace}");
             return Err(refuse(codes::NAMESPACE_NOT_FOUND, message));
         }

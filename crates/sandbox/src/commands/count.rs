@@ -67,7 +67,7 @@ fn count_matching(call: &Call, namespace: &Namespace) -> Result<u64, Failure> {
     let filter = filter(command, call.engine.runtime.now_ms())?;
     let skip = command.get_u64("skip")?.unwrap_or(0);
     let limit = command.get_i64("limit")?.unwrap_or(0).unsigned_abs();
-    let Some(collection) = call.engine.store.snapshot()?.collection(namespace)? else {
+    let Some(collection) = call.snapshot()?.collection(namespace)? else {
         return Ok(0);
     };
     let plan = plan(command, &filter, &collection.entry)?;
@@ -96,7 +96,7 @@ fn distinct_values(call: &Call, namespace: &Namespace) -> Result<RawArrayBuf, Fa
     })?;
     let filter = filter(command, call.engine.runtime.now_ms())?;
     let mut values = RawArrayBuf::new();
-    let Some(collection) = call.engine.store.snapshot()?.collection(namespace)? else {
+    let Some(collection) = call.snapshot()?.collection(namespace)? else {
         return Ok(values);
     };
     let plan = plan(command, &filter, &collection.entry)?;

@@ -53,7 +53,7 @@ type Planner = Box<dyn Fn(&CollectionEntry) -> Result<(Plan, bool), Failure>>;
 
 fn explain(call: &Call, execute: bool) -> Result<Reply, Failure> {
     let subject = subject(call)?;
-    let found = call.engine.store.snapshot()?.collection(&subject.namespace)?;
+    let found = call.snapshot()?.collection(&subject.namespace)?;
     let mut reply = doc! { "explainVersion": "1" };
     let (winning, ran) = match found {
         None => (doc! { "stage": "EOF" }, Ran::default()),

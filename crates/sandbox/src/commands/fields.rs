@@ -31,7 +31,9 @@ pub(crate) fn count(number: u64) -> Bson {
 /// Refuses fields that this command does not know.
 pub(crate) fn only(command: &Command, known: &[&str]) -> Result<(), Failure> {
     let unknown = command.unknown_fields(known);
-    match unknown.first() {
+    // What makes a command part of a transaction was read and checked before.
+    let transaction = ["autocommit", "startTransaction"];
+    match unknown.iter().find(|field| !transaction.contains(&field.as_str())) {
         None => Ok(()),
         Some(field) => {
             let message = format!("BSON field '{}.{field}' is an unknown field.", command.name);

@@ -130,7 +130,7 @@ impl Query {
         namespace: &Namespace,
         patience: Patience,
     ) -> Result<Documents, Failure> {
-        let Some(collection) = call.engine.store.snapshot()?.collection(namespace)? else {
+        let Some(collection) = call.snapshot()?.collection(namespace)? else {
             return Ok(Box::new(std::iter::empty()));
         };
         let plan = self.plan(&collection.entry)?;

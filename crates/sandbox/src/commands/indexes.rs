@@ -30,7 +30,7 @@ pub(crate) async fn list(call: Call) -> Result<Reply, Failure> {
     let name = namespace.to_string();
     let entry = call
         .blocking(move |call| {
-            let found = call.engine.store.snapshot()?.catalog()?.get(&namespace)?;
+            let found = call.snapshot()?.catalog()?.get(&namespace)?;
             found.ok_or_else(|| not_found(&namespace))
         })
         .await?;

@@ -53,5 +53,5 @@ fn insert_one(
     document: &RawDocument,
     runtime: &Runtime,
 ) -> Result<(), Failure> {
-    collection.insert(&prepare_document(document, runtime)?)
+    collection.insert(&prepare_document(document, runtime)?).map(drop)
 }

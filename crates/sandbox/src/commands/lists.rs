@@ -41,7 +41,7 @@ fn list_collections(call: &Call, authorized_only: bool) -> Result<Vec<RawDocumen
     let command = &call.command;
     let name_only = command.get_bool("nameOnly")?.unwrap_or(false);
     let filter = listing_filter(command)?;
-    let catalog = call.engine.store.snapshot()?.catalog()?;
+    let catalog = call.snapshot()?.catalog()?;
     let mut listed = Vec::new();
     for entry in catalog.of_database(&command.database)? {
         if authorized_only && call.allow(Need::Read, &entry.namespace).is_err() {
@@ -86,7 +86,7 @@ pub(crate) async fn databases(call: Call) -> Result<Reply, Failure> {
 fn list_databases(call: &Call) -> Result<Reply, Failure> {
     let name_only = call.command.get_bool("nameOnly")?.unwrap_or(false);
     let filter = listing_filter(&call.command)?;
-    let snapshot = call.engine.store.snapshot()?;
+    let snapshot = call.snapshot()?;
     let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
     for entry in snapshot.catalog()?.all()? {
         *sizes.entry(entry.namespace.database).or_default() += snapshot.size_bytes(entry.uuid)?;

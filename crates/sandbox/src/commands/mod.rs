@@ -15,20 +15,24 @@ mod lists;
 mod output;
 mod replica_set;
 mod stats;
+mod transaction;
 mod update;
 mod validate;
 mod writes;
 
 pub(crate) use documents::prepare_document;
 pub(crate) use fields::writable;
+pub(crate) use writes::session_key;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use portolan_model::Namespace;
 use portolan_wire::{Command, CommandContext, CommandError, Reply};
 
 use crate::engine::Engine;
 use crate::error::{Failure, codes, refuse};
+use crate::store::Snapshot;
+use crate::transactions::Lease;
 
 /// A command on its way: everything that the functions below need.
 #[derive(Clone)]
@@ -38,6 +42,9 @@ pub(crate) struct Call {
     pub(crate) command: Arc<Command>,
     /// `host:port` of this member.
     pub(crate) host: Arc<str>,
+    /// The transaction that the command belongs to.
+    lease: Arc<Mutex<Option<Lease>>>,
+    in_transaction: bool,
 }
 
 /// What a user must be allowed to do.
@@ -51,8 +58,27 @@ pub(crate) enum Need {
 
 /// Runs a command.
 pub(crate) async fn run(call: Call) -> Result<Reply, CommandError> {
-    refuse_transactions(&call.command)?;
-    let done = match call.command.name.as_str() {
+    match call.command.name.as_str() {
+        "commitTransaction" => return Ok(transaction::commit(call).await?),
+        "abortTransaction" => return Ok(transaction::abort(&call)?),
+        _ => {}
+    }
+    let call = Call { lease: Arc::new(Mutex::new(transaction::begin(&call)?)), ..call };
+    let lease = call.lease.clone();
+    let done = run_one(call).await;
+    // A read leaves its transaction open; what failed has given it up.
+    if let (Some(lease), true) = (take(&lease), done.is_ok()) {
+        lease.put_back();
+    }
+    done.map_err(CommandError::from)
+}
+
+fn take(lease: &Mutex<Option<Lease>>) -> Option<Lease> {
+    lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+}
+
+async fn run_one(call: Call) -> Result<Reply, Failure> {
+    match call.command.name.as_str() {
         "insert" => insert::run(call).await,
         "update" => update::run(call).await,
         "delete" => delete::run(call).await,
@@ -76,27 +102,46 @@ pub(crate) async fn run(call: Call) -> Result<Reply, CommandError> {
         "dbStats" | "dbstats" => stats::database(call).await,
         "validate" => validate::run(call).await,
         "replSetGetStatus" => replica_set::status(&call),
-        "commitTransaction" | "abortTransaction" => Err(no_transaction()),
         name => Err(CommandError::command_not_found(name).into()),
-    };
-    done.map_err(CommandError::from)
-}
-
-/// Multi-document transactions are not implemented. Saying so at once lets a client fall back.
-fn refuse_transactions(command: &Command) -> Result<(), CommandError> {
-    if command.has("startTransaction") || command.has("autocommit") {
-        let message = "Transaction numbers are only allowed on retryable writes: this cluster has \
-                       no multi-document transactions";
-        return Err(CommandError::new(codes::ILLEGAL_OPERATION, message));
     }
-    Ok(())
-}
-
-fn no_transaction() -> Failure {
-    refuse(codes::NO_SUCH_TRANSACTION, "no transaction is in progress")
 }
 
 impl Call {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        context: CommandContext,
+        command: Arc<Command>,
+        host: Arc<str>,
+    ) -> Self {
+        let in_transaction = command.has("autocommit");
+        Self { engine, context, command, host, lease: Arc::default(), in_transaction }
+    }
+
+    /// Whether the command is a statement of a multi-document transaction.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    fn take_lease(&self) -> Option<Lease> {
+        take(&self.lease)
+    }
+
+    fn with_lease<T>(&self, work: impl FnOnce(&mut Lease) -> T) -> Option<T> {
+        let mut lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lease.as_mut().map(work)
+    }
+
+    /// What the command reads: the newest commit, or what its transaction sees.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Failure> {
+        match transaction::view(self) {
+            Some(view) => Ok(view),
+            None if self.in_transaction => {
+                Err(refuse(codes::NO_SUCH_TRANSACTION, "the transaction has ended"))
+            }
+            None => self.engine.store.snapshot(),
+        }
+    }
+
     /// Checks that the user may do this to the collection.
     pub(crate) fn allow(&self, need: Need, namespace: &Namespace) -> Result<(), Failure> {
         let Some(user) = &self.context.user else { return Ok(()) };

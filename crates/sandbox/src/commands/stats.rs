@@ -4,7 +4,6 @@ use bson::raw::cstr;
 use bson::{Bson, RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
 use portolan_model::Namespace;
 use portolan_wire::Reply;
-use redb::ReadableTableMetadata;
 
 use super::fields::{self, Statement, as_f64};
 use super::{Call, Need};
@@ -17,7 +16,7 @@ pub(crate) async fn collection(call: Call) -> Result<Reply, Failure> {
     call.allow(Need::Read, &namespace)?;
     call.blocking(move |call| {
         let scale = scale(call.command.get("scale").and_then(as_f64))?;
-        let snapshot = call.engine.store.snapshot()?;
+        let snapshot = call.snapshot()?;
         let mut reply = doc! { "ns": namespace.to_string() };
         reply.extend(measure(&snapshot, &namespace)?.document(scale));
         Ok(Reply::Document(RawDocumentBuf::try_from(reply)?))
@@ -90,8 +89,7 @@ fn measure_open(
 
 /// Bytes that a table takes in the file.
 fn stored(table: &ReadTable) -> Result<u64, Failure> {
-    let stats = table.stats()?;
-    Ok(stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes())
+    table.stored_bytes()
 }
 
 impl Measured {
@@ -131,7 +129,7 @@ pub(crate) async fn database(call: Call) -> Result<Reply, Failure> {
 
 fn database_stats(call: &Call) -> Result<Reply, Failure> {
     let scale = scale(call.command.get("scale").and_then(as_f64))?;
-    let snapshot = call.engine.store.snapshot()?;
+    let snapshot = call.snapshot()?;
     let entries = snapshot.catalog()?.of_database(&call.command.database)?;
     let mut total = Measured::default();
     let collections = entries.len() as u64;

@@ -120,7 +120,6 @@ async fn options_that_are_not_implemented_are_named() {
         assert!(error.message.contains(name), "{error}");
     }
     assert_eq!(world.fails(doc! { "find": "c", "hint": "nope" }).await.code, 2);
-    assert_eq!(world.fails(doc! { "insert": "c", "documents": [{}], "autocommit": false, "startTransaction": true }).await.code, 20);
     assert_eq!(world.fails(doc! { "atlasVersion": 1 }).await.code, 59);
 }
 

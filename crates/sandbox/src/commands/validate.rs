@@ -4,11 +4,10 @@ use bson::{Bson, RawDocument, RawDocumentBuf, doc};
 use portolan_model::Namespace;
 use portolan_mql::key;
 use portolan_wire::Reply;
-use redb::ReadableTable;
 
 use super::{Call, Need, fields};
 use crate::error::{Failure, codes, refuse};
-use crate::store::{Collection, ID_INDEX, ReadTable, document_keys};
+use crate::store::{Collection, ID_INDEX, ReadTable, Readable, document_keys};
 
 pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     fields::only(&call.command, &["full", "background", "checkBSONConformance", "metadata"])?;
@@ -18,7 +17,7 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
 }
 
 fn validate(call: &Call, namespace: &Namespace) -> Result<Reply, Failure> {
-    let Some(collection) = call.engine.store.snapshot()?.collection(namespace)? else {
+    let Some(collection) = call.snapshot()?.collection(namespace)? else {
         let message = format!("Collection '{namespace}' does not exist to validate.");
         return Err(refuse(codes::NAMESPACE_NOT_FOUND, message));
     };
@@ -51,7 +50,6 @@ pub(crate) struct Found {
 
 /// Compares the indexes of a collection with its documents.
 pub(crate) fn check(collection: &Collection<ReadTable>) -> Result<Found, Failure> {
-    use redb::ReadableTableMetadata;
     let mut found = Found::default();
     let mut expected = vec![0_u64; collection.indexes.len()];
     for row in collection.data.iter()? {

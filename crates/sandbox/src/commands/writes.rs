@@ -4,10 +4,10 @@
 use bson::raw::cstr;
 use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
-use portolan_wire::{Command, CommandError, Reply};
+use portolan_wire::{Command, CommandError, Reply, User};
 
 use super::fields::{self, write_concern};
-use super::{Call, Need};
+use super::{Call, Need, transaction};
 use crate::error::{Failure, codes, refuse};
 use crate::store::{CollectionEntry, RetryKey, RetryRecord, Writing, uuid_binary};
 
@@ -20,6 +20,9 @@ pub(crate) async fn write<F>(call: &Call, work: F) -> Result<Reply, Failure>
 where
     F: FnOnce(&Writing<'_>) -> Result<RawDocumentBuf, Failure> + Send + 'static,
 {
+    if call.in_transaction() {
+        return Ok(Reply::Document(transaction::write(call, work).await?));
+    }
     let concern = write_concern(&call.command)?;
     let (key, name) = (retry_key(call), call.command.name.clone());
     let queue = &call.engine.queue;
@@ -39,6 +42,9 @@ pub(crate) async fn write_alone<F>(call: &Call, work: F) -> Result<Reply, Failur
 where
     F: FnOnce(&Writing<'_>) -> Result<RawDocumentBuf, Failure> + Send + 'static,
 {
+    if call.in_transaction() {
+        return Ok(Reply::Document(transaction::write(call, work).await?));
+    }
     let concern = write_concern(&call.command)?;
     let mut reply = call.engine.queue.write_alone(work).await?;
     if let Some(error) = concern {
@@ -69,15 +75,20 @@ where
 }
 
 /// Sessions belong to their user: nobody is answered from somebody else's record.
-fn retry_key(call: &Call) -> Option<RetryKey> {
-    let mut session = call.command.lsid()?;
-    let number = call.command.txn_number()?;
-    if let Some(user) = &call.context.user {
-        session.extend_from_slice(user.database.as_bytes());
-        session.push(b'.');
-        session.extend_from_slice(user.name.as_bytes());
+pub(crate) fn retry_key(call: &Call) -> Option<RetryKey> {
+    let session = session_key(&call.command.lsid()?, call.context.user.as_ref());
+    Some(RetryKey { session, number: call.command.txn_number()? })
+}
+
+/// A user's session.
+pub(crate) fn session_key(lsid: &[u8], user: Option<&User>) -> Vec<u8> {
+    let mut key = lsid.to_vec();
+    if let Some(user) = user {
+        key.extend_from_slice(user.database.as_bytes());
+        key.push(b'.');
+        key.extend_from_slice(user.name.as_bytes());
     }
-    Some(RetryKey { session, number })
+    key
 }
 
 /// The checks that every write command begins with; returns where it writes.

@@ -3,6 +3,8 @@
 //! One row per namespace, read inside each transaction, so that a snapshot never sees a catalog of
 //! another moment. The data tables are named by UUID: renaming is an edit of the catalog.
 
+use std::ops::Bound;
+
 use bson::spec::BinarySubtype;
 use bson::{Bson, RawDocument, RawDocumentBuf, doc};
 use portolan_model::Namespace;
@@ -176,7 +178,9 @@ impl<T: Readable> Catalog<T> {
     /// The collections of a database, in the order of their names.
     pub(crate) fn of_database(&self, database: &str) -> Result<Vec<CollectionEntry>, Failure> {
         let (low, high) = (format!("{database}."), format!("{database}/"));
-        let range = self.table.range::<&[u8]>(low.as_bytes()..high.as_bytes())?;
+        let low = Bound::Included(low.as_bytes());
+        let high = Bound::Excluded(high.as_bytes());
+        let range = self.table.range(low, high, false)?;
         range
             .map(|row| {
                 let (name, row) = row?;
@@ -200,13 +204,11 @@ impl Catalog<super::WriteTable<'_>> {
     /// Writes a collection's row.
     pub(crate) fn put(&mut self, entry: &CollectionEntry) -> Result<(), Failure> {
         let name = entry.namespace.to_string();
-        self.table.insert(name.as_bytes(), entry.to_row()?.as_slice())?;
-        Ok(())
+        self.table.insert(name.as_bytes(), entry.to_row()?.as_slice())
     }
 
     /// Removes a collection's row.
     pub(crate) fn remove(&mut self, namespace: &Namespace) -> Result<(), Failure> {
-        self.table.remove(namespace.to_string().as_bytes())?;
-        Ok(())
+        self.table.remove(namespace.to_string().as_bytes())
     }
 }

@@ -3,14 +3,16 @@
 //! Every change checks all that can be refused before it writes anything, so a refused statement
 //! leaves nothing behind although its transaction goes on.
 
+use std::ops::Bound;
+
 use bson::raw::CStr;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use portolan_mql::key;
-use redb::WriteTransaction;
 
 use super::catalog::{CollectionEntry, ID_INDEX, IndexEntry};
 use super::keys::{after_prefix, document_keys};
-use super::{Catalog, ReadTable, Readable, WriteTable, catalog_table, definition, sizes_table};
+use super::target::{Change, Operation, Target};
+use super::{CATALOG, Catalog, ReadTable, Readable, SIZES, Snapshot, WriteTable};
 use crate::error::{Failure, codes, refuse};
 
 /// The largest document that a client may store, in bytes.
@@ -31,11 +33,8 @@ pub(crate) struct Collection<T> {
 
 impl Collection<ReadTable> {
     /// Opens the tables of `entry` in a snapshot.
-    pub(crate) fn read(
-        tx: &redb::ReadTransaction,
-        entry: CollectionEntry,
-    ) -> Result<Self, Failure> {
-        let open = |name: String| tx.open_table(definition(&name));
+    pub(crate) fn read(snapshot: &Snapshot, entry: CollectionEntry) -> Result<Self, Failure> {
+        let open = |name: String| snapshot.table(&name);
         Ok(Self {
             data: open(entry.data_table())?,
             ids: open(entry.ids_table())?,
@@ -52,7 +51,7 @@ impl Collection<ReadTable> {
 impl<T: Readable> Collection<T> {
     /// How many documents there are.
     pub(crate) fn count(&self) -> Result<u64, Failure> {
-        Ok(self.data.len()?)
+        self.data.len()
     }
 
     /// A copy of a document.
@@ -80,6 +79,7 @@ pub(crate) fn record_of_entry(entry: &[u8]) -> Result<RecordId, Failure> {
 /// A collection that is being changed.
 pub(crate) struct CollectionWriter<'t> {
     pub(crate) tables: Collection<WriteTable<'t>>,
+    target: Target<'t>,
     next_record: RecordId,
     size_change: i64,
     entry_changed: bool,
@@ -87,8 +87,8 @@ pub(crate) struct CollectionWriter<'t> {
 
 impl<'t> CollectionWriter<'t> {
     /// Opens the tables of `entry`, making those that do not exist.
-    pub(crate) fn open(tx: &'t WriteTransaction, entry: CollectionEntry) -> Result<Self, Failure> {
-        let open = |name: String| tx.open_table(definition(&name));
+    pub(crate) fn open(target: Target<'t>, entry: CollectionEntry) -> Result<Self, Failure> {
+        let open = |name: String| target.table(&name);
         let tables = Collection {
             data: open(entry.data_table())?,
             ids: open(entry.ids_table())?,
@@ -99,27 +99,25 @@ impl<'t> CollectionWriter<'t> {
                 .collect::<Result<_, _>>()?,
             entry,
         };
-        let next_record = {
-            use redb::ReadableTable;
-            match tables.data.last()? {
-                Some((last, _)) => record_id(last.value())? + 1,
-                None => 1,
-            }
+        let last = tables.data.range(Bound::Unbounded, Bound::Unbounded, true)?.next();
+        let next_record = match last.transpose()? {
+            Some((last, _)) => record_id(last.value())? + 1,
+            None => 1,
         };
-        Ok(Self { tables, next_record, size_change: 0, entry_changed: false })
+        Ok(Self { tables, target, next_record, size_change: 0, entry_changed: false })
     }
 
-    /// Stores a document that has an `_id`.
-    pub(crate) fn insert(&mut self, document: &RawDocument) -> Result<(), Failure> {
+    /// Stores a document that has an `_id`; returns the number of its record.
+    pub(crate) fn insert(&mut self, document: &RawDocument) -> Result<RecordId, Failure> {
         let id = document_id(document)?;
-        let record = self.next_record.to_be_bytes();
+        let number = self.next_record;
+        let record = number.to_be_bytes();
         let entries = self.new_entries(document, None)?;
         let id_key = key::encode(id);
-        let taken = self.tables.ids.insert(id_key.as_slice(), record.as_slice())?;
-        if let Some(taken) = taken.map(|taken| taken.value().to_vec()) {
-            self.tables.ids.insert(id_key.as_slice(), taken.as_slice())?;
+        if self.tables.ids.get(id_key.as_slice())?.is_some() {
             return Err(self.duplicate_id(id));
         }
+        self.tables.ids.insert(id_key.as_slice(), record.as_slice())?;
         for (table, keys) in self.tables.indexes.iter_mut().zip(&entries) {
             for key in keys {
                 table.insert(index_entry(key, &record).as_slice(), [].as_slice())?;
@@ -128,7 +126,18 @@ impl<'t> CollectionWriter<'t> {
         self.tables.data.insert(record.as_slice(), document.as_bytes())?;
         self.next_record += 1;
         self.size_change += signed(document.as_bytes().len());
-        Ok(())
+        self.keep(|| Change::Insert { record: number, document: document.to_owned() });
+        Ok(number)
+    }
+
+    /// Keeps a change for the commit of the transaction that made it.
+    fn keep(&self, change: impl FnOnce() -> Change) {
+        let CollectionEntry { namespace, uuid, .. } = &self.tables.entry;
+        self.target.keep(|| Operation::Change {
+            namespace: namespace.clone(),
+            uuid: *uuid,
+            change: change(),
+        });
     }
 
     /// Puts `new` in the place of `old`, whose `_id` it shares.
@@ -139,6 +148,7 @@ impl<'t> CollectionWriter<'t> {
         new: &RawDocument,
     ) -> Result<(), Failure> {
         let new_entries = self.new_entries(new, Some(record))?;
+        let number = record;
         let record = record.to_be_bytes();
         for (position, new_keys) in new_entries.iter().enumerate() {
             let old_keys = document_keys(&self.tables.entry.indexes[position], old)?.keys;
@@ -152,6 +162,7 @@ impl<'t> CollectionWriter<'t> {
         }
         self.tables.data.insert(record.as_slice(), new.as_bytes())?;
         self.size_change += signed(new.as_bytes().len()) - signed(old.as_bytes().len());
+        self.keep(|| Change::Replace { record: number, old: old.to_owned(), new: new.to_owned() });
         Ok(())
     }
 
@@ -162,6 +173,7 @@ impl<'t> CollectionWriter<'t> {
         document: &RawDocument,
     ) -> Result<(), Failure> {
         let id_key = key::encode(document_id(document)?);
+        let number = record;
         let record = record.to_be_bytes();
         for (index, table) in self.tables.entry.indexes.iter().zip(&mut self.tables.indexes) {
             for key in document_keys(index, document)?.keys {
@@ -171,12 +183,12 @@ impl<'t> CollectionWriter<'t> {
         self.tables.ids.remove(id_key.as_slice())?;
         self.tables.data.remove(record.as_slice())?;
         self.size_change -= signed(document.as_bytes().len());
+        self.keep(|| Change::Remove { record: number, old: document.to_owned() });
         Ok(())
     }
 
     /// Fills the index at `position` from the documents. Used when an index is created.
     pub(crate) fn build_index(&mut self, position: usize) -> Result<(), Failure> {
-        use redb::ReadableTable;
         let Collection { entry, data, indexes, .. } = &mut self.tables;
         let (index, table) = (&mut entry.indexes[position], &mut indexes[position]);
         for row in data.iter()? {
@@ -196,15 +208,16 @@ impl<'t> CollectionWriter<'t> {
     }
 
     /// Writes what belongs to the collection as a whole. Must be the last call.
-    pub(crate) fn finish(self, tx: &WriteTransaction) -> Result<(), Failure> {
-        let Self { tables: Collection { entry, .. }, size_change, entry_changed, .. } = self;
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        let Self { tables: Collection { entry, .. }, target, size_change, entry_changed, .. } =
+            self;
         if size_change != 0 {
-            let mut sizes = sizes_table(tx)?;
+            let mut sizes = target.table(SIZES)?;
             let size = super::read_size(&sizes, entry.uuid)?.saturating_add_signed(size_change);
             sizes.insert(entry.uuid.as_slice(), size.to_be_bytes().as_slice())?;
         }
         if entry_changed {
-            Catalog::new(catalog_table(tx)?).put(&entry)?;
+            Catalog::new(target.table(CATALOG)?).put(&entry)?;
         }
         Ok(())
     }
@@ -264,13 +277,9 @@ fn index_entry(key: &[u8], record: &[u8]) -> Vec<u8> {
 
 /// Whether another record than `own` has `key`.
 fn taken(table: &WriteTable<'_>, key: &[u8], own: Option<RecordId>) -> Result<bool, Failure> {
-    use redb::ReadableTable;
     let high = after_prefix(key);
-    let range = match &high {
-        Some(high) => table.range::<&[u8]>(key..high.as_slice())?,
-        None => table.range::<&[u8]>(key..)?,
-    };
-    for entry in range {
+    let high = high.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    for entry in table.range(Bound::Included(key), high, false)? {
         let (entry, _) = entry?;
         let entry = entry.value();
         if entry.len() == key.len() + RECORD_BYTES && Some(record_of_entry(entry)?) != own {

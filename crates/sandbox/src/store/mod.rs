@@ -12,6 +12,8 @@ mod keys;
 mod open;
 mod paths;
 mod retries;
+mod table;
+mod target;
 pub(crate) mod tick;
 mod writer;
 
@@ -23,26 +25,23 @@ pub(crate) use collection::{
 };
 pub(crate) use keys::{after_prefix, document_keys, invert};
 pub(crate) use paths::{Found, values_at};
-pub(crate) use retries::{RetryKey, RetryRecord};
+pub(crate) use retries::{RetryKey, RetryRecord, too_old};
+pub(crate) use table::{ReadTable, Readable, WriteTable};
+pub(crate) use target::{Change, Operation, Private, Target, replay, write_conflict};
 pub(crate) use writer::{WriteQueue, Writing};
 
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 
 use portolan_model::Namespace;
 use portolan_runtime::Runtime;
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition};
 
 use crate::error::{Failure, SandboxError};
+use table::PrivateTables;
 
 type Bytes = &'static [u8];
-pub(crate) type ReadTable = redb::ReadOnlyTable<Bytes, Bytes>;
-pub(crate) type WriteTable<'t> = redb::Table<'t, Bytes, Bytes>;
-
-/// A table of the store in a read or a write transaction.
-pub(crate) trait Readable: ReadableTable<Bytes, Bytes> {}
-impl<T: ReadableTable<Bytes, Bytes>> Readable for T {}
 
 /// Number of the layout described above.
 const LAYOUT: u64 = 1;
@@ -64,14 +63,6 @@ fn table_name(kind: &str, uuid: [u8; 16]) -> String {
         let _infallible = write!(name, "{byte:02x}");
     }
     name
-}
-
-fn catalog_table(tx: &redb::WriteTransaction) -> Result<WriteTable<'_>, Failure> {
-    Ok(tx.open_table(definition(CATALOG))?)
-}
-
-fn sizes_table(tx: &redb::WriteTransaction) -> Result<WriteTable<'_>, Failure> {
-    Ok(tx.open_table(definition(SIZES))?)
 }
 
 /// A number in one of the small tables; absent counts as zero.
@@ -100,7 +91,10 @@ impl Store {
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Failure> {
         let database = self.database.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         match database.as_ref() {
-            Some(database) => Ok(Snapshot { tx: database.begin_read()? }),
+            Some(database) => {
+                let tx = Arc::new(database.begin_read()?);
+                Ok(Snapshot { tx, private: PrivateTables::new() })
+            }
             None => Err(Failure::Storage(Box::new(redb::Error::DatabaseClosed))),
         }
     }
@@ -127,15 +121,25 @@ impl Store {
     }
 }
 
-/// A consistent view for reading.
+/// A consistent view for reading: a commit, and over it the writes of the transaction that reads.
 pub(crate) struct Snapshot {
-    tx: ReadTransaction,
+    tx: Arc<ReadTransaction>,
+    private: PrivateTables,
 }
 
 impl Snapshot {
+    fn table(&self, name: &str) -> Result<ReadTable, Failure> {
+        ReadTable::open(&self.tx, &self.private, name)
+    }
+
+    /// The record of a session's newest numbered write or transaction.
+    pub(crate) fn done_before(&self, key: &RetryKey) -> Result<Option<RetryRecord>, Failure> {
+        retries::find(&self.table(SESSIONS)?, key)
+    }
+
     /// The catalog at the snapshot's time.
     pub(crate) fn catalog(&self) -> Result<Catalog<ReadTable>, Failure> {
-        Ok(Catalog::new(self.tx.open_table(definition(CATALOG))?))
+        Ok(Catalog::new(self.table(CATALOG)?))
     }
 
     /// A collection's tables, or `None` if there is no such collection.
@@ -144,24 +148,23 @@ impl Snapshot {
         namespace: &Namespace,
     ) -> Result<Option<Collection<ReadTable>>, Failure> {
         let entry = self.catalog()?.get(namespace)?;
-        entry.map(|entry| Collection::read(&self.tx, entry)).transpose()
+        entry.map(|entry| Collection::read(self, entry)).transpose()
     }
 
     /// The tables of a collection of this snapshot's catalog.
     pub(crate) fn open(&self, entry: CollectionEntry) -> Result<Collection<ReadTable>, Failure> {
-        Collection::read(&self.tx, entry)
+        Collection::read(self, entry)
     }
 
     /// Bytes of a collection's documents.
     pub(crate) fn size_bytes(&self, uuid: [u8; 16]) -> Result<u64, Failure> {
-        read_size(&self.tx.open_table(definition(SIZES))?, uuid)
+        read_size(&self.table(SIZES)?, uuid)
     }
 
     /// How many entries an index holds.
     #[cfg(test)]
     pub(crate) fn table_len(&self, name: &str) -> Result<u64, Failure> {
-        use redb::ReadableTableMetadata;
-        Ok(self.tx.open_table(definition(name))?.len()?)
+        self.table(name)?.len()
     }
 }
 

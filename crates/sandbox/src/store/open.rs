@@ -11,8 +11,7 @@ use portolan_runtime::Runtime;
 use redb::{Database, DatabaseError, StorageError};
 
 use super::{
-    CATALOG, LAYOUT, META, META_LAYOUT, META_TICK, SESSIONS, SIZES, Store, definition, read_number,
-    tick,
+    CATALOG, LAYOUT, META, META_LAYOUT, META_TICK, SESSIONS, SIZES, Store, definition, tick,
 };
 use crate::error::{Failure, SandboxError};
 
@@ -146,7 +145,11 @@ fn check_layout(path: &Path, database: &Database) -> Result<u64, SandboxError> {
     let read = || -> Result<(u64, u64), Failure> {
         use redb::ReadableDatabase;
         let meta = database.begin_read()?.open_table(definition(META))?;
-        Ok((read_number(&meta, META_LAYOUT)?, read_number(&meta, META_TICK)?))
+        let number = |key: &[u8]| -> Result<u64, Failure> {
+            let bytes = meta.get(key)?;
+            Ok(bytes.and_then(|bytes| bytes.value().try_into().ok()).map_or(0, u64::from_be_bytes))
+        };
+        Ok((number(META_LAYOUT)?, number(META_TICK)?))
     };
     let (found, newest) = match read() {
         Ok(numbers) => numbers,

@@ -7,9 +7,8 @@
 //! one transaction here, so one reply covers all of its statements.
 
 use bson::{Bson, RawDocument, RawDocumentBuf, doc};
-use redb::{ReadableTable, WriteTransaction};
 
-use super::{SESSIONS, WriteTable, definition};
+use super::{Readable, SESSIONS, definition};
 use crate::error::{Failure, codes, refuse};
 
 /// Sessions end after thirty minutes without use, as `logicalSessionTimeoutMinutes` promises.
@@ -32,35 +31,53 @@ pub(crate) struct RetryRecord {
 
 /// The records inside a write transaction.
 pub(super) struct Retries<'t> {
-    table: WriteTable<'t>,
+    table: redb::Table<'t, &'static [u8], &'static [u8]>,
+}
+
+/// The record of this very write in a snapshot, if it was done before.
+pub(super) fn find(table: &impl Readable, key: &RetryKey) -> Result<Option<RetryRecord>, Failure> {
+    match table.get(&key.session)? {
+        Some(row) => record_of(row.value(), key),
+        None => Ok(None),
+    }
+}
+
+fn record_of(row: &[u8], key: &RetryKey) -> Result<Option<RetryRecord>, Failure> {
+    let row = RawDocument::from_bytes(row)?;
+    let damaged = |_| refuse(codes::INTERNAL_ERROR, "a session's record cannot be read");
+    let number = row.get_i64("number").map_err(damaged)?;
+    if number > key.number {
+        return Err(too_old(key.number, number));
+    }
+    if number < key.number {
+        return Ok(None);
+    }
+    Ok(Some(RetryRecord {
+        command: row.get_str("command").map_err(damaged)?.to_owned(),
+        reply: row.get_document("reply").map_err(damaged)?.to_owned(),
+    }))
+}
+
+/// The refusal of a number that the session has gone beyond.
+pub(crate) fn too_old(number: i64, newest: i64) -> Failure {
+    let message = format!(
+        "Cannot start transaction {number} on session because a newer transaction {newest} has \
+         already started"
+    );
+    refuse(codes::TRANSACTION_TOO_OLD, message)
 }
 
 impl<'t> Retries<'t> {
-    pub(super) fn open(tx: &'t WriteTransaction) -> Result<Self, Failure> {
+    pub(super) fn open(tx: &'t redb::WriteTransaction) -> Result<Self, Failure> {
         Ok(Self { table: tx.open_table(definition(SESSIONS))? })
     }
 
     /// The record of this very write, if it was done before.
     pub(super) fn find(&self, key: &RetryKey) -> Result<Option<RetryRecord>, Failure> {
-        let Some(row) = self.table.get(key.session.as_slice())? else { return Ok(None) };
-        let row = RawDocument::from_bytes(row.value())?;
-        let damaged = |_| refuse(codes::INTERNAL_ERROR, "a session's record cannot be read");
-        let number = row.get_i64("number").map_err(damaged)?;
-        if number > key.number {
-            let message = format!(
-                "Cannot start transaction {} on session because a newer transaction {number} has \
-                 already started",
-                key.number
-            );
-            return Err(refuse(codes::TRANSACTION_TOO_OLD, message));
+        match redb::ReadableTable::get(&self.table, key.session.as_slice())? {
+            Some(row) => record_of(row.value(), key),
+            None => Ok(None),
         }
-        if number < key.number {
-            return Ok(None);
-        }
-        Ok(Some(RetryRecord {
-            command: row.get_str("command").map_err(damaged)?.to_owned(),
-            reply: row.get_document("reply").map_err(damaged)?.to_owned(),
-        }))
     }
 
     /// Remembers a write in the place of the session's previous one.

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::retries::Retries;
 use super::{
-    Catalog, CollectionEntry, CollectionWriter, META, META_TICK, RetryKey, RetryRecord, SIZES,
-    Store, WriteTable, catalog_table, definition, tick,
+    CATALOG, Catalog, CollectionEntry, CollectionWriter, META, META_TICK, Operation, Private,
+    RetryKey, RetryRecord, SIZES, Store, Target, WriteTable, definition, tick,
 };
 use crate::error::{Failure, codes, refuse, storage_error};
 
@@ -31,15 +31,20 @@ const FORGET_EVERY_MS: i64 = 5 * 60 * 1000;
 
 /// A write transaction as one write sees it.
 pub(crate) struct Writing<'t> {
-    tx: &'t WriteTransaction,
+    target: Target<'t>,
     pub(crate) now_ms: i64,
     runtime: &'t portolan_runtime::Runtime,
 }
 
 impl<'t> Writing<'t> {
+    /// Writes of an open transaction, which nobody else sees.
+    pub(crate) fn private(private: &'t Private, runtime: &'t portolan_runtime::Runtime) -> Self {
+        Self { target: Target::Private(private), now_ms: runtime.now_ms(), runtime }
+    }
+
     /// The catalog. Must be dropped before another part of the transaction opens it again.
     pub(crate) fn catalog(&self) -> Result<Catalog<WriteTable<'t>>, Failure> {
-        Ok(Catalog::new(catalog_table(self.tx)?))
+        Ok(Catalog::new(self.target.table(CATALOG)?))
     }
 
     /// The collection's row in the catalog.
@@ -49,14 +54,15 @@ impl<'t> Writing<'t> {
 
     /// Opens a collection for writing.
     pub(crate) fn open(&self, entry: CollectionEntry) -> Result<CollectionWriter<'t>, Failure> {
-        CollectionWriter::open(self.tx, entry)
+        CollectionWriter::open(self.target, entry)
     }
 
     /// Makes an empty collection.
     pub(crate) fn create(&self, namespace: &Namespace) -> Result<CollectionEntry, Failure> {
         let entry = CollectionEntry::new(namespace.clone(), self.runtime.uuid_v4());
         self.catalog()?.put(&entry)?;
-        self.open(entry.clone())?.finish(self.tx)?;
+        self.open(entry.clone())?.finish()?;
+        self.target.keep(|| Operation::Create(namespace.clone()));
         Ok(entry)
     }
 
@@ -74,15 +80,16 @@ impl<'t> Writing<'t> {
 
     /// Stores what an open collection has to remember. Its last use.
     pub(crate) fn finish(&self, collection: CollectionWriter<'t>) -> Result<(), Failure> {
-        collection.finish(self.tx)
+        collection.finish()
     }
 
     /// Removes a collection and its tables.
     pub(crate) fn drop_collection(&self, entry: &CollectionEntry) -> Result<(), Failure> {
+        let tx = self.target.file()?;
         self.catalog()?.remove(&entry.namespace)?;
-        self.tx.open_table(definition(SIZES))?.remove(entry.uuid.as_slice())?;
-        self.tx.delete_table(definition(&entry.data_table()))?;
-        self.tx.delete_table(definition(&entry.ids_table()))?;
+        tx.open_table(definition(SIZES))?.remove(entry.uuid.as_slice())?;
+        tx.delete_table(definition(&entry.data_table()))?;
+        tx.delete_table(definition(&entry.ids_table()))?;
         for index in &entry.indexes {
             self.drop_index_table(entry, index)?;
         }
@@ -95,18 +102,18 @@ impl<'t> Writing<'t> {
         entry: &CollectionEntry,
         index: &super::IndexEntry,
     ) -> Result<(), Failure> {
-        self.tx.delete_table(definition(&entry.index_table(index)))?;
+        self.target.file()?.delete_table(definition(&entry.index_table(index)))?;
         Ok(())
     }
 
     /// What was answered when this numbered write was done before.
     pub(crate) fn done_before(&self, key: &RetryKey) -> Result<Option<RetryRecord>, Failure> {
-        Retries::open(self.tx)?.find(key)
+        Retries::open(self.target.file()?)?.find(key)
     }
 
     /// Remembers the answer to a numbered write.
     pub(crate) fn remember(&self, key: &RetryKey, record: &RetryRecord) -> Result<(), Failure> {
-        Retries::open(self.tx)?.put(key, record, self.now_ms)
+        Retries::open(self.target.file()?)?.put(key, record, self.now_ms)
     }
 }
 
@@ -287,7 +294,8 @@ fn run_writes(
 ) -> Result<(), Failure> {
     tx.set_durability(Durability::Immediate)
         .map_err(|error| refuse(codes::INTERNAL_ERROR, error.to_string()))?;
-    let writing = Writing { tx: &tx, now_ms: batch.now_ms, runtime: &store.runtime };
+    let writing =
+        Writing { target: Target::File(&tx), now_ms: batch.now_ms, runtime: &store.runtime };
     for write in &mut batch.writes {
         write.run(&writing)?;
     }

@@ -8,6 +8,8 @@ use super::{Batch, Cursors, Opening, Owner, Position};
 use crate::backend::CursorReply;
 use crate::command::{Command, session_id};
 use crate::error::{CommandError, codes};
+use crate::shared::Shared;
+use crate::user::User;
 
 /// The first batch of a result; what is left stays open.
 pub(crate) async fn open(
@@ -57,6 +59,14 @@ pub(crate) async fn get_more(
     Ok(reply)
 }
 
+/// Closes the cursor of a `getMore` that failed before it began.
+pub(crate) fn abandon(cursors: &Cursors, owner: &Owner, command: &Command) {
+    if let Some(RawBsonRef::Int64(id)) = command.get("getMore") {
+        // Somebody else's cursor stays open.
+        let _kept = cursors.kill(id, owner);
+    }
+}
+
 fn cursor_reply(batch: &Batch, field: &str, id: i64, namespace: &str) -> RawDocumentBuf {
     let mut cursor = RawDocumentBuf::new();
     if field == "firstBatch" {
@@ -100,16 +110,36 @@ pub(crate) fn kill_cursors(
     })
 }
 
-/// The command `endSessions`: closes what the sessions left open.
+/// The commands `endSessions` and `killSessions`: close what the sessions left open.
 pub(crate) fn end_sessions(
-    cursors: &Cursors,
+    shared: &Shared,
     owner: &Owner,
+    user: Option<&User>,
     command: &Command,
 ) -> Result<RawDocumentBuf, CommandError> {
     let mut sessions = Vec::new();
-    for lsid in command.documents("endSessions")? {
+    for lsid in command.documents(&command.name)? {
         sessions.extend(session_id(RawBsonRef::Document(lsid)));
     }
-    cursors.kill_sessions(&owner.user, &sessions);
+    shared.cursors.kill_sessions(&owner.user, &sessions);
+    shared.backend.end_sessions(user, Some(&sessions));
+    Ok(RawDocumentBuf::new())
+}
+
+/// The command `killAllSessions` without a list of users: everybody's sessions end.
+pub(crate) fn end_all_sessions(
+    shared: &Shared,
+    user: Option<&User>,
+    command: &Command,
+) -> Result<RawDocumentBuf, CommandError> {
+    if user.is_some_and(|user| !user.may_admin("admin")) {
+        return Err(CommandError::not_authorized("admin", &command.name));
+    }
+    if !command.documents(&command.name)?.is_empty() {
+        let message = "killAllSessions of single users is not implemented";
+        return Err(CommandError::not_implemented(message));
+    }
+    shared.cursors.kill_all();
+    shared.backend.end_sessions(None, None);
     Ok(RawDocumentBuf::new())
 }

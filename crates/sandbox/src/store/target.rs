@@ -1,0 +1,226 @@
+//! Where writes go: into the file, or into an open multi-document transaction, which keeps them to
+//! itself until it commits. Also what such a transaction is to do at its commit.
+//!
+//! A commit does the transaction's changes once more, in the file, each only if the document it
+//! changes is still what the transaction saw. What is not here: sessions (`transactions`).
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bson::RawDocumentBuf;
+use portolan_model::Namespace;
+use redb::{ReadTransaction, WriteTransaction};
+
+use super::collection::{CollectionWriter, RecordId};
+use super::table::{PrivateTables, WriteTable};
+use super::{Snapshot, Writing};
+use crate::error::{Failure, codes, refuse};
+
+/// Where a write goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'t> {
+    File(&'t WriteTransaction),
+    Private(&'t Private),
+}
+
+impl<'t> Target<'t> {
+    /// Opens a table, which is made if there is none.
+    pub(super) fn table(self, name: &str) -> Result<WriteTable<'t>, Failure> {
+        match self {
+            Self::File(tx) => WriteTable::stored(tx, name),
+            Self::Private(private) => WriteTable::private(&private.tx, &private.tables, name),
+        }
+    }
+
+    /// The transaction of the file, for what open transactions may not do.
+    pub(super) fn file(self) -> Result<&'t WriteTransaction, Failure> {
+        match self {
+            Self::File(tx) => Ok(tx),
+            Self::Private(_) => Err(not_in_transaction()),
+        }
+    }
+
+    /// Keeps what was done, if it has to be done again at the commit.
+    pub(super) fn keep(self, operation: impl FnOnce() -> Operation) {
+        if let Self::Private(private) = self {
+            private.operations.borrow_mut().push(operation());
+        }
+    }
+}
+
+fn not_in_transaction() -> Failure {
+    let message = "this operation is not supported inside a multi-document transaction";
+    refuse(codes::OPERATION_NOT_SUPPORTED_IN_TRANSACTION, message)
+}
+
+/// What happened to one document.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    Insert { record: RecordId, document: RawDocumentBuf },
+    Replace { record: RecordId, old: RawDocumentBuf, new: RawDocumentBuf },
+    Remove { record: RecordId, old: RawDocumentBuf },
+}
+
+impl Change {
+    pub(crate) fn record(&self) -> RecordId {
+        match self {
+            Self::Insert { record, .. }
+            | Self::Replace { record, .. }
+            | Self::Remove { record, .. } => *record,
+        }
+    }
+
+    /// The document by whose `_id` others know that they are in the way.
+    pub(crate) fn document(&self) -> &RawDocumentBuf {
+        match self {
+            Self::Insert { document, .. } => document,
+            Self::Replace { old, .. } | Self::Remove { old, .. } => old,
+        }
+    }
+
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Insert { document, .. } => document.as_bytes().len(),
+            Self::Replace { old, new, .. } => old.as_bytes().len() + new.as_bytes().len(),
+            Self::Remove { old, .. } => old.as_bytes().len(),
+        }
+    }
+}
+
+/// Something to do at the commit.
+#[derive(Debug, Clone)]
+pub(crate) enum Operation {
+    Create(Namespace),
+    Change { namespace: Namespace, uuid: [u8; 16], change: Change },
+}
+
+/// The writes of an open transaction, over the snapshot that it reads.
+pub(crate) struct Private {
+    tx: Arc<ReadTransaction>,
+    tables: RefCell<PrivateTables>,
+    operations: RefCell<Vec<Operation>>,
+}
+
+impl Private {
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        Self { tx: snapshot.tx.clone(), tables: RefCell::default(), operations: RefCell::default() }
+    }
+
+    /// What the transaction sees: its snapshot and its own writes so far.
+    pub(crate) fn view(&self) -> Snapshot {
+        Snapshot { tx: self.tx.clone(), private: self.tables.borrow().clone() }
+    }
+
+    /// How many operations there are.
+    pub(crate) fn len(&self) -> usize {
+        self.operations.borrow().len()
+    }
+
+    /// The operations from a position on.
+    pub(crate) fn since(&self, position: usize) -> Vec<Operation> {
+        self.operations.borrow().get(position..).map(<[_]>::to_vec).unwrap_or_default()
+    }
+
+    /// All that is to be done at the commit.
+    pub(crate) fn into_operations(self) -> Vec<Operation> {
+        self.operations.into_inner()
+    }
+}
+
+/// The refusal of a transaction that came second.
+pub(crate) fn write_conflict() -> Failure {
+    let message = "WriteConflict error: this operation conflicted with another operation. \
+                   Please retry your operation or multi-document transaction.";
+    refuse(codes::WRITE_CONFLICT, message)
+}
+
+/// Does a transaction's operations in the file. Must run in a file transaction of its own, which is
+/// given up when this is refused.
+pub(crate) fn replay(writing: &Writing<'_>, operations: Vec<Operation>) -> Result<(), Failure> {
+    let mut replay = Replay { writing, open: None, made: HashMap::new() };
+    for operation in operations {
+        match operation {
+            Operation::Create(namespace) => replay.create(&namespace)?,
+            Operation::Change { namespace, uuid, change } => {
+                replay.change(&namespace, uuid, change)?;
+            }
+        }
+    }
+    replay.close()
+}
+
+struct Replay<'r, 't> {
+    writing: &'r Writing<'t>,
+    /// The collection of the operation before, as the transaction knew it.
+    open: Option<([u8; 16], CollectionWriter<'t>)>,
+    /// Numbers of records that the transaction made, and those that they get in the file.
+    made: HashMap<([u8; 16], RecordId), RecordId>,
+}
+
+impl Replay<'_, '_> {
+    fn close(&mut self) -> Result<(), Failure> {
+        match self.open.take() {
+            Some((_, collection)) => self.writing.finish(collection),
+            None => Ok(()),
+        }
+    }
+
+    fn create(&mut self, namespace: &Namespace) -> Result<(), Failure> {
+        self.close()?;
+        if self.writing.entry(namespace)?.is_some() {
+            return Err(write_conflict());
+        }
+        self.writing.create(namespace).map(drop)
+    }
+
+    fn change(
+        &mut self,
+        namespace: &Namespace,
+        uuid: [u8; 16],
+        change: Change,
+    ) -> Result<(), Failure> {
+        if self.open.as_ref().is_none_or(|(open, _)| *open != uuid) {
+            self.close()?;
+            let entry = self.writing.entry(namespace)?.ok_or_else(write_conflict)?;
+            // A collection that the transaction made itself has another UUID in the file.
+            self.open = Some((uuid, self.writing.open(entry)?));
+        }
+        let Some((_, collection)) = &mut self.open else { return Ok(()) };
+        let record = self.made.get(&(uuid, change.record())).copied().unwrap_or(change.record());
+        match change {
+            Change::Insert { record: known_as, document } => {
+                let made = collection.insert(&document).map_err(as_conflict)?;
+                self.made.insert((uuid, known_as), made);
+            }
+            Change::Replace { old, new, .. } => {
+                unchanged(collection, record, &old)?;
+                collection.replace(record, &old, &new).map_err(as_conflict)?;
+            }
+            Change::Remove { old, .. } => {
+                unchanged(collection, record, &old)?;
+                collection.remove(record, &old)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unchanged(
+    collection: &CollectionWriter<'_>,
+    record: RecordId,
+    old: &RawDocumentBuf,
+) -> Result<(), Failure> {
+    match collection.tables.document(record)? {
+        Some(now) if now.as_bytes() == old.as_bytes() => Ok(()),
+        _ => Err(write_conflict()),
+    }
+}
+
+/// A key that was free in the transaction's snapshot was taken since.
+fn as_conflict(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused(error) if error.code == codes::DUPLICATE_KEY => write_conflict(),
+        other => other,
+    }
+}
