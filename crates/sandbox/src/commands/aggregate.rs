@@ -1,5 +1,5 @@
 //! `aggregate`: the stages are `mql`'s; a leading `$match` goes through the planner. `$collStats`
-//! is answered here, because it asks the store and not the documents.
+//! is answered here, because it asks the store and not the documents. `$out` and `$merge` are in `sink`.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use portolan_model::Namespace;
@@ -8,6 +8,7 @@ use portolan_wire::{Command, CursorReply, Reply};
 
 use super::fields::{self, Statement};
 use super::output::{self, Documents, as_mql};
+use super::sink::Sink;
 use super::{Call, Need, explain, find, stats};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
@@ -31,10 +32,15 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
         return explain::explain_command(&call, &call.command, "queryPlanner").await;
     }
     let batch_size = batch_size(&call.command)?;
-    let aggregation = Aggregation::parse(&call.command, call.engine.runtime.now_ms())?;
+    let mut aggregation = Aggregation::parse(&call.command, call.engine.runtime.now_ms())?;
     let ns = namespace.to_string();
     let patience = call.patience()?;
     let until = patience.clone();
+    if let Some(sink) = aggregation.sink.take() {
+        let source = namespace.clone();
+        let open = move |call: &Call| aggregation.open(call, &source, until);
+        return sink.run(&call, &namespace, open).await;
+    }
     let open = move |call: &Call| aggregation.open(call, &namespace, until);
     let documents = call.blocking(open).await?;
     let documents = output::stream(&call.engine.runtime, documents, patience);
@@ -107,6 +113,8 @@ pub(crate) struct Aggregation {
     pub(crate) filter: Filter,
     hint: Option<bson::RawBson>,
     rest: Pipeline,
+    /// The stage that writes what the others give.
+    sink: Option<Sink>,
 }
 
 impl Aggregation {
@@ -114,6 +122,7 @@ impl Aggregation {
         let context = fields::context(command, now_ms)?;
         let mut stages = stages(command)?;
         let coll_stats = take_coll_stats(&mut stages)?;
+        let sink = Sink::take(&mut stages, &command.database)?;
         let pipeline = Pipeline::parse(&stages, &context)?;
         let (filter, rest) = match pipeline.leading_match().filter(|_| coll_stats.is_none()) {
             Some((filter, rest)) => (filter, rest),
@@ -124,6 +133,7 @@ impl Aggregation {
             filter: Filter::parse(&filter, &context)?,
             hint: command.get("hint").map(bson::RawBson::from),
             rest,
+            sink,
         })
     }
 

@@ -14,6 +14,7 @@ mod insert;
 mod lists;
 mod output;
 mod replica_set;
+mod sink;
 mod stats;
 mod transaction;
 mod update;
