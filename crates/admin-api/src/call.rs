@@ -113,6 +113,10 @@ pub(crate) fn parse_id<T: FromStr>(name: &str, text: &str) -> Result<T, Problem>
             let detail = format!("An invalid organization ID {text} was specified.");
             Problem::new(ErrorCode::InvalidOrgId, detail).with(text)
         }
+        "invitationId" => {
+            let detail = format!("An invalid invitation ID {text} was specified.");
+            Problem::new(ErrorCode::InvalidInvitationId, detail).with(text)
+        }
         _ => {
             let detail = format!("Invalid path parameter {name} specified: {text}.");
             Problem::new(ErrorCode::InvalidPathParameter, detail).with(name).with(text)

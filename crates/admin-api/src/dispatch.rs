@@ -7,6 +7,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use portolan_api_types::time::header_date;
+use portolan_api_types::version::V2025_02_19;
 use portolan_api_types::{ErrorCode, MediaType, Problem};
 use portolan_control::Caller;
 use portolan_model::RequestId;
@@ -205,13 +206,15 @@ fn content_type(media: Option<MediaType>) -> String {
     }
 }
 
-/// `Deprecation` and `Sunset` of a version that a newer one replaced.
+/// `Deprecation` and `Sunset` of a version or an operation that a newer one replaced.
 fn set_lifecycle_headers(response: &mut Response<Body>, route: &Route, media: Option<MediaType>) {
     let Some(date) = media.map(|media| media.date) else { return };
     let served = route.versions.iter().find(|version| version.date == date);
     let Some(sunset) = served.and_then(|version| version.sunset) else { return };
+    // Deprecated operations without a newer version are those that the user operations of 2025-02-19
+    // replaced.
     let newer = route.dates().into_iter().filter(|other| *other > date).min();
-    set_header(response, "deprecation", &header_date(newer.unwrap_or(date)));
+    set_header(response, "deprecation", &header_date(newer.unwrap_or(V2025_02_19)));
     set_header(response, "sunset", &header_date(sunset));
 }
 

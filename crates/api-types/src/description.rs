@@ -58,6 +58,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("organization.api", include_str!("organization.api")),
     ("project.api", include_str!("project.api")),
     ("user.api", include_str!("user.api")),
+    ("invitation.api", include_str!("invitation.api")),
+    ("team.api", include_str!("team.api")),
     ("api_key.api", include_str!("api_key.api")),
     ("service_account.api", include_str!("service_account.api")),
     ("access_list.api", include_str!("access_list.api")),

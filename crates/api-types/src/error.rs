@@ -77,6 +77,7 @@ codes! {
     InvalidAttribute = "INVALID_ATTRIBUTE", 400, Invalid;
     InvalidEnumValue = "INVALID_ENUM_VALUE", 400, Invalid;
     InvalidGroupName = "INVALID_GROUP_NAME", 400, Invalid;
+    InvalidInvitationId = "INVALID_INVITATION_ID", 400, Invalid;
     InvalidJson = "INVALID_JSON", 400, Invalid;
     InvalidJsonAttribute = "INVALID_JSON_ATTRIBUTE", 400, Invalid;
     InvalidOrgName = "INVALID_ORG_NAME", 400, Invalid;
@@ -91,6 +92,9 @@ codes! {
     InvalidUsername = "INVALID_USERNAME", 400, Invalid;
     MalformedJson = "MALFORMED_JSON", 400, Invalid;
     MaxApiKeysPerOrgExceeded = "MAX_API_KEYS_PER_ORG_EXCEEDED", 400, Conflict;
+    MaxTeamsPerGroupExceeded = "MAX_TEAMS_PER_GROUP_EXCEEDED", 400, Conflict;
+    MaxTeamsPerOrgExceeded = "MAX_TEAMS_PER_ORG_EXCEEDED", 400, Conflict;
+    MaxUsersPerTeamExceeded = "MAX_USERS_PER_TEAM_EXCEEDED", 400, Conflict;
     MaxGroupsPerOrgExceeded = "MAX_GROUPS_PER_ORG_EXCEEDED", 400, Conflict;
     MissingApiKeyRoles = "MISSING_API_KEY_ROLES", 400, Invalid;
     MissingAttribute = "MISSING_ATTRIBUTE", 400, Invalid;
@@ -102,6 +106,8 @@ codes! {
     OnlineArchiveCannotModifyField = "ONLINE_ARCHIVE_CANNOT_MODIFY_FIELD", 400, Invalid;
     OnlineArchiveConcurrentModifications =
         "ONLINE_ARCHIVE_CONCURRENT_MODIFICATIONS", 400, Retry;
+    RoleNeedsGroupId = "ROLE_NEEDS_GROUP_ID", 400, Invalid;
+    RoleNeedsOrgId = "ROLE_NEEDS_ORG_ID", 400, Invalid;
     UnsupportedRole = "UNSUPPORTED_ROLE", 400, Invalid;
     ValidationError = "VALIDATION_ERROR", 400, Invalid;
     // 401: the caller is known and sees the resource, but lacks the role
@@ -122,6 +128,8 @@ codes! {
     AccessListEntryNotFound = "API_KEY_ACCESS_LIST_NOT_FOUND", 404, Missing;
     DataFederationTenantNotFound = "DATA_FEDERATION_TENANT_NOT_FOUND_FOR_NAME", 404, Missing;
     EventNotFound = "EVENT_NOT_FOUND", 404, Missing;
+    CannotDeleteTeamAssignedToProject =
+        "CANNOT_DELETE_TEAM_ASSIGNED_TO_PROJECT", 404, Conflict;
     ClusterNotFound = "CLUSTER_NOT_FOUND", 404, Missing;
     GroupNameNotFound = "GROUP_NAME_NOT_FOUND", 404, Missing;
     GroupNotFound = "GROUP_NOT_FOUND", 404, Missing;
@@ -131,6 +139,7 @@ codes! {
     OrgLinkNotFound = "UNEXPECTED_ERROR", 404, Missing;
     OrgNotFound = "ORG_NOT_FOUND", 404, Missing;
     ResourceNotFound = "RESOURCE_NOT_FOUND", 404, Missing;
+    TeamNotFound = "TEAM_NOT_FOUND", 404, Missing;
     UserNotFound = "USER_NOT_FOUND", 404, Missing;
     UsernameNotFound = "USERNAME_NOT_FOUND", 404, Missing;
     // 405, 406, 408, 413, 415
@@ -151,6 +160,7 @@ codes! {
     OnlineArchiveAlreadyExists = "ONLINE_ARCHIVE_ALREADY_EXISTS", 409, Conflict;
     OnlineArchiveMustBeActiveToPause = "ONLINE_ARCHIVE_MUST_BE_ACTIVE_TO_PAUSE", 409, Conflict;
     OrgNotEmpty = "ORG_NOT_EMPTY", 409, Conflict;
+    TeamNameNotAvailable = "TEAM_NAME_NOT_AVAILABLE", 409, Conflict;
     UserAlreadyExists = "USER_ALREADY_EXISTS", 409, Conflict;
     // Something else was changing the same thing.
     ConcurrentModification = "CONCURRENT_MODIFICATION", 409, Retry;
@@ -283,6 +293,21 @@ impl Problem {
         let id = id.to_string();
         let detail = format!("No user with ID {id} exists.");
         Self::new(ErrorCode::UserNotFound, detail).with(id)
+    }
+
+    /// No such team in the organization, or none with a role in the project.
+    #[must_use]
+    pub fn team_not_found(id: impl ToString) -> Self {
+        let id = id.to_string();
+        let detail = format!("No team with ID {id} exists.");
+        Self::new(ErrorCode::TeamNotFound, detail).with(id)
+    }
+
+    /// No such user, by name.
+    #[must_use]
+    pub fn username_not_found(username: &str) -> Self {
+        let detail = format!("No user with username {username} exists.");
+        Self::new(ErrorCode::UsernameNotFound, detail).with(username)
     }
 
     /// Something that the Admin API has and Portolan does not do.

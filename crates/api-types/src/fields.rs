@@ -87,6 +87,15 @@ impl Fields {
         self.map.into_iter().collect()
     }
 
+    /// Forgets those of these fields that are empty strings: some clients send what they leave out so.
+    pub fn forget_empty(&mut self, names: &[&str]) {
+        for name in names {
+            if self.map.get(*name).and_then(Value::as_str) == Some("") {
+                self.map.remove(*name);
+            }
+        }
+    }
+
     /// Takes a field as it is; `None` when absent or null.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.map.remove(name).filter(|value| !value.is_null())

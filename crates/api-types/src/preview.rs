@@ -1,6 +1,8 @@
 //! Portolan's own previews: what a move or a deletion would do, and everything that stands in its way.
 
-use portolan_model::{ApiKeyId, OrgId, Organization, Project, ServiceAccountId, UserId};
+use portolan_model::{
+    ApiKeyId, InvitationId, OrgId, Organization, Project, ServiceAccountId, TeamId, UserId,
+};
 use serde_json::{Value, json};
 
 use crate::error::Problem;
@@ -24,6 +26,10 @@ pub struct MoveView<'a> {
     pub api_keys_lost: &'a [(ApiKeyId, String)],
     /// Service accounts that lose the project, with their names.
     pub service_accounts_lost: &'a [(ServiceAccountId, String)],
+    /// Teams that lose the project, with their names.
+    pub teams_lost: &'a [(TeamId, String)],
+    /// Members' invitations into the project that lapse, with their user names.
+    pub invitations_lost: &'a [(InvitationId, String)],
     /// Why the move would be refused.
     pub blockers: &'a [Problem],
 }
@@ -41,6 +47,7 @@ impl MoveView<'_> {
         });
         let keys = self.api_keys_lost.iter();
         let accounts = self.service_accounts_lost.iter();
+        let (teams, invitations) = (self.teams_lost.iter(), self.invitations_lost.iter());
         json!({
             "groupId": self.project.id.to_string(),
             "groupName": self.project.name,
@@ -61,7 +68,12 @@ impl MoveView<'_> {
                 "serviceAccounts": accounts
                     .map(|(id, name)| json!({ "clientId": id.to_string(), "name": name }))
                     .collect::<Vec<_>>(),
-                "teams": [],
+                "teams": teams
+                    .map(|(id, name)| json!({ "id": id.to_string(), "name": name }))
+                    .collect::<Vec<_>>(),
+                "invitations": invitations
+                    .map(|(id, name)| json!({ "id": id.to_string(), "username": name }))
+                    .collect::<Vec<_>>(),
             },
         })
     }
@@ -82,6 +94,8 @@ pub struct DeleteView<'a> {
     pub service_accounts: i64,
     /// Members that would lose it.
     pub users: i64,
+    /// Teams that would be gone.
+    pub teams: i64,
     /// Whether a link token would stop working.
     pub link_token: bool,
 }
@@ -103,6 +117,7 @@ impl DeleteView<'_> {
                 "apiKeys": self.api_keys,
                 "serviceAccounts": self.service_accounts,
                 "users": self.users,
+                "teams": self.teams,
                 "linkToken": self.link_token,
             },
         })

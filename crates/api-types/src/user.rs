@@ -1,6 +1,6 @@
 //! Users of organizations and projects, in the shapes of 2025-02-19 and of 2023-01-01.
 
-use portolan_model::{EpochMs, OrgId, OrgRole, ProjectId, ProjectRole, UserId};
+use portolan_model::{EpochMs, OrgId, OrgRole, ProjectId, ProjectRole, TeamId, UserId};
 use serde_json::{Value, json};
 
 use crate::error::Problem;
@@ -25,6 +25,8 @@ pub struct CreateOrgUser {
     pub username: String,
     /// Its roles.
     pub roles: UserRoles,
+    /// Teams to be in.
+    pub team_ids: Vec<TeamId>,
 }
 
 impl CreateOrgUser {
@@ -36,42 +38,72 @@ impl CreateOrgUser {
         let username = fields.required_string("username")?;
         check_email("username", &username)?;
         let roles = fields.object("roles")?.ok_or_else(|| fields.missing("roles"))?;
-        refuse_teams(&mut fields)?;
+        let team_ids = read_team_ids(&mut fields)?.unwrap_or_default();
         fields.finish()?;
-        Ok(Self { username, roles: read_roles(roles)? })
+        Ok(Self { username, roles: read_roles(roles)?, team_ids })
     }
 }
 
-/// Reads the body of `PATCH /orgs/{orgId}/users/{userId}`; `None` leaves the roles as they are.
-///
-/// # Errors
-/// A [`Problem`] naming the field.
-pub fn read_org_user_update(mut fields: Fields) -> Result<Option<UserRoles>, Problem> {
-    let roles = fields.object("roles")?;
-    refuse_teams(&mut fields)?;
-    fields.finish()?;
-    roles.map(read_roles).transpose()
+/// The body of `PATCH /orgs/{orgId}/users/{userId}`. What is absent stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpdateOrgUser {
+    /// All roles.
+    pub roles: Option<UserRoles>,
+    /// All teams.
+    pub team_ids: Option<Vec<TeamId>>,
 }
 
-fn refuse_teams(fields: &mut Fields) -> Result<(), Problem> {
-    match fields.strings("teamIds")? {
-        Some(ids) if !ids.is_empty() => Err(Problem::unsupported("teams (teamIds)")),
-        _ => Ok(()),
+impl UpdateOrgUser {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A [`Problem`] naming the field.
+    pub fn read(mut fields: Fields) -> Result<Self, Problem> {
+        let roles = fields.object("roles")?;
+        let team_ids = read_team_ids(&mut fields)?;
+        fields.finish()?;
+        Ok(Self { roles: roles.map(read_roles).transpose()?, team_ids })
     }
+}
+
+/// Reads `teamIds`, each once.
+pub(crate) fn read_team_ids(fields: &mut Fields) -> Result<Option<Vec<TeamId>>, Problem> {
+    let path = fields.path_of("teamIds");
+    let Some(texts) = fields.strings("teamIds")? else { return Ok(None) };
+    let parse = |(at, text): (usize, String)| {
+        let rule = "must be 24 lower-case hexadecimal digits";
+        text.parse().map_err(|_| Problem::validation(&format!("{path}[{at}]"), rule))
+    };
+    let ids = texts.into_iter().enumerate().map(parse).collect::<Result<Vec<TeamId>, _>>();
+    ids.map(|mut ids| {
+        ids.sort_unstable();
+        ids.dedup();
+        Some(ids)
+    })
+}
+
+/// Reads a list of project roles per project; `roles_name` is what each entry calls its roles.
+pub(crate) fn read_assignments(
+    fields: &mut Fields,
+    roles_name: &str,
+) -> Result<Option<Vec<(ProjectId, ProjectRole)>>, Problem> {
+    let Some(entries) = fields.objects("groupRoleAssignments")? else { return Ok(None) };
+    let mut all = Vec::new();
+    for mut entry in entries {
+        let project = entry.id("groupId")?.ok_or_else(|| entry.missing("groupId"))?;
+        let path = entry.path_of(roles_name);
+        let names = entry.strings(roles_name)?.unwrap_or_default();
+        entry.finish()?;
+        all.extend(project_roles(&path, &names)?.into_iter().map(|role| (project, role)));
+    }
+    Ok(Some(all))
 }
 
 fn read_roles(mut fields: Fields) -> Result<UserRoles, Problem> {
     let path = fields.path_of("orgRoles");
     let names = fields.strings("orgRoles")?.unwrap_or_default();
     let mut roles = UserRoles { org_roles: org_roles(&path, &names)?, ..UserRoles::default() };
-    for mut assignment in fields.objects("groupRoleAssignments")?.unwrap_or_default() {
-        let project = assignment.id("groupId")?.ok_or_else(|| assignment.missing("groupId"))?;
-        let path = assignment.path_of("groupRoles");
-        let names = assignment.strings("groupRoles")?.unwrap_or_default();
-        assignment.finish()?;
-        let found = project_roles(&path, &names)?;
-        roles.project_roles.extend(found.into_iter().map(|role| (project, role)));
-    }
+    roles.project_roles = read_assignments(&mut fields, "groupRoles")?.unwrap_or_default();
     fields.finish()?;
     Ok(roles)
 }
@@ -119,6 +151,69 @@ pub fn read_project_role(mut fields: Fields) -> Result<ProjectRole, Problem> {
     Ok(project_roles("groupRole", &[name])?[0])
 }
 
+/// Reads the body of `PUT /orgs/{orgId}/users/{userId}/roles`.
+///
+/// # Errors
+/// A [`Problem`] naming the field.
+pub fn read_org_roles(mut fields: Fields) -> Result<Vec<OrgRole>, Problem> {
+    let names = fields.strings("orgRoles")?.ok_or_else(|| fields.missing("orgRoles"))?;
+    fields.ignore(&["links"]);
+    fields.finish()?;
+    org_roles("orgRoles", &names)
+}
+
+/// Reads the body of `PUT /groups/{groupId}/users/{userId}/roles`.
+///
+/// # Errors
+/// A [`Problem`] naming the field.
+pub fn read_project_roles(mut fields: Fields) -> Result<Vec<ProjectRole>, Problem> {
+    let names = fields.strings("groupRoles")?.ok_or_else(|| fields.missing("groupRoles"))?;
+    fields.ignore(&["links"]);
+    fields.finish()?;
+    project_roles("groupRoles", &names)
+}
+
+/// Which users a list is asked for by their status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusFilter {
+    /// Members.
+    pub active: bool,
+    /// Invited people.
+    pub pending: bool,
+}
+
+impl StatusFilter {
+    /// Reads `orgMembershipStatus` and `orgMembershipStatuses` (repeated, or one list with commas).
+    /// Expired and rejected invitations are statuses that nobody here has: expired ones are gone, and
+    /// there is no mailbox to reject one from.
+    ///
+    /// # Errors
+    /// `INVALID_ENUM_VALUE` for other words.
+    pub fn read(query: &[(String, String)]) -> Result<Self, Problem> {
+        let mut asked = query
+            .iter()
+            .filter(|(name, _)| {
+                matches!(name.as_str(), "orgMembershipStatus" | "orgMembershipStatuses")
+            })
+            .flat_map(|(name, value)| value.split(',').map(move |word| (name.as_str(), word)))
+            .filter(|(_, word)| !word.is_empty())
+            .peekable();
+        if asked.peek().is_none() {
+            return Ok(Self { active: true, pending: true });
+        }
+        let mut filter = Self { active: false, pending: false };
+        for (name, word) in asked {
+            match word {
+                "ACTIVE" => filter.active = true,
+                "PENDING" => filter.pending = true,
+                "INVITATION_EXPIRED" | "INVITATION_REJECTED" => {}
+                _ => return Err(Problem::invalid_enum(name, word)),
+            }
+        }
+        Ok(filter)
+    }
+}
+
 /// An invitation that was not accepted yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvitationView<'a> {
@@ -143,6 +238,8 @@ pub struct UserView<'a> {
     pub last_name: Option<&'a str>,
     /// Two capital letters.
     pub country: Option<&'a str>,
+    /// Telephone number.
+    pub mobile_number: Option<&'a str>,
     /// When it was made.
     pub created_at: EpochMs,
     /// When it last authenticated.
@@ -153,13 +250,19 @@ pub struct UserView<'a> {
     pub org_id: OrgId,
     /// Its roles there and in that organization's projects.
     pub roles: &'a UserRoles,
+    /// Its teams there.
+    pub team_ids: &'a [TeamId],
 }
 
 impl UserView<'_> {
+    fn teams(&self) -> Vec<String> {
+        self.team_ids.iter().map(ToString::to_string).collect()
+    }
+
     fn common(&self) -> Value {
         let mut body = json!({
             "id": self.id.to_string(),
-            "teamIds": [],
+            "teamIds": self.teams(),
             "username": self.username,
         });
         match &self.invitation {
@@ -180,7 +283,7 @@ impl UserView<'_> {
         body["createdAt"] = iso8601(self.created_at).into();
         body["firstName"] = self.first_name.unwrap_or_default().into();
         body["lastName"] = self.last_name.unwrap_or_default().into();
-        body["mobileNumber"] = Value::Null;
+        body["mobileNumber"] = json!(self.mobile_number);
         if let Some(country) = self.country {
             body["country"] = country.into();
         }
@@ -222,9 +325,9 @@ impl UserView<'_> {
         body
     }
 
-    /// In either, 2023-01-01: one list of roles, each with its scope, and a link.
+    /// Its roles, each with its scope: the list of 2023-01-01.
     #[must_use]
-    pub fn legacy_json(&self, base: &Base) -> Value {
+    pub fn scoped_roles(&self) -> Vec<Value> {
         let in_org = self
             .roles
             .org_roles
@@ -235,8 +338,13 @@ impl UserView<'_> {
             .project_roles
             .iter()
             .map(|(id, role)| json!({ "groupId": id.to_string(), "roleName": role.as_str() }));
-        let roles: Vec<Value> = in_org.chain(in_projects).collect();
-        json!({
+        in_org.chain(in_projects).collect()
+    }
+
+    /// In either, 2023-01-01: one list of roles, each with its scope, and a link.
+    #[must_use]
+    pub fn legacy_json(&self, base: &Base) -> Value {
+        let mut body = json!({
             "country": self.country.unwrap_or_default(),
             "createdAt": iso8601(self.created_at),
             "emailAddress": self.username,
@@ -244,10 +352,14 @@ impl UserView<'_> {
             "id": self.id.to_string(),
             "lastName": self.last_name.unwrap_or_default(),
             "links": base.links(&format!("/users/{}", self.id), &[]),
-            "mobileNumber": null,
-            "roles": roles,
-            "teamIds": [],
+            "mobileNumber": self.mobile_number,
+            "roles": self.scoped_roles(),
+            "teamIds": self.teams(),
             "username": self.username,
-        })
+        });
+        if let Some(at) = self.last_auth_at {
+            body["lastAuth"] = iso8601(at).into();
+        }
+        body
     }
 }

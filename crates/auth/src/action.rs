@@ -26,7 +26,7 @@ actions! {
     OrgUpdate = "org.update",
     /// Delete an organization, or ask what stands in the way.
     OrgDelete = "org.delete",
-    /// Add, change and remove users of an organization.
+    /// Invite, change and remove users of an organization, and write its teams.
     OrgUsersWrite = "org.users.write",
     /// Create, change and delete API keys of an organization.
     ApiKeysWrite = "org.api_keys.write",
@@ -48,8 +48,10 @@ actions! {
     ProjectDelete = "project.delete",
     /// Move a project to another organization, or ask what would be lost.
     ProjectMove = "project.move",
-    /// Add, change and remove users of a project.
+    /// Add, change and remove users and teams of a project.
     ProjectUsersWrite = "project.users.write",
+    /// See, make, change and withdraw invitations into a project, and replace roles in it.
+    ProjectInvitationsWrite = "project.invitations.write",
     /// Create, change and unassign API keys of a project.
     ProjectApiKeysWrite = "project.api_keys.write",
     /// Assign an existing API key of the organization to a project.

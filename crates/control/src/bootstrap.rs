@@ -103,6 +103,7 @@ impl Control {
             first_name: None,
             last_name: None,
             country: None,
+            mobile_number: None,
             created_at: self.runtime.now_ms(),
             last_auth_at: None,
         }

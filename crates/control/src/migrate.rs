@@ -1,8 +1,8 @@
 //! Moving a project to another organization.
 //!
 //! The caller owns the source; the destination is proven by the key pair of an owner in the request,
-//! or by the caller itself when it is a user who owns both. Users come along with their roles, keys and
-//! service accounts lose the project, clusters and archives notice nothing. Who may not gets 403,
+//! or by the caller itself when it is a user who owns both. Users come along with their roles, keys,
+//! service accounts and teams lose the project, clusters and archives notice nothing. Who may not gets 403,
 //! never 401: a client that sees 401 would ask for the caller's own credentials again.
 
 use portolan_api_types::project::MoveProject;
@@ -14,6 +14,8 @@ use portolan_store::project_move::{self, MoveEffects};
 use portolan_store::{Tx, principals, projects, users};
 
 use crate::access::project_in;
+use crate::project_api_keys::org_of;
+use crate::project_users::withdraw_if_empty;
 use crate::projects::{FoundProject, found, refuse_taken_name};
 use crate::sessions::login;
 use crate::{Caller, Control, ControlError, trail};
@@ -44,6 +46,9 @@ impl Control {
                     self.check_room_for_project(tx, &destination).await?;
                     let effects = project_move::run(tx, &source, &destination).await?;
                     self.check_users_fit(tx, &destination, &effects).await?;
+                    for user in &effects.users {
+                        withdraw_if_empty(tx, caller, &org_of(&source), user.id).await?;
+                    }
                     note(tx, caller, &source, &destination, &name).await?;
                     found(tx, &destination.in_project(project_id)).await
                 })

@@ -13,6 +13,7 @@ use portolan_store::{
 
 use crate::access::org;
 use crate::api_keys::{KeyMaterial, NewKey, insert_key};
+use crate::members::active_member;
 use crate::paging::{api_page, store_page};
 use crate::service_accounts::{AccountMaterial, NewAccount, insert_account};
 use crate::{Caller, Control, ControlError, trail};
@@ -191,11 +192,7 @@ async fn owner_for(
     named: Option<UserId>,
 ) -> Result<Option<UserId>, ControlError> {
     if let Some(user_id) = named {
-        return match users::member(tx, home, user_id).await {
-            Ok(member) => Ok(Some(member.user.id)),
-            Err(StoreError::Missing { .. }) => Err(Problem::user_not_found(user_id).into()),
-            Err(error) => Err(error.into()),
-        };
+        return Ok(Some(active_member(tx, home, user_id).await?.user.id));
     }
     if let Actor::User { id, .. } = &caller.principal.actor {
         return Ok(Some(*id));

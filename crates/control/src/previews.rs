@@ -7,7 +7,7 @@ use portolan_model::{OrgId, Organization, Project, ProjectId};
 use portolan_store::project_move::{self, MoveEffects};
 use portolan_store::{
     Page, Tx, api_keys, archives, clusters, link_tokens, organizations, projects, service_accounts,
-    users,
+    teams, users,
 };
 
 use crate::access::org;
@@ -30,7 +30,7 @@ pub struct MovePreview {
     pub clusters: Vec<String>,
     /// Its archives, which go on without a break.
     pub archives: i64,
-    /// Users that come along, keys and accounts that lose the project.
+    /// Users that come along, keys, accounts and teams that lose the project.
     pub effects: MoveEffects,
     /// Why `:migrate` would refuse.
     pub blockers: Vec<Problem>,
@@ -51,6 +51,8 @@ pub struct DeletePreview {
     pub service_accounts: i64,
     /// Members that would lose it.
     pub users: i64,
+    /// Teams that would be gone.
+    pub teams: i64,
     /// Whether a link token would stop working.
     pub link_token: bool,
 }
@@ -134,6 +136,7 @@ impl Control {
                         api_keys: api_keys::count(tx, witness).await?,
                         service_accounts: service_accounts::list(tx, witness, one).await?.total,
                         users: users::count_members(tx, witness).await?,
+                        teams: teams::list(tx, witness, one).await?.total,
                         link_token: link_tokens::fetch(tx, witness).await?.is_some(),
                     })
                 })

@@ -6,13 +6,14 @@ use portolan_api_types::{Page, Paging};
 use portolan_auth::{Action, Authorized, Instance, OrgScope, ProjectScope};
 use portolan_model::{ApiKeyId, OrgRole, ProjectId, ProjectRole};
 use portolan_store::api_keys::{self, ApiKey};
-use portolan_store::events::EventScope;
-use portolan_store::{StoreError, Tx};
 
 use crate::access::project_in;
 use crate::api_keys::{KeyMaterial, NewKey, insert_key, missing_key, note};
 use crate::paging::{api_page, store_page};
 use crate::{Caller, Control, ControlError, trail};
+
+/// The field of an event that names the key.
+const WHICH: &str = "targetPublicKey";
 
 impl Control {
     /// The keys with a role in a project.
@@ -61,8 +62,8 @@ impl Control {
                     api_keys::set_project_roles(tx, &witness, material.id, &request.roles).await?;
                     let public_key = &material.pair.public_key;
                     note(tx, caller, witness.org_id(), "API_KEY_CREATED", public_key).await?;
-                    note_in_project(tx, caller, project_id, "API_KEY_ADDED_TO_GROUP", public_key)
-                        .await?;
+                    let (event, target) = ("API_KEY_ADDED_TO_GROUP", (WHICH, public_key));
+                    trail::note_in_project(tx, caller, project_id, event, target).await?;
                     let key = api_keys::get(tx, &org, material.id).await?;
                     let private_key = material.pair.private_key.clone();
                     Ok::<_, ControlError>(NewKey { key, private_key })
@@ -94,7 +95,8 @@ impl Control {
                     all.extend(roles);
                     api_keys::set_project_roles(tx, &witness, id, &all).await?;
                     let event = "API_KEY_ADDED_TO_GROUP";
-                    note_in_project(tx, caller, project_id, event, &key.public_key).await?;
+                    let target = (WHICH, &key.public_key);
+                    trail::note_in_project(tx, caller, project_id, event, target).await?;
                     Ok(())
                 })
             })
@@ -130,7 +132,8 @@ impl Control {
                         api_keys::set_project_roles(tx, &witness, id, roles).await?;
                     }
                     let event = "API_KEY_ROLES_CHANGED";
-                    note_in_project(tx, caller, project_id, event, &key.public_key).await?;
+                    let target = (WHICH, &key.public_key);
+                    trail::note_in_project(tx, caller, project_id, event, target).await?;
                     Ok::<_, ControlError>(api_keys::get(tx, &org, id).await?)
                 })
             })
@@ -156,7 +159,8 @@ impl Control {
                     let key = key.map_err(|error| missing_key(error, id))?;
                     api_keys::unassign(tx, &witness, id).await?;
                     let event = "API_KEY_REMOVED_FROM_GROUP";
-                    note_in_project(tx, caller, project_id, event, &key.public_key).await?;
+                    let target = (WHICH, &key.public_key);
+                    trail::note_in_project(tx, caller, project_id, event, target).await?;
                     Ok(())
                 })
             })
@@ -172,15 +176,4 @@ fn roles_in(key: &ApiKey, project_id: ProjectId) -> Vec<ProjectRole> {
 /// The organization of a project, for work on its keys that a right on the project allows.
 pub(crate) fn org_of(witness: &Authorized<ProjectScope>) -> Authorized<OrgScope> {
     Authorized::<Instance>::system("keys and accounts of a project").in_org(witness.org_id())
-}
-
-async fn note_in_project(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
-    project_id: ProjectId,
-    event: &str,
-    public_key: &str,
-) -> Result<(), StoreError> {
-    let target = [("targetPublicKey", public_key.to_owned())];
-    trail::note(tx, caller, EventScope::Project(project_id), event, &target).await
 }

@@ -7,6 +7,7 @@ use portolan_store::events::EventScope;
 use portolan_store::{Page, StoreError, Tx, clusters, database_users, projects};
 
 use crate::access::project_in;
+use crate::project_users::withdraw_invited;
 use crate::{Caller, Control, ControlError, trail};
 
 impl Control {
@@ -30,6 +31,7 @@ impl Control {
                     }
                     let project = projects::get(tx, &witness).await?;
                     forget_database_users(tx, &witness).await?;
+                    withdraw_invited(tx, caller, &witness).await?;
                     projects::delete(tx, &witness).await?;
                     let target = [("groupId", project_id.to_string()), ("groupName", project.name)];
                     for scope in [EventScope::Project(project_id), EventScope::Org(project.org_id)]

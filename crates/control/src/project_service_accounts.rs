@@ -5,9 +5,8 @@ use portolan_api_types::service_account::{NewServiceAccount, UpdateServiceAccoun
 use portolan_api_types::{Page, Paging};
 use portolan_auth::{Action, Authorized, ProjectScope};
 use portolan_model::{OrgRole, ProjectId, ProjectRole, ServiceAccountId};
-use portolan_store::events::EventScope;
 use portolan_store::service_accounts::{self, ServiceAccount};
-use portolan_store::{Assignment, StoreError, Tx};
+use portolan_store::{Assignment, Tx};
 
 use crate::access::{org, project_in};
 use crate::paging::{api_page, store_page};
@@ -178,7 +177,9 @@ impl Control {
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
                     let taken = service_accounts::unassign(tx, &witness, id).await;
                     taken.map_err(|error| missing_account(error, id))?;
-                    note(tx, caller, project_id, "SERVICE_ACCOUNT_REMOVED_FROM_GROUP", id).await?;
+                    let event = "SERVICE_ACCOUNT_REMOVED_FROM_GROUP";
+                    let target = ("clientId", id);
+                    trail::note_in_project(tx, caller, project_id, event, target).await?;
                     Ok(())
                 })
             })
@@ -205,16 +206,6 @@ async fn set_roles(
     let set = service_accounts::set_project_roles(tx, witness, id, roles).await;
     set.map_err(|error| missing_account(error, id))?;
     let event = "SERVICE_ACCOUNT_ADDED_TO_GROUP";
-    Ok(note(tx, caller, witness.project_id(), event, id).await?)
-}
-
-async fn note(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
-    project_id: ProjectId,
-    event: &str,
-    id: ServiceAccountId,
-) -> Result<(), StoreError> {
-    let target = [("clientId", id.to_string())];
-    trail::note(tx, caller, EventScope::Project(project_id), event, &target).await
+    let target = ("clientId", id);
+    Ok(trail::note_in_project(tx, caller, witness.project_id(), event, target).await?)
 }

@@ -9,8 +9,8 @@ use portolan_store::projects::ProjectFilter;
 use portolan_store::{StoreError, Tx, api_keys, clusters, projects, service_accounts, users};
 
 use crate::access::{org, project_in};
+use crate::members::active_member;
 use crate::paging::store_page;
-use crate::users::missing_user;
 use crate::{Caller, Control, ControlError, trail};
 
 /// A project with what its answers count.
@@ -285,8 +285,8 @@ async fn give_owner(
         (None, _) => users::owners(tx, org).await?.first().copied(),
     };
     if let Some(user_id) = user {
-        let given = users::set_project_roles(tx, project, user_id, &roles).await;
-        given.map_err(|error| missing_user(error, user_id))?;
+        active_member(tx, org, user_id).await?;
+        users::set_project_roles(tx, project, user_id, &roles).await?;
     }
     if caller.principal.owns(org.org_id()) {
         return Ok(());

@@ -1,6 +1,7 @@
 //! Events and audit outcomes: written in the transaction that makes them true.
 
 use portolan_api_types::{ErrorKind, Problem};
+use portolan_model::{OrgId, ProjectId};
 use portolan_store::audit::{self, AuditIntent, AuditOutcome};
 use portolan_store::events::{self, EventScope, NewEvent};
 use portolan_store::{StoreError, Tx};
@@ -28,6 +29,30 @@ pub(crate) async fn note(
     };
     events::insert(tx, &event).await?;
     audit::settle(tx, caller.request_id, AuditOutcome::Done, None).await
+}
+
+/// [`note`] for one organization, with one further field.
+pub(crate) async fn note_in_org(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    org_id: OrgId,
+    type_name: &str,
+    target: (&str, impl ToString),
+) -> Result<(), StoreError> {
+    let target = [(target.0, target.1.to_string())];
+    note(tx, caller, EventScope::Org(org_id), type_name, &target).await
+}
+
+/// [`note`] for one project, with one further field.
+pub(crate) async fn note_in_project(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    project_id: ProjectId,
+    type_name: &str,
+    target: (&str, impl ToString),
+) -> Result<(), StoreError> {
+    let target = [(target.0, target.1.to_string())];
+    note(tx, caller, EventScope::Project(project_id), type_name, &target).await
 }
 
 impl Control {

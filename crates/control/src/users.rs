@@ -1,17 +1,17 @@
-//! Users of organizations. There is no invitation to accept on a self-hosted instance: who is added is
-//! a member at once.
+//! Users of organizations. Who is added is invited: they become a member when somebody accepts the
+//! invitation for them ([`Control::accept_org_invite`]).
 
-use portolan_api_types::user::{CreateOrgUser, UserRoles};
-use portolan_api_types::{ErrorCode, Page, Paging, Problem};
-use portolan_auth::{Action, Authorized, OrgScope};
-use portolan_model::{OrgId, OrgRole, ProjectId, ProjectRole, UserId};
-use portolan_store::events::EventScope;
-use portolan_store::users::{self, Member, Membership, User, UserFilter};
-use portolan_store::{StoreError, Tx, projects};
+use portolan_api_types::user::{CreateOrgUser, StatusFilter, UpdateOrgUser};
+use portolan_api_types::{Page, Paging, Problem};
+use portolan_auth::Action;
+use portolan_model::{OrgId, OrgRole, TeamId, UserId};
+use portolan_store::StoreError;
+use portolan_store::users::{self, Member, Statuses, UserFilter};
 
 use crate::access::org;
+use crate::members::{MemberChanges, Wish, member, missing_user, note, remove, set_org_roles};
 use crate::paging::{api_page, store_page};
-use crate::{Caller, Control, ControlError, trail};
+use crate::{Caller, Control, ControlError};
 
 /// A role to add or to take away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +35,32 @@ impl<R: Copy + Ord> RoleChange<R> {
     }
 }
 
-/// Maps a missing row to `USER_NOT_FOUND`.
-pub(crate) fn missing_user(error: StoreError, id: UserId) -> ControlError {
-    match error {
-        StoreError::Missing { .. } => Problem::user_not_found(id).into(),
-        other => other.into(),
+/// Which users to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserQuery<'a> {
+    /// Exactly this user name.
+    pub username: Option<&'a str>,
+    /// Members, invited people, or both.
+    pub statuses: StatusFilter,
+    /// Only this user.
+    pub id: Option<UserId>,
+}
+
+impl<'a> UserQuery<'a> {
+    pub(crate) fn filter(&self, team_id: Option<TeamId>) -> UserFilter<'a> {
+        let StatusFilter { active, pending } = self.statuses;
+        UserFilter {
+            username: self.username,
+            statuses: Statuses { active, pending },
+            id: self.id,
+            team_id,
+            ..UserFilter::default()
+        }
     }
 }
 
 impl Control {
-    /// The members of an organization.
+    /// The members of an organization, and those invited into it.
     ///
     /// # Errors
     /// `ORG_NOT_FOUND`, and the store's.
@@ -52,12 +68,11 @@ impl Control {
         &self,
         caller: &Caller,
         org_id: OrgId,
-        username: Option<&str>,
+        query: &UserQuery<'_>,
         paging: Paging,
     ) -> Result<Page<Member>, ControlError> {
         let witness = &org(&caller.principal, Action::OrgRead, org_id)?;
-        let filter = &UserFilter { username, ..UserFilter::default() };
-        let page = store_page(paging);
+        let (filter, page) = (&query.filter(None), store_page(paging));
         self.store
             .read_tx("control.users.list", |tx| {
                 Box::pin(users::list_members(tx, witness, filter, page))
@@ -67,7 +82,7 @@ impl Control {
             .map_err(|error: StoreError| error.into())
     }
 
-    /// One member.
+    /// One member or invited person.
     ///
     /// # Errors
     /// `USER_NOT_FOUND`, `ORG_NOT_FOUND`, and the store's.
@@ -84,10 +99,11 @@ impl Control {
             .map_err(|error| missing_user(error, id))
     }
 
-    /// Makes somebody a member, with roles; a person new to the instance is made.
+    /// Invites somebody, with roles and teams; a person new to the instance is made.
     ///
     /// # Errors
     /// `USER_ALREADY_EXISTS`, `GROUP_NOT_FOUND` for a role in a project of another organization,
+    /// `TEAM_NOT_FOUND`, `GROUP_USERS_LIMIT_EXCEEDED`, `MAX_USERS_PER_TEAM_EXCEEDED`,
     /// `ORG_NOT_FOUND`, 401 without the role, and the store's.
     pub async fn create_org_user(
         &self,
@@ -96,91 +112,68 @@ impl Control {
         request: CreateOrgUser,
     ) -> Result<Member, ControlError> {
         let witness = &org(&caller.principal, Action::OrgUsersWrite, org_id)?;
-        let (new, request) = (&self.new_user(&request.username), &request);
+        let (person, request) = (&self.new_user(&request.username), &request);
+        let wish = &Wish { roles: &request.roles, team_ids: &request.team_ids, through: None };
         self.store
             .run_tx("control.users.create", |tx| {
-                Box::pin(async move {
-                    let id = self.join(tx, witness, new, &request.roles.org_roles).await?;
-                    set_project_roles(tx, witness, id, &[], &request.roles).await?;
-                    note(tx, caller, org_id, "JOINED_ORG", &new.username).await?;
-                    Ok::<_, ControlError>(users::member(tx, witness, id).await?)
-                })
+                Box::pin(self.invite(tx, caller, witness, person, wish))
             })
             .await
     }
 
-    /// Makes the person of this user name a member; the id is that of the known or the new person.
-    pub(crate) async fn join(
-        &self,
-        tx: &mut Tx<'_>,
-        witness: &Authorized<OrgScope>,
-        new: &User,
-        org_roles: &[OrgRole],
-    ) -> Result<UserId, ControlError> {
-        self.check_room_for_member(tx, witness).await?;
-        let id = match users::find_by_username(tx, witness, &new.username).await? {
-            Some(known) => known.id,
-            None => {
-                users::insert(tx, witness, new).await?;
-                new.id
-            }
-        };
-        if users::member(tx, witness, id).await.is_ok() {
-            let name = &new.username;
-            let detail = format!("A user with username {name} is already in the organization.");
-            let problem = Problem::new(ErrorCode::UserAlreadyExists, detail);
-            return Err(problem.with(name.clone()).into());
-        }
-        users::add_member(tx, witness, id, &Membership::Active, org_roles).await?;
-        Ok(id)
-    }
-
-    async fn check_room_for_member(
-        &self,
-        tx: &mut Tx<'_>,
-        witness: &Authorized<OrgScope>,
-    ) -> Result<(), ControlError> {
-        let max = self.limits.users_per_org;
-        let count = users::count_members(tx, witness).await?;
-        if usize::try_from(count).is_ok_and(|count| count < max) {
-            return Ok(());
-        }
-        let detail = format!("The organization has the maximum of {max} users.");
-        Err(Problem::new(ErrorCode::GroupUsersLimitExceeded, detail).with(max).into())
-    }
-
-    /// Replaces all roles of a member.
+    /// Replaces all roles, all teams, or both of a member or invited person.
     ///
     /// # Errors
-    /// `CANNOT_DEMOTE_LAST_ORG_OWNER`, `USER_NOT_FOUND`, 401 without the role, and the store's.
+    /// `CANNOT_DEMOTE_LAST_ORG_OWNER`, `USER_NOT_FOUND`, `GROUP_NOT_FOUND`, `TEAM_NOT_FOUND`, 401
+    /// without the role, and the store's.
     pub async fn update_org_user(
         &self,
         caller: &Caller,
         org_id: OrgId,
         id: UserId,
-        roles: Option<UserRoles>,
+        request: UpdateOrgUser,
     ) -> Result<Member, ControlError> {
         let witness = &org(&caller.principal, Action::OrgUsersWrite, org_id)?;
-        let roles = &roles;
+        let changes = &MemberChanges {
+            org_roles: request.roles.as_ref().map(|roles| &roles.org_roles[..]),
+            project_roles: request.roles.as_ref().map(|roles| &roles.project_roles[..]),
+            team_ids: request.team_ids.as_deref(),
+        };
         self.store
             .run_tx("control.users.update", |tx| {
                 Box::pin(async move {
                     let old = member(tx, witness, id).await?;
-                    if let Some(roles) = roles {
-                        set_org_roles(tx, witness, id, &roles.org_roles).await?;
-                        let known: Vec<ProjectId> =
-                            old.assignments.iter().map(|known| known.project_id).collect();
-                        set_project_roles(tx, witness, id, &known, roles).await?;
-                        note(tx, caller, org_id, "USER_ROLES_CHANGED_AUDIT", &old.user.username)
-                            .await?;
-                    }
-                    member(tx, witness, id).await
+                    self.change_member(tx, caller, witness, &old, changes).await
                 })
             })
             .await
     }
 
-    /// Adds or takes away one role of a member.
+    /// Replaces the roles of a member in the organization alone.
+    ///
+    /// # Errors
+    /// As [`Control::update_org_user`].
+    pub async fn set_org_user_roles(
+        &self,
+        caller: &Caller,
+        org_id: OrgId,
+        id: UserId,
+        roles: Vec<OrgRole>,
+    ) -> Result<Member, ControlError> {
+        let witness = &org(&caller.principal, Action::OrgUsersWrite, org_id)?;
+        let changes =
+            &MemberChanges { org_roles: Some(&roles), project_roles: None, team_ids: None };
+        self.store
+            .run_tx("control.users.set_roles", |tx| {
+                Box::pin(async move {
+                    let old = member(tx, witness, id).await?;
+                    self.change_member(tx, caller, witness, &old, changes).await
+                })
+            })
+            .await
+    }
+
+    /// Adds or takes away one role of a member or invited person.
     ///
     /// # Errors
     /// As [`Control::update_org_user`].
@@ -210,7 +203,8 @@ impl Control {
             .await
     }
 
-    /// Takes somebody out of the organization and its projects.
+    /// Takes somebody out of the organization, its projects and its teams; of an invited person, the
+    /// invitation is withdrawn.
     ///
     /// # Errors
     /// `CANNOT_DELETE_LAST_ADMIN`, `USER_NOT_FOUND`, 401 without the role, and the store's.
@@ -225,75 +219,9 @@ impl Control {
             .run_tx("control.users.remove", |tx| {
                 Box::pin(async move {
                     let old = member(tx, witness, id).await?;
-                    if users::owners(tx, witness).await? == [id] {
-                        let detail = "The last owner of an organization cannot be removed.";
-                        return Err(Problem::new(ErrorCode::CannotDeleteLastAdmin, detail).into());
-                    }
-                    users::remove_member(tx, witness, id).await?;
-                    note(tx, caller, org_id, "REMOVED_FROM_ORG", &old.user.username).await?;
-                    Ok(())
+                    remove(tx, caller, witness, &old).await
                 })
             })
             .await
     }
-}
-
-async fn member(
-    tx: &mut Tx<'_>,
-    witness: &Authorized<OrgScope>,
-    id: UserId,
-) -> Result<Member, ControlError> {
-    users::member(tx, witness, id).await.map_err(|error| missing_user(error, id))
-}
-
-async fn set_org_roles(
-    tx: &mut Tx<'_>,
-    witness: &Authorized<OrgScope>,
-    id: UserId,
-    roles: &[OrgRole],
-) -> Result<(), ControlError> {
-    let demoted = !roles.contains(&OrgRole::Owner);
-    if demoted && users::owners(tx, witness).await? == [id] {
-        let detail = "The last owner of an organization cannot be demoted.";
-        return Err(Problem::new(ErrorCode::CannotDemoteLastOrgOwner, detail).into());
-    }
-    Ok(users::set_member_roles(tx, witness, id, roles).await?)
-}
-
-/// Sets the roles in the named projects, and takes away those in `known` that are not named.
-async fn set_project_roles(
-    tx: &mut Tx<'_>,
-    witness: &Authorized<OrgScope>,
-    id: UserId,
-    known: &[ProjectId],
-    roles: &UserRoles,
-) -> Result<(), ControlError> {
-    let mut all: Vec<ProjectId> = roles.project_roles.iter().map(|(project, _)| *project).collect();
-    all.extend(known);
-    all.sort();
-    all.dedup();
-    for project_id in all {
-        if projects::locate(tx, project_id).await? != Some(witness.org_id()) {
-            return Err(Problem::group_not_found(project_id).into());
-        }
-        let here: Vec<ProjectRole> = roles
-            .project_roles
-            .iter()
-            .filter(|(project, _)| *project == project_id)
-            .map(|(_, role)| *role)
-            .collect();
-        users::set_project_roles(tx, &witness.in_project(project_id), id, &here).await?;
-    }
-    Ok(())
-}
-
-async fn note(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
-    org_id: OrgId,
-    event: &str,
-    username: &str,
-) -> Result<(), StoreError> {
-    let target = [("targetUsername", username.to_owned())];
-    trail::note(tx, caller, EventScope::Org(org_id), event, &target).await
 }

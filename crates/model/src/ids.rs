@@ -102,6 +102,8 @@ id! {
     SecretId, "";
     /// Id of a team.
     TeamId, "";
+    /// Id of an invitation into an organization or a project.
+    InvitationId, "";
     /// Id of a cluster.
     ClusterId, "";
     /// Id of an online archive.

@@ -30,8 +30,8 @@ pub use cluster::{
 pub use database_user::{DatabaseRole, DatabaseUser, ScopeKind, UserScope};
 pub use event_type::EventType;
 pub use ids::{
-    ApiKeyId, ArchiveId, ClusterId, EventId, InvalidId, JobId, MigrationId, OrgId, ProjectId,
-    RequestId, SecretId, ServiceAccountId, TeamId, UserId,
+    ApiKeyId, ArchiveId, ClusterId, EventId, InvalidId, InvitationId, JobId, MigrationId, OrgId,
+    ProjectId, RequestId, SecretId, ServiceAccountId, TeamId, UserId,
 };
 pub use limits::Limits;
 pub use namespace::{InvalidNamespace, Namespace};

@@ -20,6 +20,12 @@ pub struct Limits {
     pub network_entries_per_project: usize,
     /// API keys of one organization.
     pub api_keys_per_org: usize,
+    /// Teams of one organization.
+    pub teams_per_org: usize,
+    /// Users of one team.
+    pub users_per_team: usize,
+    /// Teams with a role in one project.
+    pub teams_per_project: usize,
 }
 
 impl Default for Limits {
@@ -33,6 +39,9 @@ impl Default for Limits {
             database_users_per_project: 100,
             network_entries_per_project: 200,
             api_keys_per_org: 500,
+            teams_per_org: 250,
+            users_per_team: 250,
+            teams_per_project: 100,
         }
     }
 }

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     4 "0004_project_settings_network",
     5 "0005_query_log",
     6 "0006_live_migrations",
+    7 "0007_people",
 };
 
 /// Any number: it only has to be the same in all replicas.

@@ -7,7 +7,7 @@ use portolan_auth::{Actor, Principal};
 use portolan_model::{ServiceAccountId, UserId};
 use portolan_security::SecretString;
 
-use crate::{FromRow, Row, StoreError, Tx, access_tokens, api_keys, args, roles};
+use crate::{FromRow, Row, StoreError, Tx, access_tokens, api_keys, args, roles, teams};
 
 /// An API key that somebody claims to hold, and the secret by which the claim is checked.
 #[derive(Debug, Clone)]
@@ -69,7 +69,8 @@ impl FromRow for Name {
     }
 }
 
-/// A user. Roles behind an invitation that was not accepted do not count.
+/// A user, with the roles of their teams. Those behind an invitation that was not accepted do not
+/// count.
 ///
 /// # Errors
 /// The database's.
@@ -77,6 +78,9 @@ pub async fn of_user(tx: &mut Tx<'_>, id: UserId) -> Result<Option<Principal>, S
     let sql = "SELECT username FROM users WHERE id = $1";
     let Some(Name(username)) = tx.fetch_optional(sql, args![id]).await? else { return Ok(None) };
     let mut grants = roles::grants(tx, &id.to_string()).await?;
+    grants.projects.extend(teams::grants(tx, id).await?);
+    grants.projects.sort_unstable();
+    grants.projects.dedup();
     let active = active_scopes(tx, id).await?;
     grants.orgs.retain(|(org_id, _)| active.orgs.contains(&org_id.to_string()));
     grants.projects.retain(|(project_id, _)| active.projects.contains(&project_id.to_string()));

@@ -1,8 +1,8 @@
 //! Values bound to statements. There are three types, as in the tables: text, integer, bytes.
 
 use portolan_model::{
-    ApiKeyId, ArchiveId, ClusterId, EventId, JobId, MigrationId, OrgId, ProjectId, RequestId,
-    SecretId, ServiceAccountId, TeamId, UserId,
+    ApiKeyId, ArchiveId, ClusterId, EventId, InvitationId, JobId, MigrationId, OrgId, ProjectId,
+    RequestId, SecretId, ServiceAccountId, TeamId, UserId,
 };
 use sqlx::Arguments;
 use sqlx::any::AnyArguments;
@@ -129,6 +129,7 @@ ids!(
     ArchiveId,
     ClusterId,
     EventId,
+    InvitationId,
     JobId,
     MigrationId,
     OrgId,

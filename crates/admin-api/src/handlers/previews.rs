@@ -49,6 +49,8 @@ async fn show_move(call: Call, request: MoveProject) -> Answer {
         users: &users,
         api_keys_lost: &effects.api_keys_dropped,
         service_accounts_lost: &effects.service_accounts_dropped,
+        teams_lost: &effects.teams_dropped,
+        invitations_lost: &effects.invitations_dropped,
         blockers: &preview.blockers,
     };
     Ok(Reply::ok(view.json()))
@@ -63,6 +65,7 @@ async fn delete(call: Call) -> Answer {
         api_keys: preview.api_keys,
         service_accounts: preview.service_accounts,
         users: preview.users,
+        teams: preview.teams,
         link_token: preview.link_token,
     };
     Ok(Reply::ok(view.json()))

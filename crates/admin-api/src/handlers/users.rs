@@ -1,19 +1,23 @@
-//! Users of organizations: list, create, get, change, remove, add and take away roles.
+//! Users of organizations: list, create, get, change, remove, add, take away and replace roles.
 
+use portolan_api_types::Problem;
 use portolan_api_types::user::{
-    CreateOrgUser, InvitationView, UserRoles, UserView, read_org_role, read_org_user_update,
+    CreateOrgUser, InvitationView, StatusFilter, UpdateOrgUser, UserRoles, UserView, read_org_role,
+    read_org_roles,
 };
 use portolan_api_types::version::{V2023_01_01, V2025_02_19};
 use portolan_auth::Action;
-use portolan_control::RoleChange;
-use portolan_model::OrgId;
+use portolan_control::{RoleChange, UserQuery};
+use portolan_model::{OrgId, TeamId};
 use portolan_store::users::{Member, Membership, User};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::answer::Reply;
 use crate::call::Call;
 use crate::route::{Access, Answer, Route, Version, atlas, current, deprecated};
 
+/// 2023-01-01 of operations that those of 2025-02-19 replaced.
+pub(crate) const OLD: &[Version] = &[deprecated(V2023_01_01)];
 pub(crate) const BOTH: &[Version] = &[deprecated(V2023_01_01), current(V2025_02_19)];
 pub(crate) const V25: &[Version] = &[current(V2025_02_19)];
 
@@ -28,7 +32,23 @@ pub(crate) fn routes() -> Vec<Route> {
         atlas!(POST "/orgs/{orgId}/users/{userId}:addRole", "addOrgUserRole", V25, write, add_role),
         atlas!(POST "/orgs/{orgId}/users/{userId}:removeRole", "removeOrgUserRole", V25, write,
             remove_role),
+        atlas!(PUT "/orgs/{orgId}/users/{userId}/roles", "updateOrgUserRoles", OLD, write,
+            set_roles),
     ]
+}
+
+/// Filters of lists of users, as their links repeat them.
+pub(crate) const FILTERS: &[&str] =
+    &["username", "orgMembershipStatus", "orgMembershipStatuses", "userId"];
+
+/// Which users a list is asked for. The older shape cannot tell an invitation from a membership, so
+/// it shows members alone.
+pub(crate) fn query(call: &Call) -> Result<UserQuery<'_>, Problem> {
+    let mut statuses = StatusFilter::read(&call.query)?;
+    if call.version == Some(V2023_01_01) {
+        statuses.pending = false;
+    }
+    Ok(UserQuery { username: call.query("username"), statuses, id: None })
 }
 
 /// A user as the API shows it.
@@ -37,6 +57,7 @@ pub(crate) fn view<'a>(
     membership: &'a Membership,
     org_id: OrgId,
     roles: &'a UserRoles,
+    team_ids: &'a [TeamId],
 ) -> UserView<'a> {
     let invitation = match membership {
         Membership::Active => None,
@@ -52,21 +73,29 @@ pub(crate) fn view<'a>(
         first_name: user.first_name.as_deref(),
         last_name: user.last_name.as_deref(),
         country: user.country.as_deref(),
+        mobile_number: user.mobile_number.as_deref(),
         created_at: user.created_at,
         last_auth_at: user.last_auth_at,
         invitation,
         org_id,
         roles,
+        team_ids,
     }
 }
 
-fn json(call: &Call, org_id: OrgId, member: &Member) -> Value {
+/// All roles of a member.
+pub(crate) fn roles_of(member: &Member) -> UserRoles {
     let assigned = member.assignments.iter();
     let project_roles = assigned
         .flat_map(|known| known.roles.iter().map(|role| (known.project_id, *role)))
         .collect();
-    let roles = UserRoles { org_roles: member.org_roles.clone(), project_roles };
-    let view = view(&member.user, &member.membership, org_id, &roles);
+    UserRoles { org_roles: member.org_roles.clone(), project_roles }
+}
+
+/// A member in the shape of the version that was asked for.
+pub(crate) fn shown(call: &Call, org_id: OrgId, member: &Member) -> Value {
+    let roles = roles_of(member);
+    let view = view(&member.user, &member.membership, org_id, &roles, &member.team_ids);
     match call.version {
         Some(V2023_01_01) => view.legacy_json(call.base()),
         _ => view.org_json(),
@@ -75,29 +104,29 @@ fn json(call: &Call, org_id: OrgId, member: &Member) -> Value {
 
 async fn list(call: Call) -> Answer {
     let (paging, org_id) = (call.paging()?, call.org_id()?);
-    let username = call.query("username");
-    let page = call.control().list_org_users(&call.caller, org_id, username, paging).await?;
-    let page = page.map(|member| json(&call, org_id, &member));
-    Ok(call.list(paging, &["username"], page))
+    let query = query(&call)?;
+    let page = call.control().list_org_users(&call.caller, org_id, &query, paging).await?;
+    let page = page.map(|member| shown(&call, org_id, &member));
+    Ok(call.list(paging, FILTERS, page))
 }
 
 async fn create(call: Call) -> Answer {
     let (org_id, request) = (call.org_id()?, CreateOrgUser::read(call.fields()?)?);
     let member = call.control().create_org_user(&call.caller, org_id, request).await?;
-    Ok(Reply::created(json(&call, org_id, &member)))
+    Ok(Reply::created(shown(&call, org_id, &member)))
 }
 
 async fn get(call: Call) -> Answer {
     let org_id = call.org_id()?;
     let member = call.control().get_org_user(&call.caller, org_id, call.id("userId")?).await?;
-    Ok(Reply::ok(json(&call, org_id, &member)))
+    Ok(Reply::ok(shown(&call, org_id, &member)))
 }
 
 async fn update(call: Call) -> Answer {
     let (org_id, id) = (call.org_id()?, call.id("userId")?);
-    let roles = read_org_user_update(call.fields()?)?;
-    let member = call.control().update_org_user(&call.caller, org_id, id, roles).await?;
-    Ok(Reply::ok(json(&call, org_id, &member)))
+    let request = UpdateOrgUser::read(call.fields()?)?;
+    let member = call.control().update_org_user(&call.caller, org_id, id, request).await?;
+    Ok(Reply::ok(shown(&call, org_id, &member)))
 }
 
 async fn remove(call: Call) -> Answer {
@@ -118,5 +147,14 @@ async fn remove_role(call: Call) -> Answer {
 async fn change_role(call: Call, change: RoleChange<portolan_model::OrgRole>) -> Answer {
     let (org_id, id) = (call.org_id()?, call.id("userId")?);
     let member = call.control().change_org_role(&call.caller, org_id, id, change).await?;
-    Ok(Reply::ok(json(&call, org_id, &member)))
+    Ok(Reply::ok(shown(&call, org_id, &member)))
+}
+
+async fn set_roles(call: Call) -> Answer {
+    let (org_id, id) = (call.org_id()?, call.id("userId")?);
+    let roles = read_org_roles(call.fields()?)?;
+    let member = call.control().set_org_user_roles(&call.caller, org_id, id, roles).await?;
+    let names: Vec<&str> = member.org_roles.iter().map(|role| role.as_str()).collect();
+    let links = call.base().links(&format!("/orgs/{org_id}/users/{id}"), &[]);
+    Ok(Reply::ok(json!({ "links": links, "orgRoles": names })))
 }

@@ -125,16 +125,84 @@ async fn keys_made_for_a_project_are_members_of_its_organization() {
 async fn users_of_a_project() {
     let world = World::new().await;
     let (owner, group) = (world.owner(), world.project("P").await);
+    world.member("new@example.org", &["ORG_MEMBER"]).await;
     let path = format!("/groups/{group}/users");
     let body = json!({ "username": "new@example.org", "roles": ["GROUP_READ_ONLY"] });
     let made = world.post(&owner, &path, body.clone()).await.expect(201);
     assert_eq!(made.json["roles"], json!(["GROUP_READ_ONLY"]));
+    assert_eq!(made.json["orgMembershipStatus"], "ACTIVE");
+    assert_eq!(world.event_types(&format!("/groups/{group}")).await[0], "JOINED_GROUP");
     assert_eq!(world.post(&owner, &path, body).await.refusal(), (409, "USER_ALREADY_EXISTS"));
     let one = format!("{path}/{}", made.str("/id"));
     let body = json!({ "groupRole": "GROUP_OWNER" });
     let changed = world.post(&owner, &format!("{one}:addRole"), body.clone()).await.expect(200);
     assert_eq!(changed.json["roles"], json!(["GROUP_OWNER", "GROUP_READ_ONLY"]));
     world.post(&owner, &format!("{one}:removeRole"), body).await.expect(200);
+    let body = json!({ "groupRoles": ["GROUP_BACKUP_MANAGER"] });
+    let replaced = world.put(&owner, &format!("{one}/roles"), body).await.expect(200);
+    assert_eq!(replaced.json["groupRoles"], json!(["GROUP_BACKUP_MANAGER"]));
+    let wrong = json!({ "groupRoles": ["ORG_OWNER"] });
+    let refused = world.put(&owner, &format!("{one}/roles"), wrong).await;
+    assert_eq!(refused.refusal(), (400, "INVALID_ROLE_FOR_GROUP"));
     world.delete(&owner, &one).await.expect(204);
     assert_eq!(world.get(&owner, &one).await.refusal(), (404, "USER_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn who_is_not_in_the_organization_is_invited() {
+    let world = World::new().await;
+    let (owner, group) = (world.owner(), world.project("P").await);
+    let path = format!("/groups/{group}/users");
+    let body = json!({ "username": "new@example.org", "roles": ["GROUP_READ_ONLY"] });
+    let made = world.post(&owner, &path, body).await.expect(201);
+    assert_eq!(made.json["orgMembershipStatus"], "PENDING");
+    let one = format!("/orgs/{}/users/{}", world.org(), made.str("/id"));
+    let seen = world.get(&owner, &one).await.expect(200);
+    assert_eq!(seen.json["roles"]["orgRoles"], json!(["ORG_MEMBER"]));
+    // It was for the sake of the project alone, and goes with it.
+    world.delete(&owner, &format!("{path}/{}", made.str("/id"))).await.expect(204);
+    assert_eq!(world.get(&owner, &one).await.refusal(), (404, "USER_NOT_FOUND"));
+    let types = world.event_types(&format!("/orgs/{}", world.org())).await;
+    assert_eq!(types[0], "ORG_INVITATION_DELETED");
+}
+
+#[tokio::test]
+async fn access_is_given_the_deprecated_way() {
+    let world = World::new().await;
+    let (owner, group) = (world.owner(), world.project("P").await);
+    let id = world.member("in@example.org", &["ORG_MEMBER"]).await;
+    let path = format!("/groups/{group}/access");
+    let body = json!({ "username": "in@example.org", "roles": ["GROUP_READ_ONLY"] });
+    world.post(&owner, &path, body).await.expect(204);
+    let body = json!({ "username": "in@example.org", "roles": ["GROUP_BACKUP_MANAGER"] });
+    world.post(&owner, &path, body).await.expect(204);
+    let user = world.get(&owner, &format!("/groups/{group}/users/{id}")).await.expect(200);
+    assert_eq!(user.json["roles"], json!(["GROUP_BACKUP_MANAGER", "GROUP_READ_ONLY"]));
+    let body = json!({ "username": "out@example.org", "roles": ["GROUP_READ_ONLY"] });
+    let invited = world.post(&owner, &path, body).await.expect(200);
+    assert_eq!(
+        invited.header("content-type"),
+        "application/vnd.atlas.2023-02-01+json;charset=utf-8"
+    );
+    assert_eq!(invited.json["roles"], json!(["ORG_MEMBER"]));
+    let assigned = json!([{ "groupId": group, "groupRole": "GROUP_READ_ONLY" }]);
+    assert_eq!(invited.json["groupRoleAssignments"], assigned);
+    let body = json!({ "username": "out@example.org", "roles": ["GROUP_BACKUP_MANAGER"] });
+    let again = world.post(&owner, &path, body).await.expect(200);
+    assert_eq!(again.json["id"], invited.json["id"]);
+    assert_eq!(again.json["groupRoleAssignments"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn only_members_own_new_projects_and_organizations() {
+    let world = World::new().await;
+    let owner = world.owner();
+    let body = json!({ "username": "out@example.org", "roles": { "orgRoles": ["ORG_MEMBER"] } });
+    let path = format!("/orgs/{}/users", world.org());
+    let id = world.post(&owner, &path, body).await.expect(201).str("/id");
+    let body = json!({ "name": "P", "orgId": world.org() });
+    let refused = world.post(&owner, &format!("/groups?projectOwnerId={id}"), body).await;
+    assert_eq!(refused.refusal(), (404, "USER_NOT_FOUND"));
+    let refused = world.post(&owner, "/orgs", json!({ "name": "O", "orgOwnerId": id })).await;
+    assert_eq!(refused.refusal(), (404, "USER_NOT_FOUND"));
 }

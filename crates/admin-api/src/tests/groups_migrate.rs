@@ -26,6 +26,7 @@ async fn users_and_roles_move_and_keys_do_not() {
     let world = World::new().await;
     let (owner, group) = (world.owner(), world.project("P").await);
     let (destination, other) = world.second_org().await;
+    world.member("dev@example.org", &["ORG_MEMBER"]).await;
     let body = json!({ "username": "dev@example.org", "roles": ["GROUP_DATA_ACCESS_ADMIN"] });
     world.post(&owner, &format!("/groups/{group}/users"), body).await.expect(201);
     let body = json!({ "desc": "d", "roles": ["GROUP_OWNER"] });
@@ -140,4 +141,39 @@ async fn a_service_account_brings_the_keys_too() {
         migrate(&world, &account, &group, json!({ "destinationOrgId": destination })).await;
     assert_eq!(missing.refusal(), (400, "MISSING_ATTRIBUTES"));
     migrate(&world, &account, &group, request(&destination, &other)).await.expect(200);
+}
+
+#[tokio::test]
+async fn teams_and_invitations_of_members_are_lost_and_invited_people_stay_invited() {
+    let world = World::new().await;
+    let (owner, group) = (world.owner(), world.project("P").await);
+    let (destination, other) = world.second_org().await;
+    world.member("in@example.org", &["ORG_MEMBER"]).await;
+    let invites = format!("/groups/{group}/invites");
+    for username in ["in@example.org", "out@example.org"] {
+        let body = json!({ "username": username, "roles": ["GROUP_READ_ONLY"] });
+        world.post(&owner, &invites, body).await.expect(200);
+    }
+    let body = json!({ "name": "T", "usernames": ["in@example.org"] });
+    let path = format!("/orgs/{}/teams", world.org());
+    let team = world.post(&owner, &path, body).await.expect(201).str("/id");
+    let body = json!([{ "teamId": team, "roleNames": ["GROUP_READ_ONLY"] }]);
+    world.post(&owner, &format!("/groups/{group}/teams"), body).await.expect(200);
+    let preview = format!("/api/portolan/v1/groups/{group}:migratePreview");
+    let body = request(&destination, &other);
+    let told = world.call(&owner, "POST", &preview, Some(&body)).await.expect(200);
+    assert_eq!(told.json["lost"]["teams"], json!([{ "id": team, "name": "T" }]));
+    assert_eq!(told.str("/lost/invitations/0/username"), "in@example.org");
+    migrate(&world, &owner, &group, body).await.expect(200);
+    let teams = world.get(&other, &format!("/groups/{group}/teams")).await.expect(200);
+    assert_eq!(teams.json["totalCount"], 0);
+    let left = world.get(&other, &invites).await.expect(200);
+    assert_eq!(left.json.as_array().map(Vec::len), Some(1));
+    assert_eq!(left.str("/0/username"), "out@example.org");
+    let pending = format!("/orgs/{destination}/users?orgMembershipStatus=PENDING");
+    assert_eq!(world.get(&other, &pending).await.expect(200).json["totalCount"], 1);
+    let pending = format!("/orgs/{}/users?orgMembershipStatus=PENDING", world.org());
+    assert_eq!(world.get(&owner, &pending).await.expect(200).json["totalCount"], 0);
+    let delete = format!("/orgs/{}/teams/{team}", world.org());
+    world.delete(&owner, &delete).await.expect(204);
 }

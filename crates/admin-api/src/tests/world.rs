@@ -208,6 +208,35 @@ impl World {
         self.call(caller, "DELETE", &format!("/api/atlas/v2{path}"), None).await
     }
 
+    pub(super) async fn put(&self, caller: &Caller, path: &str, body: Value) -> Answer {
+        self.call(caller, "PUT", &format!("/api/atlas/v2{path}"), Some(&body)).await
+    }
+
+    /// Accepts, for its owner, the invitation of this user name into the first organization.
+    pub(super) async fn accept(&self, username: &str) -> Answer {
+        let path = format!("/orgs/{}/invites", self.org());
+        let all = self.get(&self.owner(), &format!("{path}?username={username}")).await;
+        let id = all.expect(200).str("/0/id");
+        let target = format!("/api/portolan/v1{path}/{id}:accept");
+        self.call(&self.owner(), "POST", &target, None).await
+    }
+
+    /// A member of the first organization; its id.
+    pub(super) async fn member(&self, username: &str, roles: &[&str]) -> String {
+        let body = serde_json::json!({ "username": username, "roles": { "orgRoles": roles } });
+        let path = format!("/orgs/{}/users", self.org());
+        self.post(&self.owner(), &path, body).await.expect(201);
+        self.accept(username).await.expect(200).str("/id")
+    }
+
+    /// The types of an organization's or a project's events, newest first.
+    pub(super) async fn event_types(&self, path: &str) -> Vec<String> {
+        let all = self.get(&self.owner(), &format!("{path}/events")).await.expect(200);
+        let events = all.json["results"].as_array().expect("events").clone();
+        let name = |event: &Value| event["eventTypeName"].as_str().map(str::to_owned);
+        events.iter().filter_map(name).collect()
+    }
+
     /// A key of an organization with these roles.
     pub(super) async fn key(&self, caller: &Caller, org: &str, roles: &[&str]) -> Caller {
         let body = serde_json::json!({ "desc": "test", "roles": roles });

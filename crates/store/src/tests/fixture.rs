@@ -2,15 +2,14 @@
 
 use portolan_auth::{Authorized, Instance, OrgScope, ProjectScope};
 use portolan_model::{
-    ApiKeyId, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, OrgId, OrgRole,
-    Organization, Project, ProjectId, ProjectRole, SecretId, ServiceAccountId, Tag, UserId,
+    ApiKeyId, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, OrgId, OrgRole, Organization, Project, ProjectId, ProjectRole, SecretId, ServiceAccountId, Tag, UserId, InvitationId,
 };
 use portolan_security::{SecretString, sha256};
 
 use crate::api_keys::NewApiKey;
 use crate::clusters::StoredCluster;
 use crate::service_accounts::{NewSecret, NewServiceAccount};
-use crate::users::{Membership, User};
+use crate::users::{Invitation, Membership, User};
 use crate::{
     Store, StoreError, Tx, access_tokens, api_keys, clusters, organizations, projects,
     service_accounts, users,
@@ -138,9 +137,22 @@ pub(crate) fn person(tx: &Tx<'_>, id: UserId, letter: char) -> User {
         first_name: Some("Ada".into()),
         last_name: None,
         country: Some("PT".into()),
+        mobile_number: None,
         created_at: tx.now_ms(),
         last_auth_at: None,
     }
+}
+
+/// An invitation that waits for this long.
+pub(crate) fn invitation(store: &Store, lasts_ms: i64) -> Membership {
+    let now_ms = store.runtime().now_ms();
+    Membership::Pending(Invitation {
+        id: InvitationId::new(store.runtime().object_id()),
+        through: None,
+        created_at: now_ms,
+        expires_at: now_ms + lasts_ms,
+        inviter_username: "aaaaaaaa".into(),
+    })
 }
 
 /// Adds one more person to a house.

@@ -3,12 +3,11 @@
 use portolan_auth::{Action, Actor, authorize};
 use portolan_model::{EventId, OrgRole, ProjectRole, RequestId};
 
-use super::fixture::{House, add_person, system};
+use super::fixture::{House, add_person, invitation, system};
 use super::{in_tx, on_each_database};
 use crate::access_lists::{AccessOwner, AccessVerdict, Uses};
 use crate::audit::{AuditIntent, AuditOutcome};
 use crate::events::{EventFilter, EventScope, NewEvent};
-use crate::users::{Invitation, Membership};
 use crate::{
     ErrorKind, Page, StoreError, access_lists, access_tokens, api_keys, audit, events, instance,
     principals, service_accounts,
@@ -39,18 +38,11 @@ on_each_database! {
 
     async fn an_invitation_gives_no_rights_yet(store) {
         let house = &House::build(&store, 'a').await;
-        let now_ms = store.runtime().now_ms();
-        let invitation = Invitation {
-            created_at: now_ms,
-            expires_at: now_ms + 1,
-            inviter_username: "aaaaaaaa".into(),
-        };
-        let guest =
-            add_person(&store, house, 'g', Membership::Pending(invitation), &[OrgRole::Owner])
-                .await;
+        let waiting = invitation(&store, 60_000);
+        let guest = add_person(&store, house, 'g', waiting, &[OrgRole::Owner]).await;
         let principal = in_tx!(store, tx => principals::of_user(tx, guest).await);
         assert!(!principal.expect("a look-up").expect("a user").owns(house.org_id));
-        in_tx!(store, tx => crate::users::accept_invitation(tx, &house.org(), guest).await)
+        in_tx!(store, tx => crate::invitations::accept(tx, &house.org(), guest).await)
             .expect("accepted");
         let principal = in_tx!(store, tx => principals::of_user(tx, guest).await);
         assert!(principal.expect("a look-up").expect("a user").owns(house.org_id));

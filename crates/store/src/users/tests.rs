@@ -1,21 +1,14 @@
 //! Tests of users.
 
 use super::*;
-use crate::tests::fixture::{House, add_person, person};
+use crate::tests::fixture::{House, add_person, invitation, person};
 use crate::tests::{in_tx, on_each_database};
-
-fn invitation() -> Membership {
-    Membership::Pending(Invitation {
-        created_at: 1,
-        expires_at: 2,
-        inviter_username: "aaaaaaaa".into(),
-    })
-}
 
 on_each_database! {
     async fn members_are_listed_with_their_roles(store) {
         let house = &House::build(&store, 'a').await;
-        let guest = add_person(&store, house, 'g', invitation(), &[OrgRole::ReadOnly]).await;
+        let waiting = invitation(&store, 60_000);
+        let guest = add_person(&store, house, 'g', waiting.clone(), &[OrgRole::ReadOnly]).await;
         let all = &UserFilter::default();
         let members = in_tx!(store, tx => list_members(tx, &house.org(), all, Page::ALL).await)
             .expect("a list");
@@ -23,12 +16,16 @@ on_each_database! {
         let owner = &members.items[0];
         assert_eq!((owner.user.id, &owner.membership), (house.owner, &Membership::Active));
         assert_eq!(owner.assignments[0].roles, [ProjectRole::Owner, ProjectRole::ReadOnly]);
-        assert_eq!((members.items[1].user.id, &members.items[1].membership), (guest, &invitation()));
+        assert_eq!((members.items[1].user.id, &members.items[1].membership), (guest, &waiting));
+        let pending = Statuses { active: false, pending: true };
+        let nobody = Statuses { active: false, pending: false };
         for (filter, total) in [
             (UserFilter { username: Some("A@example.com"), ..UserFilter::default() }, 1),
             (UserFilter { username: Some("a@"), ..UserFilter::default() }, 0),
             (UserFilter { username_contains: Some("EXAMPLE"), ..UserFilter::default() }, 2),
-            (UserFilter { status: Some("PENDING"), ..UserFilter::default() }, 1),
+            (UserFilter { statuses: pending, ..UserFilter::default() }, 1),
+            (UserFilter { statuses: nobody, ..UserFilter::default() }, 0),
+            (UserFilter { id: Some(guest), ..UserFilter::default() }, 1),
         ] {
             let filter = &filter;
             let found = in_tx!(store, tx => {
@@ -40,7 +37,7 @@ on_each_database! {
 
     async fn only_active_owners_count_as_owners(store) {
         let house = &House::build(&store, 'a').await;
-        add_person(&store, house, 'g', invitation(), &[OrgRole::Owner]).await;
+        add_person(&store, house, 'g', invitation(&store, 60_000), &[OrgRole::Owner]).await;
         let second = add_person(&store, house, 'h', Membership::Active, &[OrgRole::Member]).await;
         let owners_now = in_tx!(store, tx => owners(tx, &house.org()).await);
         assert_eq!(owners_now, Ok(vec![house.owner]));
@@ -65,31 +62,5 @@ on_each_database! {
             add_member(tx, &a.org(), a.owner, &Membership::Active, &[]).await
         });
         assert!(twice.expect_err("a member already").is_conflict_in("org_members"));
-    }
-
-    async fn project_users_come_and_go(store) {
-        let house = &House::build(&store, 'a').await;
-        let user = add_person(&store, house, 'g', Membership::Active, &[OrgRole::Member]).await;
-        let all = &UserFilter::default();
-        let absent = in_tx!(store, tx => in_project(tx, &house.project(), user).await);
-        assert_eq!(absent, Err(StoreError::missing("user")));
-        let roles = &[ProjectRole::ReadOnly];
-        in_tx!(store, tx => set_project_roles(tx, &house.project(), user, roles).await)
-            .expect("added");
-        let found = in_tx!(store, tx => in_project(tx, &house.project(), user).await);
-        assert_eq!(found.expect("a user").roles, roles);
-        let listed = in_tx!(store, tx => {
-            list_in_project(tx, &house.project(), all, Page::ALL).await
-        });
-        assert_eq!(listed.expect("a list").total, 2);
-        in_tx!(store, tx => remove_member(tx, &house.org(), user).await).expect("removed");
-        let listed = in_tx!(store, tx => {
-            list_in_project(tx, &house.project(), all, Page::ALL).await
-        });
-        assert_eq!(listed.expect("a list").total, 1);
-        let stranger = in_tx!(store, tx => {
-            set_project_roles(tx, &house.project(), user, roles).await
-        });
-        assert_eq!(stranger, Err(StoreError::missing("user")));
     }
 }
