@@ -7,6 +7,7 @@ mod gate;
 mod links;
 mod listeners;
 mod query_log;
+mod samples;
 mod sources;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result};
 use portolan_archiver::Worker;
 use portolan_auth::{Authorized, Instance};
 use portolan_cluster::{Cluster, MongoCluster};
+use portolan_control::{ClusterHost, ServerSettings, server_settings};
 use portolan_model::{ClusterId, ClusterKind, ClusterState};
 use portolan_runtime::Runtime;
 use portolan_security::address::AddressPolicy;
@@ -23,6 +25,7 @@ use portolan_security::{IpNet, SecretString};
 use portolan_store::clusters::{self, StoredCluster};
 use portolan_store::endpoints::{self, Endpoint, EndpointRole};
 use portolan_store::{Store, StoreError};
+use portolan_wire::Backend;
 use rustls::ServerConfig;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +49,8 @@ struct Inner {
     dir: std::path::PathBuf,
     settings: Endpoints,
     tls: Option<Arc<ServerConfig>>,
+    /// The same certificate, for clusters that refuse TLS before 1.3.
+    tls13: Option<Arc<ServerConfig>>,
     connections_max: usize,
     store: Store,
     locations: Locations,
@@ -67,6 +72,10 @@ struct RunningSandbox {
     listener: Listener,
     /// Plain, on loopback, for this process alone: it must not depend on the certificate's names.
     internal: Listener,
+    /// What the listener serves.
+    backend: Arc<dyn Backend>,
+    tuning: Arc<portolan_sandbox::Tuning>,
+    settings: ServerSettings,
 }
 
 impl Host {
@@ -81,11 +90,13 @@ impl Host {
     ) -> Result<Self> {
         let settings = config.endpoints.clone();
         let tls = settings.tls.as_ref().map(crate::tls::server_config).transpose()?;
+        let tls13 = settings.tls.as_ref().map(crate::tls::server_config_tls13).transpose()?;
         let internal = Internal::new(&runtime)?;
         let inner = Inner {
             dir: config.dir.clone(),
             settings,
             tls,
+            tls13,
             connections_max: config.limits.connections_max,
             store,
             locations,
@@ -104,8 +115,8 @@ impl Host {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Starts every sandbox cluster and every endpoint that the control state knows. A cluster whose
-    /// creation or removal was cut short is left to `control`, which finishes both.
+    /// Starts every sandbox cluster that is not paused and every endpoint that the control state knows.
+    /// A cluster whose creation or removal was cut short is left to `control`, which finishes both.
     pub(crate) async fn start_all(&self) -> Result<()> {
         let is_ready = |stored: &StoredCluster| {
             matches!(stored.cluster.state, ClusterState::Idle | ClusterState::Updating)
@@ -113,7 +124,10 @@ impl Host {
         for stored in self.stored_clusters().await?.into_iter().filter(is_ready) {
             let cluster = &stored.cluster;
             let what = || format!("cluster {}", cluster.name);
-            portolan_control::ClusterHost::start_sandbox(self, cluster).await.with_context(what)?;
+            if !stored.life.paused {
+                let settings = server_settings(&stored);
+                ClusterHost::start_sandbox(self, cluster, &settings).await.with_context(what)?;
+            }
             self.start_endpoints(cluster.id).await.with_context(what)?;
         }
         Ok(())
@@ -154,7 +168,7 @@ impl Host {
     async fn stop_endpoints(&self, id: ClusterId) {
         let mut open = self.inner.endpoints.lock().await;
         for role in EndpointRole::ALL {
-            if let Some(listener) = open.remove(&(id, role)) {
+            if let Some(mut listener) = open.remove(&(id, role)) {
                 listener.stop().await;
             }
         }
@@ -178,7 +192,7 @@ impl Host {
         let (inner, id) = (&self.inner, stored.cluster.id);
         if let ClusterKind::Sandbox { .. } = stored.cluster.kind {
             let port =
-                self.internal_port(id).await.context("the sandbox cluster is not running")?;
+                self.internal_port(id).await.context("the cluster is paused or not running")?;
             let policy = AddressPolicy::new(AddressPolicy::loopback_networks(), Vec::new());
             let uri = self.internal_uri(port);
             return Ok(MongoCluster::connect(&uri, &policy, &inner.runtime).await?);
@@ -202,6 +216,12 @@ impl Host {
         let own = given.iter().map(|endpoint| endpoint.port).chain([inner.http_port]);
         let own_ports = own.map(|port| port..=port).collect();
         Ok(AddressPolicy::new(inner.allowed_networks.clone(), own_ports))
+    }
+
+    /// Whether a cluster is paused; `false` when nothing is known of it.
+    pub(crate) async fn is_paused(&self, id: ClusterId) -> bool {
+        let stored = self.stored_cluster(id).await;
+        stored.is_ok_and(|stored| stored.is_some_and(|stored| stored.life.paused))
     }
 
     async fn internal_port(&self, id: ClusterId) -> Option<u16> {
@@ -233,7 +253,7 @@ impl Host {
     pub(crate) async fn stop(&self) {
         let endpoints: Vec<Listener> =
             self.inner.endpoints.lock().await.drain().map(|(_, listener)| listener).collect();
-        for listener in endpoints {
+        for mut listener in endpoints {
             listener.stop().await;
         }
         self.inner.connections.lock().await.clear();
@@ -246,7 +266,7 @@ impl Host {
 }
 
 impl RunningSandbox {
-    async fn stop(self) {
+    async fn stop(mut self) {
         self.listener.stop().await;
         self.internal.stop().await;
         if let Err(error) = self.sandbox.close().await {

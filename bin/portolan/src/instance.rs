@@ -172,6 +172,7 @@ pub(crate) fn control(store: &Store, runtime: &Runtime, host: &Host, base_url: &
         archives: Arc::new(host.clone()),
         links: Arc::new(host.clone()),
         public_url: Arc::from(base_url),
+        turns: portolan_control::Turns::default(),
     }
 }
 

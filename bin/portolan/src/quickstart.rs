@@ -6,7 +6,7 @@
 
 mod progress;
 mod report;
-mod sample;
+pub(crate) mod sample;
 mod steps;
 mod summary;
 

@@ -20,6 +20,8 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     /// The resolved version of the answer; `None` for Portolan's own API.
     pub(crate) version: Option<VersionDate>,
+    /// The version in which the body is written: that of its content type, else that of the answer.
+    pub(crate) body_version: Option<VersionDate>,
     pub(crate) parameters: Parameters,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Bytes,
@@ -80,6 +82,13 @@ impl Call {
     /// A query parameter.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a query parameter, whether repeated or separated by commas.
+    pub(crate) fn query_all(&self, name: &str) -> Vec<&str> {
+        let values = self.query.iter().filter(|(key, _)| key == name);
+        let values = values.flat_map(|(_, value)| value.split(','));
+        values.filter(|value| !value.is_empty()).collect()
     }
 
     /// A query parameter as a boolean, false when absent.

@@ -7,8 +7,9 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use portolan_api_types::time::header_date;
+use portolan_api_types::version::newest_not_after;
+use portolan_api_types::{ErrorCode, MediaType, Problem, VersionDate};
 use portolan_api_types::version::V2025_02_19;
-use portolan_api_types::{ErrorCode, MediaType, Problem};
 use portolan_control::Caller;
 use portolan_model::RequestId;
 
@@ -97,6 +98,7 @@ impl Inbound<'_> {
             state: self.state.clone(),
             caller,
             version: None,
+            body_version: None,
             parameters,
             query: self.query,
             body,
@@ -130,6 +132,7 @@ async fn answer_call(
         return write_problem(&problem, style);
     }
     call.version = media.map(|media| media.date);
+    call.body_version = body_version(route, headers).or(call.version);
     match run(route, access, call).await {
         Ok(reply) => {
             let mut response = write_reply(reply, &content_type(media), style);
@@ -182,8 +185,13 @@ fn negotiate(route: &Route, headers: &HeaderMap) -> Result<Option<MediaType>, Pr
     MediaType::resolve(&accept.join(","), &route.dates(), route.format).map(Some)
 }
 
-/// A body is JSON: dated, plain, or not labelled at all. Its date chooses nothing: no operation here
-/// has versions that read their bodies differently.
+/// The version of the operation in which a dated body is written.
+fn body_version(route: &Route, headers: &HeaderMap) -> Option<VersionDate> {
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    newest_not_after(MediaType::parse(content_type)?.date, &route.dates())
+}
+
+/// A body is JSON: dated, plain, or not labelled at all.
 fn check_body_type(headers: &HeaderMap, body: &Bytes) -> Result<(), Problem> {
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or("");

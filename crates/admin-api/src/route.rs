@@ -139,4 +139,21 @@ macro_rules! public {
     };
 }
 
-pub(crate) use {atlas, own, public};
+/// An operation below `/api/atlas/v1.0`, which has no dated versions and answers plain JSON. Only what
+/// the Atlas CLI still calls there.
+macro_rules! first {
+    ($method:ident $path:literal, $operation:literal, $access:expr, $handler:path) => {
+        $crate::route::Route {
+            method: axum::http::Method::$method,
+            path: concat!("/api/atlas/v1.0", $path),
+            pattern: $crate::path::PathPattern::parse(concat!("/api/atlas/v1.0", $path)),
+            operation: $operation,
+            versions: &[],
+            format: portolan_api_types::version::Format::Json,
+            access: $access,
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+pub(crate) use {atlas, first, own, public};

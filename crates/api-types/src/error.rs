@@ -66,6 +66,8 @@ codes! {
     ApiKeyCanOnlyBelongToOneOrg = "API_KEY_CAN_ONLY_BELONG_TO_ONE_ORG", 400, Invalid;
     AttributeReadOnly = "ATTRIBUTE_READ_ONLY", 400, Invalid;
     ClusterAlreadyRequestedDeletion = "CLUSTER_ALREADY_REQUESTED_DELETION", 400, Conflict;
+    CannotUseFlexCluster = "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API", 400, Invalid;
+    CannotUseNonFlexCluster = "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API", 400, Invalid;
     ClusterNameInvalid = "CLUSTER_NAME_INVALID", 400, Invalid;
     CannotRemoveCallerFromAccessList = "CANNOT_REMOVE_CALLER_FROM_WHITELIST", 400, Conflict;
     CannotTerminateProtectedCluster =
@@ -108,6 +110,7 @@ codes! {
         "ONLINE_ARCHIVE_CONCURRENT_MODIFICATIONS", 400, Retry;
     RoleNeedsGroupId = "ROLE_NEEDS_GROUP_ID", 400, Invalid;
     RoleNeedsOrgId = "ROLE_NEEDS_ORG_ID", 400, Invalid;
+    TenantClusterUpdateUnsupported = "TENANT_CLUSTER_UPDATE_UNSUPPORTED", 400, Unsupported;
     UnsupportedRole = "UNSUPPORTED_ROLE", 400, Invalid;
     ValidationError = "VALIDATION_ERROR", 400, Invalid;
     // 401: the caller is known and sees the resource, but lacks the role
@@ -154,6 +157,9 @@ codes! {
     CannotCloseGroupActiveClusters = "CANNOT_CLOSE_GROUP_ACTIVE_ATLAS_CLUSTERS", 409, Conflict;
     CannotDeleteOrgActiveMigration =
         "CANNOT_DELETE_ORG_ACTIVE_LIVE_MIGRATION_ATLAS_ORG_LINK", 409, Conflict;
+    CannotUpdateAndPauseCluster = "CANNOT_UPDATE_AND_PAUSE_CLUSTER", 409, Conflict;
+    CannotUpdatePausedCluster = "CANNOT_UPDATE_PAUSED_CLUSTER", 409, Conflict;
+    ClusterAlreadyPaused = "CLUSTER_ALREADY_PAUSED", 409, Conflict;
     GroupAlreadyExists = "GROUP_ALREADY_EXISTS", 409, Conflict;
     MultipleGroups = "MULTIPLE_GROUPS", 409, Conflict;
     NamespaceHasOnlineArchive = "NAMESPACE_HAS_ONLINE_ARCHIVE", 409, Conflict;

@@ -68,6 +68,12 @@ impl Fields {
         self.map.contains_key(name)
     }
 
+    /// Whether the field is there as null.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(Value::is_null)
+    }
+
     /// Whether nothing is left to read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -94,6 +100,17 @@ impl Fields {
                 self.map.remove(*name);
             }
         }
+    }
+
+    /// A string field, left where it is; `None` when it is something else.
+    #[must_use]
+    pub fn peek_string(&self, name: &str) -> Option<String> {
+        self.map.get(name).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// Adds a field that another part of the request told.
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.map.insert(name.to_owned(), value);
     }
 
     /// Takes a field as it is; `None` when absent or null.

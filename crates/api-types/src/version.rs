@@ -40,6 +40,8 @@ pub const V2024_05_30: VersionDate = VersionDate::constant(2024, 5, 30);
 pub const V2024_08_05: VersionDate = VersionDate::constant(2024, 8, 5);
 /// 2024-10-23.
 pub const V2024_10_23: VersionDate = VersionDate::constant(2024, 10, 23);
+/// 2024-11-13.
+pub const V2024_11_13: VersionDate = VersionDate::constant(2024, 11, 13);
 /// 2025-02-19.
 pub const V2025_02_19: VersionDate = VersionDate::constant(2025, 2, 19);
 /// 2025-03-12.

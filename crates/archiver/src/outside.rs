@@ -13,6 +13,11 @@ pub trait Outside: Send + Sync + 'static {
     /// The live cluster of that id, dialled if need be.
     async fn cluster(&self, id: ClusterId) -> Result<Arc<dyn Cluster>, ClusterError>;
 
+    /// Whether the cluster is paused: its archives wait, and nothing is wrong.
+    async fn is_paused(&self, _id: ClusterId) -> bool {
+        false
+    }
+
     /// The storage location that holds the table behind a URI.
     ///
     /// # Errors

@@ -140,6 +140,9 @@ impl Worker {
         if due.purge {
             return purge::run(shared, &archive).await.map(|()| Look::Purged);
         }
+        if shared.outside.is_paused(archive.cluster_id).await {
+            return Ok(Look::Waiting);
+        }
         let cluster = shared.outside.cluster(archive.cluster_id).await?;
         let decision = self.decide(&due, &cluster).await?;
         let begin = match decision {

@@ -68,6 +68,10 @@ actions! {
     ClusterUpdate = "project.clusters.update",
     /// Delete or detach a cluster.
     ClusterDelete = "project.clusters.delete",
+    /// Tune, restart and upgrade a cluster.
+    ClusterManage = "project.clusters.manage",
+    /// Pin a cluster's version, load sample data, make and change flex clusters.
+    ClusterAdminister = "project.clusters.administer",
     /// Create, change and delete database users.
     DatabaseUsersWrite = "project.database_users.write",
     /// Change the IP access list of a project.

@@ -55,6 +55,7 @@ pub const fn allowed_in_project(role: ProjectRole, action: Action) -> bool {
             role,
             R::Owner | R::ClusterManager | R::ClusterResilienceTester | R::ReplicaSetManager
         ),
+        A::ClusterManage => matches!(role, R::Owner | R::ClusterManager),
         A::DatabaseUsersWrite => {
             matches!(role, R::Owner | R::DatabaseAccessAdmin | R::StreamProcessingOwner)
         }

@@ -1,10 +1,17 @@
 //! Clusters of a project: create, list, get, delete, and how they are reached. Attaching a live
-//! cluster is in [`attach`], starting and stopping in [`lifecycle`], ports in [`ports`].
+//! cluster is in [`attach`], changing one in [`update`], starting and stopping in [`lifecycle`], ports
+//! in [`ports`].
 
 mod attach;
+mod details;
+mod flex;
 mod lifecycle;
 mod ports;
+mod sample_data;
 mod strings;
+mod turns;
+mod update;
+mod upgrade;
 
 use portolan_api_types::cluster::{ClusterDraft, ConnectionStringsView, with_ids};
 use portolan_api_types::own_api::EndpointStrings;
@@ -13,7 +20,7 @@ use portolan_auth::{Action, Authorized, Instance, ProjectScope};
 use portolan_model::{
     Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ProjectId, ProjectLimit,
 };
-use portolan_store::clusters::StoredCluster;
+use portolan_store::clusters::{ClusterLife, StoredCluster};
 use portolan_store::endpoints::EndpointRole;
 use portolan_store::events::EventScope;
 use portolan_store::{Page as StorePage, Tx, archives, clusters, endpoints, moves};
@@ -23,7 +30,10 @@ use crate::online_archives::note as note_archive;
 use crate::paging::{api_page, store_page};
 use crate::{Caller, Control, ControlError, trail};
 
+pub use details::ProjectClusters;
+pub use lifecycle::server_settings;
 pub(crate) use ports::GivenPort;
+pub use turns::Turns;
 
 /// The witness of work that a use case does on its own account: ports and states of clusters.
 pub(crate) static SYSTEM: Authorized<Instance> = Authorized::system("keeps clusters");
@@ -38,7 +48,7 @@ pub struct FoundCluster {
 }
 
 impl Control {
-    /// The clusters of a project, oldest first.
+    /// The clusters of a project, flex ones included, oldest first.
     ///
     /// # Errors
     /// `GROUP_NOT_FOUND`, and the store's.
@@ -58,6 +68,45 @@ impl Control {
                 })
             })
             .await
+    }
+
+    /// The clusters that the cluster API shows, or those that the flex API shows.
+    ///
+    /// # Errors
+    /// `GROUP_NOT_FOUND`, and the store's.
+    pub async fn list_clusters_of_kind(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        flex: bool,
+        paging: Paging,
+    ) -> Result<Page<FoundCluster>, ControlError> {
+        self.store
+            .read_tx("control.clusters.list_of_kind", |tx| {
+                Box::pin(async move {
+                    let action = Action::ProjectRead;
+                    let witness = project_in(tx, &caller.principal, action, project_id).await?;
+                    let page = store_page(paging);
+                    let listed = clusters::list_of_kind(tx, &witness, flex, page).await?;
+                    Ok(api_page(listed.map(|stored| self.found_cluster(stored))))
+                })
+            })
+            .await
+    }
+
+    /// One cluster, as the cluster API knows it.
+    ///
+    /// # Errors
+    /// `CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API`, and those of [`Control::get_cluster`].
+    pub async fn get_dedicated(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        name: &str,
+    ) -> Result<FoundCluster, ControlError> {
+        let found = self.get_cluster(caller, project_id, name).await?;
+        refuse_flex(&found.stored)?;
+        Ok(found)
     }
 
     /// One cluster.
@@ -92,23 +141,35 @@ impl Control {
         project_id: ProjectId,
         draft: ClusterDraft,
     ) -> Result<FoundCluster, ControlError> {
-        self.check_new_cluster(caller, project_id, &draft.name).await?;
+        self.check_new_cluster(caller, project_id, &draft.name, Action::ClusterCreate).await?;
         let id = ClusterId::new(self.runtime.object_id());
         let ports = self.find_ports(id, &[EndpointRole::Cluster]).await?;
         let [port] = ports[..] else { return Err(ControlError::internal("one port for one role")) };
-        let stored = &self.new_sandbox(id, project_id, port.port(), draft);
+        let stored = self.new_sandbox(id, project_id, port.port(), draft);
+        self.make_cluster(caller, &stored, port, Action::ClusterCreate).await
+    }
+
+    /// Writes a new sandbox cluster down and starts it.
+    async fn make_cluster(
+        &self,
+        caller: &Caller,
+        stored: &StoredCluster,
+        port: GivenPort,
+        action: Action,
+    ) -> Result<FoundCluster, ControlError> {
+        let (id, project_id) = (stored.cluster.id, stored.cluster.project_id);
         self.store
             .run_tx("control.clusters.create", |tx| {
                 Box::pin(async move {
                     let witness =
-                        self.admit_cluster(tx, caller, project_id, &stored.cluster).await?;
+                        self.admit_cluster(tx, caller, project_id, &stored.cluster, action).await?;
                     port.give(tx, id).await?;
                     clusters::insert(tx, &witness, stored, None).await?;
                     note(tx, caller, &stored.cluster, "CLUSTER_CREATED").await
                 })
             })
             .await?;
-        self.bring_up(stored.cluster.clone());
+        self.settle(id);
         Ok(self.found_cluster(stored.clone()))
     }
 
@@ -139,6 +200,7 @@ impl Control {
             ],
             time_series: false,
             settings_json: serde_json::Value::Object(draft.settings).to_string(),
+            life: ClusterLife::default(),
         }
     }
 
@@ -148,11 +210,11 @@ impl Control {
         caller: &Caller,
         project_id: ProjectId,
         name: &str,
+        action: Action,
     ) -> Result<(), ControlError> {
         self.store
             .read_tx("control.clusters.check", |tx| {
                 Box::pin(async move {
-                    let action = Action::ClusterCreate;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
                     refuse_taken_name(tx, &witness, name).await
                 })
@@ -167,8 +229,8 @@ impl Control {
         caller: &Caller,
         project_id: ProjectId,
         cluster: &Cluster,
+        action: Action,
     ) -> Result<Authorized<ProjectScope>, ControlError> {
-        let action = Action::ClusterCreate;
         let witness = project_in(tx, &caller.principal, action, project_id).await?;
         refuse_taken_name(tx, &witness, &cluster.name).await?;
         self.check_room(tx, &witness, ProjectLimit::Clusters, "clusters").await?;
@@ -188,13 +250,29 @@ impl Control {
         project_id: ProjectId,
         name: &str,
     ) -> Result<(), ControlError> {
-        let cluster = self
+        self.delete_of_kind(caller, project_id, name, false).await
+    }
+
+    async fn delete_of_kind(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        name: &str,
+        flex: bool,
+    ) -> Result<(), ControlError> {
+        let id = self
             .store
             .run_tx("control.clusters.delete", |tx| {
                 Box::pin(async move {
                     let action = Action::ClusterDelete;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
-                    let cluster = cluster_in(tx, &witness, name).await?.cluster;
+                    let stored = cluster_in(tx, &witness, name).await?;
+                    if flex {
+                        refuse_other(&stored)?
+                    } else {
+                        refuse_flex(&stored)?
+                    }
+                    let cluster = stored.cluster;
                     refuse_protected(tx, &cluster).await?;
                     let gone =
                         archives::list(tx, &witness, cluster.id, StorePage::ALL).await?.items;
@@ -204,12 +282,12 @@ impl Control {
                     }
                     clusters::set_state(tx, &SYSTEM, cluster.id, ClusterState::Deleting).await?;
                     note(tx, caller, &cluster, "CLUSTER_DELETE_SUBMITTED").await?;
-                    Ok::<_, ControlError>(cluster)
+                    Ok::<_, ControlError>(cluster.id)
                 })
             })
             .await?;
         self.archives.wake().await;
-        self.take_down(cluster);
+        self.settle(id);
         Ok(())
     }
 
@@ -245,6 +323,26 @@ pub(crate) async fn cluster_in(
 ) -> Result<StoredCluster, ControlError> {
     let found = clusters::by_name(tx, witness, name).await?;
     found.ok_or_else(|| Problem::cluster_not_found(name, witness.project_id()).into())
+}
+
+/// The cluster API does not know flex clusters.
+pub(crate) fn refuse_flex(stored: &StoredCluster) -> Result<(), ControlError> {
+    if !stored.life.flex {
+        return Ok(());
+    }
+    let name = &stored.cluster.name;
+    let detail = format!("Flex cluster {name} cannot be used in the Cluster API.");
+    Err(Problem::new(ErrorCode::CannotUseFlexCluster, detail).with(name.clone()).into())
+}
+
+/// The flex API knows only flex clusters.
+fn refuse_other(stored: &StoredCluster) -> Result<(), ControlError> {
+    if stored.life.flex {
+        return Ok(());
+    }
+    let name = &stored.cluster.name;
+    let detail = format!("Non-flex cluster {name} cannot be used in the Flex API.");
+    Err(Problem::new(ErrorCode::CannotUseNonFlexCluster, detail).with(name.clone()).into())
 }
 
 /// Nothing more may be done to a cluster that is being deleted.

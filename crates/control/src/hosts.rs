@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use portolan_api_types::link_token::LinkToken;
+use portolan_api_types::cluster::ServerArgs;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, Namespace};
 use portolan_security::SecretString;
@@ -30,14 +31,40 @@ pub enum HostError {
     Failed(String),
 }
 
+/// What a sandbox cluster's server obeys.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServerSettings {
+    /// Process arguments.
+    pub arguments: ServerArgs,
+    /// Whether TLS before 1.3 is refused, where the listeners speak TLS.
+    pub tls13_only: bool,
+}
+
 /// Runs and reaches clusters.
 #[async_trait]
 pub trait ClusterHost: Send + Sync + 'static {
-    /// Starts a sandbox cluster on its port; idempotent.
+    /// Starts a sandbox cluster on its port, or lets one that runs obey these settings; whether it was
+    /// started.
     ///
     /// # Errors
     /// [`HostError::Failed`] when it cannot be started.
-    async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError>;
+    async fn start_sandbox(
+        &self,
+        cluster: &Cluster,
+        settings: &ServerSettings,
+    ) -> Result<bool, HostError>;
+
+    /// Loads the sample documents into a cluster that runs here; harmless to repeat.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] when other documents are in the way, [`HostError::Unreachable`] and
+    /// [`HostError::Failed`] when it may work later.
+    async fn load_sample(&self, cluster: &Cluster) -> Result<(), HostError>;
+
+    /// Bytes of a sandbox cluster's data on disk; `None` when this host cannot tell.
+    async fn data_bytes(&self, _cluster: ClusterId) -> Option<u64> {
+        None
+    }
 
     /// Stops a sandbox cluster, and removes its data for good when `remove_data` is set; idempotent.
     ///

@@ -58,7 +58,7 @@ pub use addresses::ClusterAddresses;
 pub use api_keys::NewKey;
 pub use bootstrap::{Bootstrapped, Founding};
 pub use caller::Caller;
-pub use clusters::FoundCluster;
+pub use clusters::{FoundCluster, ProjectClusters, Turns, server_settings};
 pub use data_federation::{FoundQueryLimit, FoundTenant};
 pub use error::ControlError;
 pub use events::EventQuery;
@@ -96,4 +96,6 @@ pub struct Control {
     pub links: Arc<dyn LinkHost>,
     /// The address under which clients reach the API, without a trailing slash.
     pub public_url: Arc<str>,
+    /// One change of a cluster at a time.
+    pub turns: Turns,
 }

@@ -21,7 +21,7 @@ use portolan_store::{Tx, archives, jobs, moves};
 pub use history::ArchiveDetails;
 
 use crate::access::project_in;
-use crate::clusters::cluster_in;
+use crate::clusters::{cluster_in, refuse_flex};
 use crate::paging::{api_page, store_page};
 use crate::{Caller, Control, ControlError, trail};
 
@@ -42,7 +42,9 @@ impl Control {
                 Box::pin(async move {
                     let action = Action::ProjectRead;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
-                    let cluster = cluster_in(tx, &witness, cluster_name).await?.cluster;
+                    let stored = cluster_in(tx, &witness, cluster_name).await?;
+                    refuse_flex(&stored)?;
+                    let cluster = stored.cluster;
                     let page = store_page(paging);
                     let listed = archives::list(tx, &witness, cluster.id, page).await?;
                     Ok(api_page(listed.map(|stored| stored.archive)))
@@ -153,6 +155,7 @@ async fn archive_in(
     id: ArchiveId,
 ) -> Result<(StoredCluster, StoredArchive), ControlError> {
     let cluster = cluster_in(tx, witness, cluster_name).await?;
+    refuse_flex(&cluster)?;
     let found = archives::fetch(tx, witness, cluster.cluster.id, id).await?;
     let missing = || Problem::resource_not_found(format!("Online archive with id {id}"));
     Ok((cluster, found.ok_or_else(missing)?))

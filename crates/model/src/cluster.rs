@@ -33,6 +33,15 @@ pub struct Cluster {
     pub created_at: EpochMs,
 }
 
+/// A pinned feature compatibility version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FcvPin {
+    /// Such as `7.0`.
+    pub version: String,
+    /// When the pin ends by itself.
+    pub until: EpochMs,
+}
+
 /// What stands behind a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterKind {

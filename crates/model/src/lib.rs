@@ -25,7 +25,8 @@ pub use archive::{
     PartitionField, PartitionFieldType, StateRefused, SuspendReason,
 };
 pub use cluster::{
-    AttachedCluster, Cluster, ClusterKind, ClusterState, GuardLevel, ServerVersion, UnknownLevel,
+    AttachedCluster, Cluster, ClusterKind, ClusterState, FcvPin, GuardLevel, ServerVersion,
+    UnknownLevel,
 };
 pub use database_user::{DatabaseRole, DatabaseUser, ScopeKind, UserScope};
 pub use event_type::EventType;

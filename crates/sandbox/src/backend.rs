@@ -11,6 +11,7 @@ use portolan_wire::{
 use crate::commands::{self, Call};
 use crate::engine::Engine;
 use crate::store::tick;
+use crate::tuning::Tuning;
 
 /// The MongoDB version whose behaviour the sandbox offers.
 pub const SERVER_VERSION: &str = "7.0.14";
@@ -28,11 +29,17 @@ pub(crate) struct SandboxBackend {
     engine: Arc<Engine>,
     accounts: Arc<dyn Accounts>,
     host: Arc<str>,
+    tuning: Arc<Tuning>,
 }
 
 impl SandboxBackend {
-    pub(crate) fn new(engine: Arc<Engine>, accounts: Arc<dyn Accounts>, host: String) -> Self {
-        Self { engine, accounts, host: host.into() }
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        accounts: Arc<dyn Accounts>,
+        host: String,
+        tuning: Arc<Tuning>,
+    ) -> Self {
+        Self { engine, accounts, host: host.into(), tuning }
     }
 }
 
@@ -57,7 +64,8 @@ impl Backend for SandboxBackend {
 
     async fn run(&self, context: &CommandContext, command: Command) -> Result<Reply, CommandError> {
         let (engine, host) = (self.engine.clone(), self.host.clone());
-        commands::run(Call::new(engine, context.clone(), Arc::new(command), host)).await
+        let call = Call::new(engine, context.clone(), Arc::new(command), host, self.tuning.clone());
+        commands::run(call).await
     }
 
     fn end_sessions(&self, user: Option<&User>, sessions: Option<&[Vec<u8>]>) {

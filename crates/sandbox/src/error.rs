@@ -99,6 +99,7 @@ pub(crate) mod codes {
     pub(crate) const INVALID_ID_FIELD: i32 = 53;
     pub(crate) const CANNOT_INDEX_PARALLEL_ARRAYS: i32 = 171;
     pub(crate) const SNAPSHOT_UNAVAILABLE: i32 = 246;
+    pub(crate) const NO_QUERY_EXECUTION_PLANS: i32 = 291;
     pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
     pub(crate) const FIELD_IS_MISSING: i32 = 40414;
     pub(crate) const NOT_FIRST_STAGE: i32 = 40602;

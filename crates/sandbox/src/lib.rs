@@ -18,10 +18,12 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tuning;
 mod transactions;
 
 pub use backend::{Accounts, SERVER_VERSION};
 pub use error::SandboxError;
+pub use tuning::Tuning;
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -99,10 +101,22 @@ impl Sandbox {
         accounts: Arc<dyn Accounts>,
         advertised_host: impl Into<String>,
     ) -> Arc<dyn Backend> {
+        self.tuned_backend(accounts, advertised_host, Arc::default())
+    }
+
+    /// As [`Sandbox::backend`], obeying what an operator tunes while it serves.
+    #[must_use]
+    pub fn tuned_backend(
+        &self,
+        accounts: Arc<dyn Accounts>,
+        advertised_host: impl Into<String>,
+        tuning: Arc<Tuning>,
+    ) -> Arc<dyn Backend> {
         Arc::new(backend::SandboxBackend::new(
             self.engine.clone(),
             accounts,
             advertised_host.into(),
+            tuning,
         ))
     }
 

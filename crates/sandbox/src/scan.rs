@@ -204,6 +204,7 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 pub(crate) struct Patience {
     runtime: Runtime,
     state: Arc<Mutex<PatienceState>>,
+    no_table_scan: bool,
 }
 
 struct PatienceState {
@@ -222,7 +223,25 @@ impl Patience {
         let until_boot_ms = max_time_ms.map(|limit_ms| runtime.boot_ms().saturating_add(limit_ms));
         let cancelled = Some(context.cancelled.clone());
         let state = PatienceState { cancelled, until_boot_ms, paused_boot_ms: None };
-        Self { runtime: runtime.clone(), state: Arc::new(Mutex::new(state)) }
+        let state = Arc::new(Mutex::new(state));
+        Self { runtime: runtime.clone(), state, no_table_scan: false }
+    }
+
+    /// Also refuses to read all of a collection.
+    pub(crate) fn without_table_scans(mut self, refuse: bool) -> Self {
+        self.no_table_scan = refuse;
+        self
+    }
+
+    /// Refuses to walk on when it is over, or when the walk goes through all of a collection and must
+    /// not.
+    pub(crate) fn check_walk(&self, scan: &Scan) -> Result<(), Failure> {
+        if self.no_table_scan && scan.source == Source::Collection {
+            let message = "error processing query: No indexed plans available, and running with \
+                           'notablescan'";
+            return Err(refuse(codes::NO_QUERY_EXECUTION_PLANS, message));
+        }
+        self.check()
     }
 
     /// Refuses to go on when it is over.
@@ -285,7 +304,7 @@ impl Matches {
     }
 
     fn refill(&mut self) -> Result<(), Failure> {
-        self.patience.check()?;
+        self.patience.check_walk(&self.scan)?;
         let (filter, found) = (&self.filter, &mut self.found);
         let mut held_bytes = 0;
         self.scan.step(&self.collection, &mut |_, document| {
@@ -325,7 +344,7 @@ pub(crate) fn matching_records<T: Readable>(
     let mut records = Vec::new();
     let full = |records: &Vec<RecordId>| limit.is_some_and(|limit| records.len() >= limit);
     while !scan.is_done() && !full(&records) {
-        patience.check()?;
+        patience.check_walk(&scan)?;
         scan.step(collection, &mut |record, document| {
             if filter.matches(document)? {
                 records.push(record);

@@ -4,7 +4,8 @@
 
 use portolan_auth::{Authorized, Instance, ProjectScope};
 use portolan_model::{
-    AttachedCluster, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ServerVersion, Tag,
+    AttachedCluster, Cluster, ClusterId, ClusterKind, ClusterState, FcvPin, GuardLevel,
+    ServerVersion, Tag,
 };
 use portolan_security::{Place, SecretString};
 
@@ -21,6 +22,38 @@ pub struct StoredCluster {
     pub time_series: bool,
     /// What a client set and reads back, as a JSON object.
     pub settings_json: String,
+    /// How it is to be run.
+    pub life: ClusterLife,
+}
+
+/// How a cluster is to be run, and what is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterLife {
+    /// The flex API shows it, the cluster API does not.
+    pub flex: bool,
+    /// Whether it is to be paused; it is UPDATING until it is.
+    pub paused: bool,
+    /// Process arguments that a client set, as a JSON object.
+    pub process_args_json: String,
+    /// A pinned feature compatibility version.
+    pub fcv_pin: Option<FcvPin>,
+    /// Rises with each change that is asked for.
+    pub change: i64,
+    /// Whether it is to be restarted.
+    pub restart_wanted: bool,
+}
+
+impl Default for ClusterLife {
+    fn default() -> Self {
+        Self {
+            flex: false,
+            paused: false,
+            process_args_json: "{}".to_owned(),
+            fcv_pin: None,
+            change: 0,
+            restart_wanted: false,
+        }
+    }
 }
 
 /// What a probe found.
@@ -38,7 +71,7 @@ pub struct ProbedFacts {
 
 const COLUMNS: &str = "id, project_id, name, kind, port, hosts, writes_quiesced, state, version, \
      level, level_reasons, time_series, termination_protection, tags, replication_specs, settings, \
-     created_at";
+     created_at, flex, paused, process_args, fcv_pin, fcv_pin_until, change, restart_wanted";
 
 impl FromRow for StoredCluster {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
@@ -59,8 +92,21 @@ impl FromRow for StoredCluster {
             level_reasons: row.json("level_reasons")?,
             time_series: row.flag("time_series")?,
             settings_json: row.text("settings")?,
+            life: life(row)?,
         })
     }
+}
+
+fn life(row: &Row) -> Result<ClusterLife, StoreError> {
+    let pin = row.opt_text("fcv_pin")?.zip(row.opt_int("fcv_pin_until")?);
+    Ok(ClusterLife {
+        flex: row.flag("flex")?,
+        paused: row.flag("paused")?,
+        process_args_json: row.text("process_args")?,
+        fcv_pin: pin.map(|(version, until)| FcvPin { version, until }),
+        change: row.int("change")?,
+        restart_wanted: row.flag("restart_wanted")?,
+    })
 }
 
 fn kind(row: &Row) -> Result<ClusterKind, StoreError> {
@@ -122,8 +168,8 @@ pub async fn insert(
     tx.execute(
         "INSERT INTO clusters (id, project_id, name, kind, port, uri_sealed, hosts, \
          writes_quiesced, state, version, level, level_reasons, time_series, \
-         termination_protection, tags, replication_specs, settings, created_at) VALUES \
-         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+         termination_protection, tags, replication_specs, settings, created_at, flex) VALUES \
+         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         args![
             id,
             authorized.project_id(),
@@ -143,10 +189,46 @@ pub async fn insert(
             cluster.replication_specs_json,
             stored.settings_json,
             cluster.created_at,
+            stored.life.flex,
         ],
     )
     .await?;
     Ok(())
+}
+
+/// Writes what a client can change, all of it, and counts the change.
+///
+/// # Errors
+/// [`StoreError::Missing`] when the project has no such cluster.
+pub async fn update(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    stored: &StoredCluster,
+) -> Result<(), StoreError> {
+    let (cluster, life) = (&stored.cluster, &stored.life);
+    tx.execute_one(
+        "UPDATE clusters SET state = $3, termination_protection = $4, tags = $5, \
+         replication_specs = $6, settings = $7, flex = $8, paused = $9, process_args = $10, \
+         fcv_pin = $11, fcv_pin_until = $12, restart_wanted = $13, change = change + 1 \
+         WHERE id = $1 AND project_id = $2",
+        args![
+            cluster.id,
+            authorized.project_id(),
+            cluster.state.as_str(),
+            cluster.termination_protection_enabled,
+            tags_json(&cluster.tags),
+            cluster.replication_specs_json,
+            stored.settings_json,
+            life.flex,
+            life.paused,
+            life.process_args_json,
+            life.fcv_pin.as_ref().map(|pin| pin.version.clone()),
+            life.fcv_pin.as_ref().map(|pin| pin.until),
+            life.restart_wanted,
+        ],
+        "cluster",
+    )
+    .await
 }
 
 /// A cluster of the project by name.
@@ -173,6 +255,21 @@ pub async fn list(
 ) -> Result<Listed<StoredCluster>, StoreError> {
     let tail = "FROM clusters WHERE project_id = $1";
     let values = args![authorized.project_id()];
+    tx.fetch_page(COLUMNS, tail, "created_at, id", values, page).await
+}
+
+/// The project's flex clusters, or all its others, oldest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list_of_kind(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    flex: bool,
+    page: Page,
+) -> Result<Listed<StoredCluster>, StoreError> {
+    let tail = "FROM clusters WHERE project_id = $1 AND flex = $2";
+    let values = args![authorized.project_id(), flex];
     tx.fetch_page(COLUMNS, tail, "created_at, id", values, page).await
 }
 
@@ -255,6 +352,21 @@ pub async fn set_state(
         "cluster",
     )
     .await
+}
+
+/// Makes a cluster IDLE when nothing was asked of it since `change`; whether it is.
+///
+/// # Errors
+/// The database's.
+pub async fn settle(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ClusterId,
+    change: i64,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE clusters SET state = 'IDLE', restart_wanted = 0 \
+               WHERE id = $1 AND change = $2 AND state IN ('CREATING', 'UPDATING')";
+    Ok(tx.execute(sql, args![id, change]).await? > 0)
 }
 
 /// Records what a probe found.

@@ -48,6 +48,7 @@ pub mod query_limits;
 pub mod query_log;
 mod roles;
 pub mod runs;
+pub mod sample_loads;
 pub mod service_accounts;
 pub mod teams;
 pub mod users;

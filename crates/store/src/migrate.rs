@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     5 "0005_query_log",
     6 "0006_live_migrations",
     7 "0007_people",
+    8 "0008_cluster_lifecycle",
 };
 
 /// Any number: it only has to be the same in all replicas.

@@ -139,6 +139,7 @@ const NAMES: &[(i32, &str)] = &[
     (267, "PreparedTransactionInProgress"),
     (280, "ChangeStreamFatalError"),
     (286, "ChangeStreamHistoryLost"),
+    (291, "NoQueryExecutionPlans"),
     (292, "QueryExceededMemoryLimitNoDiskUseAllowed"),
     (322, "APIVersionError"),
     (323, "APIStrictError"),

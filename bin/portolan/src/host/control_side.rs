@@ -2,18 +2,21 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use portolan_cluster::{
     Cluster as _, ClusterError, CollectionInfo, ErrorKind, MongoCluster, Probe,
 };
-use portolan_control::{ArchiveHost, ClusterHost, HostError};
+use portolan_control::{ArchiveHost, ClusterHost, HostError, ServerSettings};
 use portolan_model::{ArchiveId, Cluster, ClusterId, ClusterKind, DataProcessRegion, Namespace};
-use portolan_sandbox::{Sandbox, SandboxOptions};
+use portolan_sandbox::{Sandbox, SandboxOptions, Tuning};
 use portolan_security::SecretString;
+use portolan_wire::Backend;
 
 use super::accounts::SandboxAccounts;
+use super::listeners::Listener;
 use super::{Host, RunningSandbox};
 
 /// How long the advertised name may take to resolve.
@@ -21,22 +24,46 @@ const RESOLVE_MS: u64 = 2_000;
 
 #[async_trait]
 impl ClusterHost for Host {
-    async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError> {
-        let ClusterKind::Sandbox { port } = cluster.kind else { return Ok(()) };
+    async fn start_sandbox(
+        &self,
+        cluster: &Cluster,
+        settings: &ServerSettings,
+    ) -> Result<bool, HostError> {
+        let ClusterKind::Sandbox { port } = cluster.kind else { return Ok(false) };
         let mut sandboxes = self.inner.sandboxes.lock().await;
-        if sandboxes.contains_key(&cluster.id) {
-            return Ok(());
+        if let Some(running) = sandboxes.get_mut(&cluster.id) {
+            self.obey(cluster.id, running, settings).await.map_err(failed)?;
+            return Ok(false);
         }
-        let folder = self.inner.dir.join("clusters").join(cluster.id.to_string());
+        let folder = self.cluster_folder(cluster.id);
         let runtime = self.inner.runtime.clone();
         let sandbox =
             Sandbox::open(&folder, SandboxOptions::default(), runtime).await.map_err(failed)?;
         let accounts = Arc::new(SandboxAccounts::new(self.clone(), cluster.id));
-        let backend = sandbox.backend(accounts, self.advertised(port));
-        let internal = self.listen_internal(backend.clone()).await.map_err(failed)?;
-        let listener = self.listen(cluster.id, port, backend).await.map_err(failed)?;
-        sandboxes.insert(cluster.id, RunningSandbox { sandbox, listener, internal });
-        Ok(())
+        let tuning = Arc::<Tuning>::default();
+        tune(&tuning, settings);
+        // What operators tune is for their clients, not for the archiver.
+        let plain = sandbox.backend(accounts.clone(), self.advertised(port));
+        let backend = sandbox.tuned_backend(accounts, self.advertised(port), tuning.clone());
+        let internal = self.listen_internal(plain).await.map_err(failed)?;
+        let listener = self.listen_cluster(cluster.id, port, backend.clone(), settings).await;
+        let listener = listener.map_err(failed)?;
+        let settings = settings.clone();
+        let running = RunningSandbox { sandbox, listener, internal, backend, tuning, settings };
+        sandboxes.insert(cluster.id, running);
+        Ok(true)
+    }
+
+    async fn load_sample(&self, cluster: &Cluster) -> Result<(), HostError> {
+        let port = self.internal_port(cluster.id).await;
+        let port = port.ok_or_else(|| HostError::Unreachable("it does not run".to_owned()))?;
+        super::samples::load(&self.internal_uri(port)).await
+    }
+
+    async fn data_bytes(&self, cluster: ClusterId) -> Option<u64> {
+        let files = std::fs::read_dir(self.cluster_folder(cluster)).ok()?;
+        let sizes = files.flatten().filter_map(|file| file.metadata().ok()).map(|data| data.len());
+        Some(sizes.sum())
     }
 
     async fn stop_sandbox(&self, cluster: ClusterId, remove_data: bool) -> Result<(), HostError> {
@@ -45,7 +72,7 @@ impl ClusterHost for Host {
         if let Some(running) = running {
             running.stop().await;
         }
-        let folder = self.inner.dir.join("clusters").join(cluster.to_string());
+        let folder = self.cluster_folder(cluster);
         if remove_data && folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(failed)?;
         }
@@ -134,6 +161,46 @@ impl ArchiveHost for Host {
         let uri = self.inner.locations.table_uri(archive, region);
         uri.map_err(|error| HostError::Refused(error.to_string()))
     }
+}
+
+impl Host {
+    fn cluster_folder(&self, cluster: ClusterId) -> PathBuf {
+        self.inner.dir.join("clusters").join(cluster.to_string())
+    }
+
+    /// Lets a cluster that runs obey other settings. Only another TLS version needs its port again.
+    async fn obey(
+        &self,
+        cluster: ClusterId,
+        running: &mut RunningSandbox,
+        settings: &ServerSettings,
+    ) -> anyhow::Result<()> {
+        tune(&running.tuning, settings);
+        if running.settings.tls13_only != settings.tls13_only && self.inner.tls.is_some() {
+            let port = running.listener.port();
+            running.listener.stop().await;
+            running.listener =
+                self.listen_cluster(cluster, port, running.backend.clone(), settings).await?;
+        }
+        running.settings = settings.clone();
+        Ok(())
+    }
+
+    async fn listen_cluster(
+        &self,
+        cluster: ClusterId,
+        port: u16,
+        backend: Arc<dyn Backend>,
+        settings: &ServerSettings,
+    ) -> anyhow::Result<Listener> {
+        let tls = if settings.tls13_only { &self.inner.tls13 } else { &self.inner.tls };
+        self.listen_with(cluster, port, backend, tls.clone()).await
+    }
+}
+
+fn tune(tuning: &Tuning, settings: &ServerSettings) {
+    let arguments = &settings.arguments;
+    tuning.set(arguments.default_max_time_ms, arguments.no_table_scan);
 }
 
 fn failed(error: impl std::fmt::Display) -> HostError {

@@ -24,6 +24,8 @@ pub(super) struct Listener {
     port: u16,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// Its task was waited for, which is possible once.
+    stopped: bool,
 }
 
 impl Listener {
@@ -33,9 +35,13 @@ impl Listener {
     }
 
     /// Ends its connections and closes the port.
-    pub(super) async fn stop(self) {
+    pub(super) async fn stop(&mut self) {
         self.stop.cancel();
-        if let Err(error) = self.task.await {
+        if self.stopped {
+            return;
+        }
+        self.stopped = true;
+        if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "a listener ended badly");
         }
     }
@@ -43,11 +49,22 @@ impl Listener {
 
 impl Host {
     /// Opens a port of a cluster for a backend, to those on its project's IP access list.
-    pub(super) async fn listen(
+    async fn listen(
         &self,
         cluster_id: ClusterId,
         port: u16,
         backend: Arc<dyn Backend>,
+    ) -> Result<Listener> {
+        self.listen_with(cluster_id, port, backend, self.inner.tls.clone()).await
+    }
+
+    /// The same with a TLS configuration of its own.
+    pub(super) async fn listen_with(
+        &self,
+        cluster_id: ClusterId,
+        port: u16,
+        backend: Arc<dyn Backend>,
+        tls: Option<Arc<ServerConfig>>,
     ) -> Result<Listener> {
         let inner = &self.inner;
         let address = (inner.settings.bind, port);
@@ -58,8 +75,7 @@ impl Host {
             )
         })?;
         let gate: Arc<dyn AddressGate> = Arc::new(ProjectGate::new(self.clone(), cluster_id));
-        let security = (inner.tls.clone(), Some(gate));
-        self.serve(listener, backend, security)
+        self.serve(listener, backend, (tls, Some(gate)))
     }
 
     /// Opens a plain loopback port for this process itself.
@@ -81,7 +97,7 @@ impl Host {
         let stop = inner.stop.child_token();
         let serve = Server::serve(listener, backend, options, inner.runtime.clone(), stop.clone());
         let task = inner.runtime.spawn("mongodb listener", serve);
-        Ok(Listener { port, stop, task })
+        Ok(Listener { port, stop, task, stopped: false })
     }
 
     /// Opens the port of a read endpoint.

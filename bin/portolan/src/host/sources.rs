@@ -23,6 +23,10 @@ impl Outside for Host {
         connection.map_err(|error| ClusterError::Unavailable(format!("{error:#}")))
     }
 
+    async fn is_paused(&self, id: ClusterId) -> bool {
+        Host::is_paused(self, id).await
+    }
+
     fn location(&self, table_uri: &str) -> Result<Location, LakeError> {
         let location = self.inner.locations.of(table_uri);
         location.cloned().map_err(|error| LakeError::Invalid(error.to_string()))

@@ -8,7 +8,7 @@ use bson::RawDocumentBuf;
 const FLIGHTS: &[u8] = include_bytes!("../../data/flights.bson.zst");
 
 /// All documents of the sample, or of a file of the same form, in order.
-pub(super) fn flights(file: Option<&Path>) -> Result<Vec<RawDocumentBuf>> {
+pub(crate) fn flights(file: Option<&Path>) -> Result<Vec<RawDocumentBuf>> {
     let raw = match file {
         None => zstd::decode_all(FLIGHTS).context("the flights sample is damaged")?,
         Some(path) => std::fs::File::open(path)

@@ -143,6 +143,16 @@ impl Instance {
         (by_id, count)
     }
 
+    /// A text of the summary, such as `groupId`.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.summary[name].as_str().unwrap_or_else(|| panic!("the summary has no {name}"))
+    }
+
+    /// The connection string of the quickstart's cluster, credentials included.
+    pub(crate) fn cluster_uri(&self) -> &str {
+        self.summary["connectionStrings"]["cluster"].as_str().expect("a connection string")
+    }
+
     /// SIGTERM; it must end with status 0 within ten seconds.
     pub(crate) fn stop(mut self) {
         let id = self.child.id().to_string();
@@ -165,6 +175,6 @@ impl Drop for Instance {
     }
 }
 
-async fn pause() {
+pub(crate) async fn pause() {
     portolan_runtime::Runtime::system().sleep_ms(100).await;
 }

@@ -3,11 +3,14 @@
 
 pub(crate) mod access_lists;
 pub(crate) mod api_keys;
+pub(crate) mod cluster_details;
+pub(crate) mod cluster_lifecycle;
 pub(crate) mod clusters;
 pub(crate) mod control_plane;
 pub(crate) mod data_federation;
 pub(crate) mod database_users;
 pub(crate) mod events;
+pub(crate) mod flex_clusters;
 pub(crate) mod link_tokens;
 pub(crate) mod live_migrations;
 pub(crate) mod migrate;
@@ -29,6 +32,7 @@ pub(crate) mod project_users;
 pub(crate) mod projects;
 pub(crate) mod query_logs;
 pub(crate) mod rate_limits;
+pub(crate) mod sample_datasets;
 pub(crate) mod service_accounts;
 pub(crate) mod system_status;
 pub(crate) mod teams;

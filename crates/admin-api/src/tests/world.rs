@@ -109,6 +109,7 @@ impl World {
             archives: host.clone(),
             links: host.clone(),
             public_url: Arc::from("http://portolan.test"),
+            turns: portolan_control::Turns::default(),
         };
         let founding =
             Founding { org_name: "First".into(), user_email: "Owner@example.org".into() };

@@ -1,8 +1,9 @@
-//! The cluster as clients read it.
+//! The cluster as clients read it, in each form.
 
-use portolan_model::Cluster;
+use portolan_model::{Cluster, ClusterState, FcvPin};
 use serde_json::{Map, Value, json};
 
+use super::{Form, flat};
 use crate::{tags, time::iso8601};
 
 /// How a cluster is reached. `standardSrv` is left out where there is no DNS record for it.
@@ -15,7 +16,9 @@ pub struct ConnectionStringsView {
 }
 
 impl ConnectionStringsView {
-    fn json(&self) -> Value {
+    /// On the wire.
+    #[must_use]
+    pub fn json(&self) -> Value {
         let mut object = Map::new();
         for (name, text) in [("standard", &self.standard), ("standardSrv", &self.standard_srv)] {
             if let Some(text) = text {
@@ -33,15 +36,32 @@ pub struct ClusterPicture<'a> {
     pub cluster: &'a Cluster,
     /// Its settings as stored, a JSON object.
     pub settings_json: &'a str,
+    /// Whether it is paused, or about to be.
+    pub paused: bool,
+    /// Its pinned feature compatibility version.
+    pub fcv_pin: Option<&'a FcvPin>,
     /// How it is reached; empty until it is.
     pub connection_strings: ConnectionStringsView,
     /// Links, as JSON.
     pub links: Value,
 }
 
-/// `ClusterDescription20240805`.
+/// The cluster in a form.
 #[must_use]
-pub fn cluster_json(picture: &ClusterPicture<'_>) -> Value {
+pub fn cluster_json(picture: &ClusterPicture<'_>, form: Form) -> Value {
+    let mut shown = newest(picture);
+    match form {
+        Form::PerShard => {
+            let specs = shown.get("replicationSpecs").cloned().unwrap_or_default();
+            shown.insert("effectiveReplicationSpecs".to_owned(), specs);
+        }
+        Form::Advanced => advance(&mut shown),
+        Form::Flat => flat::flatten(&mut shown),
+    }
+    Value::Object(shown)
+}
+
+fn newest(picture: &ClusterPicture<'_>) -> Map<String, Value> {
     let cluster = picture.cluster;
     let mut shown: Map<String, Value> =
         serde_json::from_str(picture.settings_json).unwrap_or_default();
@@ -52,6 +72,7 @@ pub fn cluster_json(picture: &ClusterPicture<'_>) -> Value {
     set("id", Value::from(cluster.id.to_string()));
     set("links", picture.links.clone());
     set("name", Value::from(cluster.name.clone()));
+    set("paused", Value::from(picture.paused));
     let specs = serde_json::from_str(&cluster.replication_specs_json);
     set("replicationSpecs", specs.unwrap_or_else(|_| json!([])));
     set("stateName", Value::from(cluster.state.as_str()));
@@ -60,22 +81,23 @@ pub fn cluster_json(picture: &ClusterPicture<'_>) -> Value {
     if let Some(version) = &cluster.version {
         set("featureCompatibilityVersion", Value::from(version.major()));
         set("mongoDBVersion", Value::from(version.0.clone()));
+    }
+    if let Some(pin) = picture.fcv_pin {
+        set("featureCompatibilityVersion", Value::from(pin.version.clone()));
+        set("featureCompatibilityVersionExpirationDate", Value::from(iso8601(pin.until)));
+    }
+    if let Some(version) = &cluster.version {
         shown.entry("mongoDBMajorVersion").or_insert_with(|| Value::from(version.major()));
     }
-    Value::Object(shown)
+    shown
 }
 
-/// `AdvancedClusterDescription` of 2023-02-01: one disk size at the top, a number of shards in each
-/// spec, and nothing of what came later.
-#[must_use]
-pub fn cluster_json_20230201(picture: &ClusterPicture<'_>) -> Value {
-    let mut shown = cluster_json(picture);
+/// One disk size at the top, a number of shards in each spec, and nothing of what came later.
+fn advance(shown: &mut Map<String, Value>) {
     let mut disk = None;
-    for spec in shown["replicationSpecs"].as_array_mut().into_iter().flatten() {
+    let specs = shown.get_mut("replicationSpecs").and_then(Value::as_array_mut);
+    for spec in specs.into_iter().flatten() {
         spec["numShards"] = json!(1);
-        if let Some(spec) = spec.as_object_mut() {
-            spec.remove("zoneId");
-        }
         for config in spec["regionConfigs"].as_array_mut().into_iter().flatten() {
             for name in ["analyticsSpecs", "electableSpecs", "readOnlySpecs"] {
                 let hardware = config.get_mut(name).and_then(Value::as_object_mut);
@@ -84,9 +106,15 @@ pub fn cluster_json_20230201(picture: &ClusterPicture<'_>) -> Value {
             }
         }
     }
-    if let Some(object) = shown.as_object_mut() {
-        object.remove("redactClientLogData");
-        object.insert("diskSizeGB".to_owned(), disk.unwrap_or_else(|| json!(10.0)));
+    for name in ["adaptiveCapacity", "redactClientLogData"] {
+        shown.remove(name);
     }
-    shown
+    shown.insert("diskSizeGB".to_owned(), disk.unwrap_or_else(|| json!(10.0)));
+}
+
+/// `status`: whether what was asked for has been done.
+#[must_use]
+pub fn status_json(state: ClusterState) -> Value {
+    let applied = state == ClusterState::Idle;
+    json!({ "changeStatus": if applied { "APPLIED" } else { "PENDING" } })
 }

@@ -52,6 +52,18 @@ async fn moves_are_bounded_and_a_run_goes_on_until_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn archives_of_a_paused_cluster_wait_and_nothing_is_wrong() {
+    let mut world = World::with_flights().await;
+    world.paused = true;
+    world.pass(FaultPlan::none()).await;
+    assert_eq!(world.state().await, ArchiveState::Pending);
+    assert_eq!((world.live().len(), world.runs().await.len()), (12, 0));
+    world.paused = false;
+    world.settle().await;
+    assert_eq!(world.live().len(), 2);
+}
+
+#[tokio::test]
 async fn an_archive_waits_for_its_collection() {
     let mut world = World::new().await;
     world.cluster.drop_collection(&flights());

@@ -39,17 +39,23 @@ pub(super) struct World {
     /// Stands between the worker and the cluster.
     pub(super) between: Option<Arc<dyn Cluster>>,
     pub(super) options: ArchiverOptions,
+    pub(super) paused: bool,
 }
 
 struct Reach {
     cluster: Arc<dyn Cluster>,
     location: Location,
+    paused: bool,
 }
 
 #[async_trait]
 impl Outside for Reach {
     async fn cluster(&self, _id: ClusterId) -> Result<Arc<dyn Cluster>, ClusterError> {
         Ok(self.cluster.clone())
+    }
+
+    async fn is_paused(&self, _id: ClusterId) -> bool {
+        self.paused
     }
 
     fn location(&self, _table_uri: &str) -> Result<Location, LakeError> {
@@ -91,8 +97,8 @@ impl World {
         let cluster = Arc::new(MemoryCluster::new(&runtime));
         let archive = ArchiveId::new(runtime.object_id());
         let folder = tempfile::tempdir().expect("a folder");
-        let world =
-            Self { runtime, clock, cluster, archive, folder, between: None, options: options() };
+        let (between, options, paused) = (None, options(), false);
+        let world = Self { runtime, clock, cluster, archive, folder, between, options, paused };
         world.cluster.create(&flights(), false);
         world.store_archive(archive, criteria()).await;
         world
@@ -164,7 +170,7 @@ impl World {
         let runtime = self.runtime.with_faults(faults.clone());
         let store = self.store(faults).await;
         let cluster = self.between.clone().unwrap_or_else(|| self.cluster.clone());
-        let reach = Reach { cluster, location: self.location() };
+        let reach = Reach { cluster, location: self.location(), paused: self.paused };
         (Worker::new(store.clone(), Arc::new(reach), self.options.clone(), &runtime), store)
     }
 

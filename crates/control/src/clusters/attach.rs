@@ -4,6 +4,7 @@
 use portolan_api_types::Problem;
 use portolan_api_types::cluster::default_settings;
 use portolan_api_types::own_api::AttachDraft;
+use portolan_auth::Action;
 use portolan_cluster::Probe;
 use portolan_model::{
     AttachedCluster, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, ProjectId,
@@ -11,7 +12,7 @@ use portolan_model::{
 };
 use portolan_security::SecretString;
 use portolan_security::mongo_uri::{self, CheckedUri};
-use portolan_store::clusters::{self, StoredCluster};
+use portolan_store::clusters::{self, ClusterLife, StoredCluster};
 
 use super::{FoundCluster, note};
 use crate::{Caller, Control, ControlError, HostError};
@@ -33,7 +34,8 @@ impl Control {
         project_id: ProjectId,
         draft: AttachDraft,
     ) -> Result<FoundCluster, ControlError> {
-        self.check_new_cluster(caller, project_id, &draft.name).await?;
+        let action = Action::ClusterCreate;
+        self.check_new_cluster(caller, project_id, &draft.name, action).await?;
         let checked = mongo_uri::check(&draft.connection_string)
             .map_err(|refused| Problem::invalid_attribute(FIELD, refused.to_string()))?;
         let uri = &SecretString::new(draft.connection_string.clone());
@@ -46,7 +48,8 @@ impl Control {
             .run_tx("control.clusters.attach", |tx| {
                 Box::pin(async move {
                     let cluster = &stored.cluster;
-                    let witness = self.admit_cluster(tx, caller, project_id, cluster).await?;
+                    let witness =
+                        self.admit_cluster(tx, caller, project_id, cluster, action).await?;
                     clusters::insert(tx, &witness, stored, Some(uri)).await?;
                     note(tx, caller, cluster, "CLUSTER_CREATED").await
                 })
@@ -94,6 +97,7 @@ impl Control {
             level_reasons: probe.reasons,
             time_series: probe.time_series,
             settings_json: serde_json::Value::Object(default_settings()).to_string(),
+            life: ClusterLife::default(),
         }
     }
 }

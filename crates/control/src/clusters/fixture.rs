@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_api_types::Fields;
-use portolan_api_types::cluster::parse_create;
+use portolan_api_types::cluster::{Form, parse_create};
 use portolan_api_types::own_api::parse_attach;
 use portolan_api_types::project::CreateProject;
 use portolan_auth::Principal;
@@ -52,6 +52,7 @@ impl House {
             archives: host.clone(),
             links: host.clone(),
             public_url: "http://127.0.0.1:8080".into(),
+            turns: crate::Turns::default(),
         };
         let founding = Founding { org_name: "Org".into(), user_email: "a@example.org".into() };
         let made = control.bootstrap(&founding).await.expect("a founded organization");
@@ -76,7 +77,7 @@ impl House {
     }
 
     pub(crate) async fn create(&self, body: Value) -> Result<FoundCluster, ControlError> {
-        let draft = parse_create(fields(&body)).expect("a right body");
+        let draft = parse_create(fields(&body), Form::PerShard).expect("a right body");
         self.control.create_cluster(&self.owner, self.project_id, draft).await
     }
 

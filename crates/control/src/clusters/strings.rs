@@ -14,7 +14,9 @@ use crate::Control;
 const PLACEHOLDERS: &str = "<db_username>:<db_password>@";
 
 impl Control {
-    pub(crate) fn found_cluster(&self, stored: StoredCluster) -> FoundCluster {
+    pub(crate) fn found_cluster(&self, mut stored: StoredCluster) -> FoundCluster {
+        let now_ms = self.runtime.now_ms();
+        stored.life.fcv_pin = stored.life.fcv_pin.filter(|pin| pin.until > now_ms);
         let connection_strings = self.cluster_strings(&stored.cluster);
         FoundCluster { stored, connection_strings }
     }

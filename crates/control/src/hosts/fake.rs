@@ -11,7 +11,9 @@ use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, GuardLevel, Namespace};
 use portolan_security::SecretString;
 
-use super::{ArchiveHost, ClusterHost, HostError, LinkAnswer, LinkCall, LinkHost};
+use super::{
+    ArchiveHost, ClusterHost, HostError, LinkAnswer, LinkCall, LinkHost, ServerSettings,
+};
 
 /// All hosts in one.
 pub struct FakeHost {
@@ -23,6 +25,10 @@ pub struct FakeHost {
 #[derive(Debug, Default)]
 struct State {
     running: BTreeMap<ClusterId, u16>,
+    starts: BTreeMap<ClusterId, u64>,
+    settings: BTreeMap<ClusterId, ServerSettings>,
+    samples: BTreeMap<ClusterId, u64>,
+    sample: Option<HostError>,
     removed: BTreeSet<ClusterId>,
     collections: BTreeMap<Namespace, CollectionInfo>,
     busy_ports: BTreeSet<u16>,
@@ -67,6 +73,29 @@ impl FakeHost {
     /// Lets starting a sandbox cluster fail.
     pub fn fail_starts(&self, fails: bool) {
         self.state().start_fails = fails;
+    }
+
+    /// How often a cluster was started.
+    #[must_use]
+    pub fn starts(&self, cluster: ClusterId) -> u64 {
+        self.state().starts.get(&cluster).copied().unwrap_or(0)
+    }
+
+    /// What a cluster's server was told last.
+    #[must_use]
+    pub fn settings(&self, cluster: ClusterId) -> Option<ServerSettings> {
+        self.state().settings.get(&cluster).cloned()
+    }
+
+    /// Lets loads of sample data fail; `None` lets them work.
+    pub fn answer_sample(&self, answer: Option<HostError>) {
+        self.state().sample = answer;
+    }
+
+    /// How often sample data was loaded into a cluster.
+    #[must_use]
+    pub fn samples(&self, cluster: ClusterId) -> u64 {
+        self.state().samples.get(&cluster).copied().unwrap_or(0)
     }
 
     /// A collection that every cluster has.
@@ -120,14 +149,30 @@ pub fn sandbox_probe() -> Probe {
 
 #[async_trait]
 impl ClusterHost for FakeHost {
-    async fn start_sandbox(&self, cluster: &Cluster) -> Result<(), HostError> {
+    async fn start_sandbox(
+        &self,
+        cluster: &Cluster,
+        settings: &ServerSettings,
+    ) -> Result<bool, HostError> {
         let mut state = self.state();
         if state.start_fails {
             return Err(HostError::Failed("the disk is full".to_owned()));
         }
-        if let portolan_model::ClusterKind::Sandbox { port } = cluster.kind {
-            state.running.insert(cluster.id, port);
+        let portolan_model::ClusterKind::Sandbox { port } = cluster.kind else { return Ok(false) };
+        state.settings.insert(cluster.id, settings.clone());
+        let started = state.running.insert(cluster.id, port).is_none();
+        if started {
+            *state.starts.entry(cluster.id).or_default() += 1;
         }
+        Ok(started)
+    }
+
+    async fn load_sample(&self, cluster: &Cluster) -> Result<(), HostError> {
+        let mut state = self.state();
+        if let Some(error) = &state.sample {
+            return Err(error.clone());
+        }
+        *state.samples.entry(cluster.id).or_default() += 1;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use portolan_store::{Tx, archives, jobs};
 
 use super::{note, rules};
 use crate::access::project_in;
-use crate::clusters::{GivenPort, cluster_in, refuse_deleting};
+use crate::clusters::{GivenPort, cluster_in, refuse_deleting, refuse_flex};
 use crate::{Caller, Control, ControlError, HostError};
 
 /// First distance between two looks at a new archive (documentation, "Manage Online Archive": every
@@ -46,6 +46,7 @@ impl Control {
                     let action = Action::ArchivesWrite;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
                     let cluster = cluster_in(tx, &witness, cluster_name).await?;
+                    refuse_flex(&cluster)?;
                     refuse_deleting(&cluster)?;
                     self.check_conflicts(tx, &witness, &cluster, &stored.archive).await?;
                     write_new(tx, caller, &witness, stored, ports).await
@@ -69,6 +70,7 @@ impl Control {
                     let action = Action::ArchivesWrite;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
                     let cluster = cluster_in(tx, &witness, name).await?;
+                    refuse_flex(&cluster)?;
                     refuse_deleting(&cluster)?;
                     Ok::<_, ControlError>(cluster)
                 })

@@ -20,6 +20,10 @@ pub(super) fn check_against_cluster(
     draft: &ArchiveDraft,
     cluster: &StoredCluster,
 ) -> Result<(), ControlError> {
+    if cluster::is_tenant(&cluster.cluster.replication_specs_json) {
+        let what = "online archives on shared clusters; they need M10 or larger";
+        return Err(Problem::unsupported(what).into());
+    }
     if draft.collection_type == CollectionType::TimeSeries && !cluster.time_series {
         let rule = "the cluster has no time-series collections";
         return Err(Problem::invalid_attribute("collectionType", rule).into());

@@ -198,7 +198,7 @@ fn first(
     let mut best: Option<(Vec<u8>, RecordId)> = None;
     let mut scan = Scan::new(plan);
     while !(scan.is_done() || in_order && best.is_some()) {
-        patience.check()?;
+        patience.check_walk(&scan)?;
         scan.step(tables, &mut |record, document: &RawDocument| {
             if !parsed.filter.matches(document)? {
                 return Ok(Flow::On);

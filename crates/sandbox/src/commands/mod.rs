@@ -32,6 +32,7 @@ use portolan_wire::{Command, CommandContext, CommandError, Reply};
 
 use crate::engine::Engine;
 use crate::error::{Failure, codes, refuse};
+use crate::tuning::Tuning;
 use crate::store::Snapshot;
 use crate::transactions::Lease;
 
@@ -43,6 +44,7 @@ pub(crate) struct Call {
     pub(crate) command: Arc<Command>,
     /// `host:port` of this member.
     pub(crate) host: Arc<str>,
+    pub(crate) tuning: Arc<Tuning>,
     /// The transaction that the command belongs to.
     lease: Arc<Mutex<Option<Lease>>>,
     in_transaction: bool,
@@ -113,9 +115,10 @@ impl Call {
         context: CommandContext,
         command: Arc<Command>,
         host: Arc<str>,
+        tuning: Arc<Tuning>,
     ) -> Self {
         let in_transaction = command.has("autocommit");
-        Self { engine, context, command, host, lease: Arc::default(), in_transaction }
+        Self { engine, context, command, host, tuning, lease: Arc::default(), in_transaction }
     }
 
     /// Whether the command is a statement of a multi-document transaction.
@@ -194,8 +197,13 @@ impl Call {
 
     /// How long the command may take.
     pub(crate) fn patience(&self) -> Result<crate::scan::Patience, Failure> {
-        let limit_ms = self.command.max_time_ms()?;
-        Ok(crate::scan::Patience::new(&self.engine.runtime, &self.context, limit_ms))
+        let command = &self.command;
+        let limit_ms = match command.has("maxTimeMS") {
+            true => command.max_time_ms()?,
+            false => self.tuning.max_time_ms(&command.name),
+        };
+        let patience = crate::scan::Patience::new(&self.engine.runtime, &self.context, limit_ms);
+        Ok(patience.without_table_scans(self.tuning.refuses_table_scans(&command.database)))
     }
 }
 

@@ -25,6 +25,7 @@ fn sandbox(id: u8, project_id: ProjectId, name: &str) -> StoredCluster {
         level_reasons: vec!["because".into()],
         time_series: false,
         settings_json: "{}".into(),
+        life: ClusterLife::default(),
     }
 }
 
@@ -100,5 +101,44 @@ on_each_database! {
         let again = in_tx!(store, tx => set_state(tx, &system(), id, ClusterState::Idle).await);
         assert_eq!(again.expect_err("gone").kind(), ErrorKind::Missing);
         in_tx!(store, tx => insert(tx, &house.project(), own, None).await).expect("free again");
+    }
+
+    async fn changes_are_counted_and_settled_once(store) {
+        let house = &House::build(&store, 'a').await;
+        let mut own = sandbox(1, house.project_id, "C");
+        own.life.flex = true;
+        let id = own.cluster.id;
+        in_tx!(store, tx => insert(tx, &house.project(), &own, None).await).expect("new");
+        let flex = in_tx!(store, tx => list_of_kind(tx, &house.project(), true, Page::ALL).await);
+        assert_eq!(flex.expect("a list").total, 1);
+        let others = in_tx!(store, tx => list_of_kind(tx, &house.project(), false, Page::ALL).await);
+        assert_eq!(others.expect("a list").total, 0);
+        own.cluster.state = ClusterState::Updating;
+        own.cluster.replication_specs_json = "[1]".into();
+        own.settings_json = "{\"a\":1}".into();
+        own.life = ClusterLife {
+            flex: false,
+            paused: true,
+            process_args_json: "{\"noTableScan\":true}".into(),
+            fcv_pin: Some(FcvPin { version: "7.0".into(), until: 5 }),
+            change: 0,
+            restart_wanted: true,
+        };
+        let changed = &own;
+        in_tx!(store, tx => update(tx, &house.project(), changed).await).expect("changed");
+        let found = in_tx!(store, tx => fetch(tx, &system(), id).await).expect("a look-up");
+        let mut expected = own.clone();
+        expected.life.change = 1;
+        assert_eq!(found.as_ref(), Some(&expected));
+        assert_eq!(in_tx!(store, tx => settle(tx, &system(), id, 0).await), Ok(false));
+        assert_eq!(in_tx!(store, tx => settle(tx, &system(), id, 1).await), Ok(true));
+        assert_eq!(in_tx!(store, tx => settle(tx, &system(), id, 1).await), Ok(false));
+        let found = in_tx!(store, tx => fetch(tx, &system(), id).await).expect("a look-up");
+        let found = found.expect("it is there");
+        assert_eq!(found.cluster.state, ClusterState::Idle);
+        assert!(found.life.paused && !found.life.restart_wanted);
+        let other = &House::build(&store, 'b').await;
+        let foreign = in_tx!(store, tx => update(tx, &other.project(), changed).await);
+        assert_eq!(foreign.expect_err("of another project").kind(), ErrorKind::Missing);
     }
 }
