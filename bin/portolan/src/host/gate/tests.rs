@@ -7,7 +7,7 @@ use mongodb::Client;
 
 use mongodb::options::ClientOptions;
 use portolan_api_types::Fields;
-use portolan_api_types::cluster::parse_create;
+use portolan_api_types::cluster::{Form, parse_create};
 use portolan_api_types::network::{EntryDraft, read_entries};
 use portolan_api_types::project::CreateProject;
 use portolan_control::{Caller, Control};
@@ -87,7 +87,8 @@ impl World {
 }
 
 async fn cluster(control: &Control, owner: &Caller, project_id: ProjectId) -> (ClusterId, u16) {
-    let draft = parse_create(Fields::parse(br#"{"name": "C"}"#).expect("JSON")).expect("a draft");
+    let draft = parse_create(Fields::parse(br#"{"name": "C"}"#).expect("JSON"), Form::PerShard);
+    let draft = draft.expect("a draft");
     control.create_cluster(owner, project_id, draft).await.expect("a cluster");
     for _ in 0..500 {
         let found = control.get_cluster(owner, project_id, "C").await.expect("it is there");
@@ -149,7 +150,7 @@ async fn a_strict_list_lets_in_whom_it_names_and_nobody_else() {
     for port in &ports {
         assert!(soon(*port, false).await, "{port} answers who is no longer on the list");
     }
-    for listener in listeners {
+    for mut listener in listeners {
         listener.stop().await;
     }
     world.stop().await;

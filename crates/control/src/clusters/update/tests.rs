@@ -87,6 +87,12 @@ async fn a_paused_cluster_does_not_run_and_changes_nothing() {
     house.update("C", json!({ "paused": false })).await.expect("resuming");
     assert!(!house.settled("C").await.stored.life.paused);
     assert!(house.host.running().contains_key(&id));
+    for _ in 0..200 {
+        if house.host.wakes() > wakes {
+            break;
+        }
+        house.control.runtime.sleep_ms(10).await;
+    }
     assert!(house.host.wakes() > wakes, "archives go on");
     house.update("C", json!({ "paused": false })).await.expect("nothing to resume");
 }
