@@ -66,6 +66,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("limits.api", include_str!("limits.api")),
     ("event.api", include_str!("event.api")),
     ("cluster.api", include_str!("cluster.api")),
+    ("flex.api", include_str!("flex.api")),
     ("database_user.api", include_str!("database_user.api")),
     ("online_archive.api", include_str!("online_archive.api")),
     ("federation.api", include_str!("federation.api")),
