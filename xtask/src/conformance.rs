@@ -1,6 +1,7 @@
 //! Starts a real `portolan` and runs real clients against it. The cases live in `conformance/`; here
 //! is only what starts, waits and stops.
 
+mod postgres;
 pub(crate) mod process;
 
 use std::net::TcpListener;
@@ -43,6 +44,7 @@ const SUITES: &[(&str, &str)] = &[
     ("mcp", "MongoDB's MCP server with a service account"),
     ("python", "drivers, FerretDB, a Delta reader"),
     ("fuzz", "schemathesis: no 500, no undeclared answer"),
+    ("postgres", "every test of the store, two replicas and a quickstart on PostgreSQL"),
 ];
 
 fn suites_help() -> String {
@@ -58,6 +60,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(SUITES.iter().any(|(name, _)| wanted(name)), "no suite has that name; see --help");
     let folder = Folder::new()?;
     let program = run::portolan(false)?;
+    if wanted("postgres") {
+        postgres::suites(&folder, &program)?;
+    }
+    if SUITES.iter().all(|(name, _)| *name == "postgres" || !wanted(name)) {
+        return Ok(());
+    }
     let server = start_portolan(&program, &folder)?;
     let result = suites(&folder, &wanted);
     let stopped = server.stop(STOP_TIMEOUT_S);

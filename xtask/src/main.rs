@@ -3,8 +3,10 @@
 //! Needs nothing but the Rust toolchain, except `conformance` and `bench`, which say what they miss.
 
 mod bench;
+mod bench_control;
 mod ci;
 mod conformance;
+mod postgres;
 mod run;
 mod tidy;
 
@@ -24,10 +26,12 @@ enum Chore {
     Ci,
     /// What a program can check: room table, walks, file headers, sizes, forbidden words.
     Tidy,
-    /// Real clients against a real server: SDKs, recorded sequences, MCP, drivers, a fuzzer.
+    /// Real clients against a real server: SDKs, recorded sequences, MCP, drivers, a fuzzer; PostgreSQL.
     Conformance(conformance::Options),
     /// Measures, and prints ratios of things run side by side.
     Bench(bench::Options),
+    /// Measures the control plane with 100,000 projects and 10,000 archives.
+    BenchControl(bench_control::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -36,5 +40,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Tidy => tidy::run(),
         Chore::Conformance(options) => conformance::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::BenchControl(options) => bench_control::run(&options),
     }
 }

@@ -22,12 +22,21 @@ pub(crate) enum Command {
     Quickstart(Quickstart),
     /// Runs an instance from a configuration file until Ctrl-C or SIGTERM.
     Serve(Serve),
+    /// Runs archive jobs without any listener, beside replicas of `serve` on one PostgreSQL.
+    Worker(Worker),
     /// Makes the first organization of a new instance; prints its key pair and service account, once.
     Bootstrap(Bootstrap),
-    /// Checks a configuration file and everything that it names, and starts nothing.
+    /// Checks a configuration file and all that a start needs (folders, schema, master key, ports);
+    /// starts and changes nothing.
     CheckConfig(CheckConfig),
     /// Prints the OpenAPI 3.1 document of what this build serves.
     Openapi,
+    /// Writes a copy of the control state to a file, while the instance runs.
+    Backup(Backup),
+    /// Restores a copy of the control state into an empty one.
+    Restore(Restore),
+    /// Changes the master key, and seals every stored secret anew.
+    RotateKey(RotateKey),
     /// Works with clusters of a running instance.
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -63,6 +72,53 @@ pub(crate) struct Serve {
     /// Serve plain HTTP beyond loopback: only behind a proxy that ends TLS.
     #[arg(long)]
     pub(crate) insecure: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// The configuration file, with state.url on PostgreSQL.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The configuration file of the instance.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// The file to write; it must not exist. Secrets stay sealed in it: keep the master key elsewhere.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The configuration file of the instance; it must not be running, and its control state must be
+    /// empty. The master key of the backed-up instance must be in place.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// The backup, from either database.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateKey {
+    /// The configuration file of the instance, which may be running.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Only adds a new key to the key file, so that it can be copied to every replica first.
+    #[arg(long, group = "how")]
+    pub(crate) stage: bool,
+    /// Makes the staged key the one that seals, instead of a new one.
+    #[arg(long, group = "how")]
+    pub(crate) promote: bool,
+    /// Goes on where a rotation was cut off, with the keys as they are.
+    #[arg(long, group = "how")]
+    pub(crate) resume: bool,
+    /// Removes the older keys; refused while a secret is sealed under one or the instance runs.
+    #[arg(long, group = "how")]
+    pub(crate) drop_old: bool,
 }
 
 #[derive(Debug, Args)]

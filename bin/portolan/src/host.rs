@@ -3,8 +3,10 @@
 
 mod accounts;
 mod control_side;
+mod follow;
 mod gate;
 mod links;
+mod homes;
 mod listeners;
 mod query_log;
 mod samples;
@@ -47,6 +49,8 @@ pub(crate) struct Host {
 
 struct Inner {
     dir: std::path::PathBuf,
+    /// Id of the folder; `None`: this process hosts no sandbox clusters.
+    home: Option<String>,
     settings: Endpoints,
     tls: Option<Arc<ServerConfig>>,
     /// The same certificate, for clusters that refuse TLS before 1.3.
@@ -88,12 +92,38 @@ impl Host {
         stop: CancellationToken,
         http_port: u16,
     ) -> Result<Self> {
+        let home = homes::id_of(&config.dir, &runtime)?;
+        Self::with_home(Some(home), config, store, locations, runtime, stop, http_port)
+    }
+
+    /// A host for a worker: it has no folder, and only reaches clusters and tables that lie elsewhere.
+    pub(crate) fn without_home(
+        config: &Config,
+        store: Store,
+        locations: Locations,
+        runtime: Runtime,
+        stop: CancellationToken,
+    ) -> Result<Self> {
+        let port = config.server.listen.port();
+        Self::with_home(None, config, store, locations, runtime, stop, port)
+    }
+
+    fn with_home(
+        home: Option<String>,
+        config: &Config,
+        store: Store,
+        locations: Locations,
+        runtime: Runtime,
+        stop: CancellationToken,
+        http_port: u16,
+    ) -> Result<Self> {
         let settings = config.endpoints.clone();
         let tls = settings.tls.as_ref().map(crate::tls::server_config).transpose()?;
         let tls13 = settings.tls.as_ref().map(crate::tls::server_config_tls13).transpose()?;
         let internal = Internal::new(&runtime)?;
         let inner = Inner {
             dir: config.dir.clone(),
+            home,
             settings,
             tls,
             tls13,

@@ -73,9 +73,14 @@ impl Instance {
         let store = open_store(&config, &runtime).await?;
         let locations = Locations::open(&config)?;
         locations.probe(&runtime).await?;
+        keys::watch(&config, &store, &runtime, &stop);
         let host =
             Host::new(&config, store.clone(), locations, runtime.clone(), stop.clone(), http_port)?;
         host.start_all().await?;
+        if store.dialect() == Dialect::Postgres {
+            let follower = host.clone();
+            runtime.spawn("follow", async move { follower.follow().await });
+        }
         let control = control(&store, &runtime, &host, &base_url);
         control.resume_clusters().await?;
         let nonce_key = nonce_key(&store).await?;
@@ -144,9 +149,29 @@ impl Instance {
 /// Opens the control state, and the key ring that seals its secrets.
 pub(crate) async fn open_store(config: &Config, runtime: &Runtime) -> Result<Store> {
     let url = config.state_url()?;
-    let path = url.strip_prefix("sqlite:").map(std::path::Path::new);
-    let keys = keys::open(config, path.is_some_and(std::path::Path::exists), runtime)?;
-    Store::open(&url, keys, runtime.clone()).await.context("the control state")
+    let found = portolan_store::version_of(&url, runtime).await.context("the control state")?;
+    let file_exists = sqlite_file(&url).is_some_and(|file| file.exists());
+    let keys = keys::open(config, found.is_some() || file_exists, runtime)?;
+    let store = Store::open(&url, keys, runtime.clone()).await.context("the control state")?;
+    // One secret tells: replicas that were given different keys must not both seal.
+    let nonce = nonce_key(&store).await;
+    nonce.with_context(|| other_key(&keys::path(config)))?;
+    Ok(store)
+}
+
+/// The file of a SQLite URL.
+pub(crate) fn sqlite_file(url: &str) -> Option<std::path::PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(std::path::PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+}
+
+/// What to say when secrets do not open.
+pub(crate) fn other_key(path: &std::path::Path) -> String {
+    format!(
+        "the control state is sealed with another master key than {}: put the right one there \
+         (replicas share one)",
+        path.display()
+    )
 }
 
 /// Makes the first organization of an instance.
@@ -225,7 +250,8 @@ async fn sync_live_exports(control: Control, stop: CancellationToken) {
     }
 }
 
-async fn start_archiver(
+/// Starts the archiver's worker; the host is told whom to wake.
+pub(crate) async fn start_archiver(
     config: &Config,
     store: &Store,
     host: &Host,
@@ -265,7 +291,7 @@ fn ms(config: u64) -> i64 {
 }
 
 /// Faults come from the environment alone: nobody sets them by accident in a file.
-fn with_faults(runtime: &Runtime) -> Result<Runtime> {
+pub(crate) fn with_faults(runtime: &Runtime) -> Result<Runtime> {
     let Ok(plan) = std::env::var("PORTOLAN_FAULTS") else { return Ok(runtime.clone()) };
     let plan = FaultPlan::parse(&plan).context("PORTOLAN_FAULTS")?;
     tracing::warn!("PORTOLAN_FAULTS is set: this process will fail on purpose");

@@ -41,6 +41,17 @@ pub(crate) fn take(dir: &Path) -> Result<FolderLock> {
     Ok(FolderLock { _file: file })
 }
 
+/// The process that holds the folder, if one does. Makes nothing.
+pub(crate) fn holder(dir: &Path) -> Option<String> {
+    let mut file = File::open(dir.join("portolan.lock")).ok()?;
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+        return None;
+    }
+    let mut holder = String::new();
+    file.read_to_string(&mut holder).ok()?;
+    Some(holder.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,8 +61,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let held = take(dir.path()).expect("the first");
         let refusal = take(dir.path()).expect_err("the second").to_string();
+        assert_eq!(holder(dir.path()), Some(std::process::id().to_string()));
         assert!(refusal.contains("in use by another Portolan process"), "{refusal}");
         drop(held);
+        assert_eq!(holder(dir.path()), None);
         take(dir.path()).expect("free again");
     }
 }

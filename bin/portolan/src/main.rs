@@ -14,10 +14,13 @@ mod keys;
 mod locations;
 mod lock;
 mod logging;
+mod preflight;
 mod quickstart;
 mod serve;
 mod signals;
+mod state_commands;
 mod tls;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -44,8 +47,12 @@ async fn run(command: Command, runtime: Runtime) -> anyhow::Result<()> {
         Command::Quickstart(arguments) => quickstart::run(arguments, runtime).await,
         Command::Serve(arguments) => serve::serve(arguments, runtime).await,
         Command::Bootstrap(arguments) => serve::bootstrap(arguments, runtime).await,
-        Command::CheckConfig(arguments) => serve::check_config(&arguments),
         Command::Openapi => commands::openapi(),
+        Command::Worker(arguments) => worker::run(arguments, runtime).await,
+        Command::CheckConfig(arguments) => preflight::check_config(&arguments, runtime).await,
+        Command::Backup(arguments) => state_commands::backup(arguments, runtime).await,
+        Command::Restore(arguments) => state_commands::restore(arguments, runtime).await,
+        Command::RotateKey(arguments) => state_commands::rotate_key(arguments, runtime).await,
         Command::Cluster(command) => commands::cluster(command).await,
         Command::Archive(command) => commands::archive(command).await,
     }

@@ -1,20 +1,19 @@
-//! `portolan serve`, `bootstrap` and `check-config`: the commands that work on a configuration file.
+//! `portolan serve` and `bootstrap`: the commands that start from a configuration file.
 
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use portolan_runtime::Runtime;
-use portolan_store::Dialect;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Bootstrap, CheckConfig, Serve};
+use crate::cli::{Bootstrap, Serve};
 use crate::config::Config;
 use crate::host::Host;
 use crate::instance::{self, Instance};
 use crate::locations::Locations;
-use crate::{http, keys, lock, logging, signals, tls};
+use crate::{http, lock, logging, signals, tls};
 
 /// Runs an instance until it is told to stop.
 pub(crate) async fn serve(arguments: Serve, runtime: Runtime) -> Result<()> {
@@ -66,31 +65,8 @@ pub(crate) async fn bootstrap(arguments: Bootstrap, runtime: Runtime) -> Result<
     Ok(())
 }
 
-/// Checks a configuration and everything that it names.
-pub(crate) fn check_config(arguments: &CheckConfig) -> Result<()> {
-    let config = load(&arguments.config)?;
-    for tls in [&config.server.tls, &config.endpoints.tls].into_iter().flatten() {
-        tls::server_config(tls)?;
-    }
-    let key = keys::path(&config);
-    if key.exists() {
-        keys::read(&key)?;
-    }
-    for storage in &config.storage {
-        let folder = Path::new(storage.url.trim_start_matches("file://"));
-        ensure!(
-            !folder.exists() || folder.is_dir(),
-            "storage {}: {} is not a folder",
-            storage.name,
-            folder.display()
-        );
-    }
-    Dialect::of_url(&config.state_url()?).context("state.url")?;
-    writeln!(std::io::stdout(), "{} is sound", arguments.config.display())?;
-    Ok(())
-}
-
-fn load(file: &Path) -> Result<Config> {
+/// Reads a configuration file and starts logging.
+pub(crate) fn load(file: &Path) -> Result<Config> {
     let config = Config::load(Some(file), std::env::vars())?;
     logging::start(&config.log).context("log")?;
     Ok(config)

@@ -1,7 +1,7 @@
 //! The journal's transactions. Each one that belongs to a lease locks the lease row first and matches
 //! the token, so a worker that lost its lease writes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use portolan_auth::{Authorized, Instance};
 use portolan_model::{
@@ -40,11 +40,13 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Everything that a look for work needs.
-pub(crate) struct Overview {
-    pub(crate) archives: Vec<StoredArchive>,
-    pub(crate) jobs: HashMap<ArchiveId, ArchiveJob>,
-    pub(crate) unfinished: HashSet<ArchiveId>,
+/// An archive whose time has come, and what a look at it needs.
+pub(crate) struct Standby {
+    pub(crate) stored: StoredArchive,
+    /// All archives of the same collection, this one included.
+    pub(crate) siblings: Vec<StoredArchive>,
+    pub(crate) job: ArchiveJob,
+    pub(crate) unfinished: bool,
 }
 
 impl Journal {
@@ -52,18 +54,36 @@ impl Journal {
         Self { store, system: Authorized::system("the archiver moves documents of all projects") }
     }
 
-    /// All archives, deleted ones included, their jobs, and which have unfinished moves.
-    pub(crate) async fn overview(&self) -> Result<Overview, ArchiverError> {
+    /// The archives that are due, the longest due first.
+    pub(crate) async fn due(
+        &self,
+        now_ms: i64,
+        purge_before_ms: i64,
+    ) -> Result<Vec<ArchiveId>, ArchiverError> {
         self.store
-            .read_tx("archiver.overview", |tx| {
+            .read_tx("archiver.due", |tx| {
+                Box::pin(
+                    async move { Ok(jobs::due(tx, &self.system, now_ms, purge_before_ms).await?) },
+                )
+            })
+            .await
+    }
+
+    /// What a look at an archive needs; `None` when it was forgotten meanwhile.
+    pub(crate) async fn standby(&self, id: ArchiveId) -> Result<Option<Standby>, ArchiverError> {
+        self.store
+            .read_tx("archiver.standby", |tx| {
                 Box::pin(async move {
-                    let mut archives = work::list_all(tx, &self.system).await?;
-                    archives.extend(work::list_purgeable(tx, &self.system, i64::MAX).await?);
-                    Ok(Overview {
-                        archives,
-                        jobs: jobs::all(tx).await?,
-                        unfinished: moves::unfinished_archives(tx).await?,
-                    })
+                    let Some(stored) = work::fetch(tx, &self.system, id).await? else {
+                        return Ok(None);
+                    };
+                    let Some(job) = jobs::get(tx, id).await? else { return Ok(None) };
+                    let (cluster, namespace) =
+                        (stored.archive.cluster_id, stored.archive.namespace.clone());
+                    let siblings =
+                        work::list_of_collection(tx, &self.system, cluster, &namespace).await?;
+                    let unfinished = moves::has_unfinished(tx, id).await?;
+                    Ok(Some(Standby { stored, siblings, job, unfinished }))
                 })
             })
             .await
@@ -309,19 +329,41 @@ impl Journal {
             .await
     }
 
+    /// Whether the time of an archive's next look has come; one without a job is due.
+    pub(crate) async fn is_due(&self, id: ArchiveId, now_ms: i64) -> Result<bool, ArchiverError> {
+        self.store
+            .read_tx("archiver.due", |tx| {
+                Box::pin(async move {
+                    let job = jobs::get(tx, id).await?;
+                    Ok(job.is_none_or(|job| job.due_at <= now_ms))
+                })
+            })
+            .await
+    }
+
     /// Sets the time of the next look, and lets an event happen to the archive. When somebody woke
-    /// the archive since its job was `seen`, it stays due.
+    /// the archive since its job was `seen`, it stays due. A worker without the lease says nothing when
+    /// another one set the next look meanwhile.
     pub(crate) async fn schedule(
         &self,
         seen: &ArchiveJob,
         job: &ArchiveJob,
         event: Option<ArchiveEvent>,
+        has_lease: bool,
     ) -> Result<(), ArchiverError> {
         self.store
             .run_tx(effects::SCHEDULE, |tx| {
                 Box::pin(async move {
-                    let stored = jobs::get(tx, job.archive_id).await?;
-                    let woken = stored.map(|it| it.due_at).filter(|at| *at != seen.due_at);
+                    let Some(stored) = jobs::get(tx, job.archive_id).await? else {
+                        // The archive was forgotten with its table.
+                        return Ok(());
+                    };
+                    let woken = woken(&stored, seen);
+                    let without_wake = woken.map_or(stored.due_at, |_| seen.due_at);
+                    let set_by_other = ArchiveJob { due_at: without_wake, ..stored } != *seen;
+                    if set_by_other && !has_lease {
+                        return Ok(());
+                    }
                     let due_at = woken.unwrap_or(job.due_at);
                     jobs::save(tx, &ArchiveJob { due_at, ..job.clone() }).await?;
                     if let Some(event) = event {
@@ -358,6 +400,11 @@ impl Journal {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The time that [`jobs::wake`] set since the job was `seen`: never after the epoch.
+fn woken(stored: &ArchiveJob, seen: &ArchiveJob) -> Option<i64> {
+    (stored.due_at != seen.due_at && stored.due_at <= 0).then_some(stored.due_at)
 }
 
 async fn hold(tx: &mut Tx<'_>, held: &Held) -> Result<(), ArchiverError> {

@@ -23,4 +23,10 @@ pub trait Outside: Send + Sync + 'static {
     /// # Errors
     /// [`LakeError::Invalid`] when no location holds it.
     fn location(&self, table_uri: &str) -> Result<Location, LakeError>;
+
+    /// Whether this process can work on archives of that cluster in that table. One that cannot leaves
+    /// them to the replica that can, without counting a failure.
+    async fn reaches(&self, _cluster: ClusterId, _table_uri: &str) -> bool {
+        true
+    }
 }

@@ -11,8 +11,9 @@ use portolan_store::archives::StoredArchive;
 use portolan_store::leases::LeaseKey;
 use portolan_store::moves::Move;
 use portolan_store::runs::ArchiveRun;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::journal::Journal;
 use crate::lease::{self, Held};
 use crate::protocol::may_begin;
 use crate::scene::{Scene, TableOf};
@@ -39,7 +40,7 @@ pub(crate) struct Task {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// Somebody else holds the lease.
+    /// Somebody else holds the lease, or was quicker.
     Busy,
     /// It ran; so many documents were moved.
     Ran {
@@ -50,10 +51,27 @@ pub(crate) enum Ended {
     },
 }
 
+/// A lease in hand, renewed until it is given back.
+pub(crate) struct Taken {
+    held: Arc<Held>,
+    _renewing: DropGuard,
+}
+
+impl Taken {
+    pub(crate) async fn give_back(self, journal: &Journal) {
+        if let Err(error) = journal.release(&self.held).await {
+            tracing::warn!(%error, "the lease was not given back; it runs out by itself");
+        }
+    }
+}
+
+/// Runs under a lease, which stays in `taken`: its holder sets the time of the next look before it gives
+/// the lease back, so that nobody runs the same look again in between.
 pub(crate) async fn run(
     shared: &Shared,
     cluster: Arc<dyn Cluster>,
     task: Task,
+    taken: &mut Option<Taken>,
 ) -> Result<Ended, ArchiverError> {
     let key = key_of(&task.archive);
     let level = level(shared, &task, &cluster.probe().await?).await?;
@@ -62,15 +80,16 @@ pub(crate) async fn run(
         return Ok(Ended::Busy);
     };
     let held = Arc::new(held);
-    let renewing =
-        lease::keep(held.clone(), shared.journal.clone(), cluster.clone(), &shared.runtime);
-    let mut scene = scene(shared, cluster, &task, held.clone(), level);
+    let journal = shared.journal.clone();
+    let renewing = lease::keep(held.clone(), journal, cluster.clone(), &shared.runtime);
+    *taken = Some(Taken { held: held.clone(), _renewing: renewing });
+    if !shared.journal.is_due(task.archive.id, shared.runtime.now_ms()).await? {
+        // Another worker did it between this one's look and its lease.
+        return Ok(Ended::Busy);
+    }
+    let mut scene = scene(shared, cluster, &task, held, level);
     let ended = under_lease(shared, &mut scene, &task, seen).await;
     let ended = end(&mut scene, ended).await;
-    drop(renewing);
-    if let Err(error) = shared.journal.release(&held).await {
-        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
-    }
     ended.map(|()| Ended::Ran { documents: scene.run.documents_moved, level })
 }
 

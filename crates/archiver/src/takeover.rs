@@ -43,6 +43,17 @@ pub(crate) async fn open_tables(
     Ok(seen)
 }
 
+/// Whether the lease may be taken now. Looking costs little, and starts the clock on which a lease that
+/// nobody renews runs out.
+pub(crate) async fn is_free(shared: &Shared, key: &LeaseKey) -> Result<bool, ArchiverError> {
+    if shared.options.exclusive {
+        return Ok(true);
+    }
+    let lease = shared.journal.lease(key).await?;
+    let (boot_ms, ttl_ms) = (shared.runtime.boot_ms(), shared.options.lease_ttl_ms);
+    Ok(shared.leases.is_free(key, lease.as_ref(), boot_ms, ttl_ms))
+}
+
 /// Takes the lease with an epoch above every one seen; `None`: somebody else holds it.
 pub(crate) async fn take_lease(
     shared: &Shared,
@@ -81,7 +92,13 @@ async fn take(
     if !shared.journal.take(key, lease.as_ref(), &new).await? {
         return Ok(None);
     }
-    Ok(Some(Held::new(key.clone(), (token, epoch), runtime, ttl_ms, clocks)))
+    let (mut boot_ms, clock_ms) = clocks;
+    let before_ms = runtime.boot_ms();
+    if before_ms.saturating_sub(boot_ms) > ttl_ms / 4 && shared.journal.renew(key, &token).await? {
+        // The taking waited, for the row that a dying holder had locked: half of the time would be gone.
+        boot_ms = before_ms;
+    }
+    Ok(Some(Held::new(key.clone(), (token, epoch), runtime, ttl_ms, (boot_ms, clock_ms))))
 }
 
 /// Compares the table of each archive with the journal: nothing may be older than the others.

@@ -1,6 +1,5 @@
 //! The worker: looks for archives that are due, runs them, and decides when to look again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use portolan_cluster::Cluster;
@@ -12,11 +11,11 @@ use portolan_store::jobs::ArchiveJob;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::journal::{Journal, Overview};
+use crate::journal::{Journal, Standby};
 use crate::lease::{Busy, Leases};
 use crate::look::{self, Decision, Known};
-use crate::run::{self, Ended, Task, key_of};
-use crate::{ArchiverError, ArchiverOptions, Outside, purge};
+use crate::run::{self, Ended, Taken, Task, key_of};
+use crate::{ArchiverError, ArchiverOptions, Outside, purge, takeover};
 
 /// Distance between looks at an archive that waits for its window or its collection.
 const WAITING_MS: i64 = 60_000;
@@ -81,18 +80,23 @@ impl Worker {
     }
 
     async fn start_due(&self, shutdown: &CancellationToken) -> Result<(), ArchiverError> {
-        for due in self.due().await? {
+        for id in self.due_ids().await? {
+            // What is due without a seat is still due at the next look.
             let Ok(seat) = self.seats.clone().try_acquire_owned() else { break };
+            let Some(due) = self.due(id).await? else { continue };
             let Some(busy) = self.shared.leases.begin(&key_of(&due.stored.archive)) else {
                 continue;
             };
             let (worker, shutdown) = (self.clone(), shutdown.clone());
             self.shared.runtime.spawn("archiver.archive", async move {
-                if let Err(error) = worker.work_on(due, busy, shutdown).await {
-                    tracing::error!(%error, "an archive could not be scheduled");
-                }
+                let worked = worker.work_on(due, busy, shutdown).await;
                 drop(seat);
-                worker.wake();
+                match worked {
+                    Ok(true) => worker.wake(),
+                    // Another worker has it: looking again at once would find the same.
+                    Ok(false) => {}
+                    Err(error) => tracing::error!(%error, "an archive could not be scheduled"),
+                }
             });
         }
         Ok(())
@@ -103,9 +107,10 @@ impl Worker {
     /// # Errors
     /// Those of the control database; failures of single archives are journalled.
     pub async fn pass(&self, shutdown: &CancellationToken) -> Result<usize, ArchiverError> {
-        let due = self.due().await?;
-        let count = due.len();
-        for due in due {
+        let ids = self.due_ids().await?;
+        let count = ids.len();
+        for id in ids {
+            let Some(due) = self.due(id).await? else { continue };
             if let Some(busy) = self.shared.leases.begin(&key_of(&due.stored.archive)) {
                 self.work_on(due, busy, shutdown.clone()).await?;
             }
@@ -113,30 +118,69 @@ impl Worker {
         Ok(count)
     }
 
-    async fn due(&self) -> Result<Vec<Due>, ArchiverError> {
-        let overview = self.shared.journal.overview().await?;
-        Ok(due(&overview, &self.shared.options, self.shared.runtime.now_ms()))
+    async fn due_ids(&self) -> Result<Vec<ArchiveId>, ArchiverError> {
+        let (now_ms, options) = (self.shared.runtime.now_ms(), &self.shared.options);
+        let purge_before_ms = now_ms.saturating_sub(options.purge_after_ms);
+        self.shared.journal.due(now_ms, purge_before_ms).await
     }
 
+    /// What a look at the archive needs; `None` when it needs none, or is for another process.
+    async fn due(&self, id: ArchiveId) -> Result<Option<Due>, ArchiverError> {
+        let Some(found) = self.shared.journal.standby(id).await? else { return Ok(None) };
+        let Standby { stored, siblings, job, unfinished } = found;
+        let (now_ms, options) = (self.shared.runtime.now_ms(), &self.shared.options);
+        let purge = purge::is_due(&stored.archive, options, now_ms) && !unfinished;
+        let wanted = purge || wants_attention(stored.archive.state, unfinished);
+        let due = Due { stored, siblings, job, purge };
+        Ok((wanted && self.reaches(&due).await).then_some(due))
+    }
+
+    async fn reaches(&self, due: &Due) -> bool {
+        let archive = &due.stored.archive;
+        self.shared.outside.reaches(archive.cluster_id, &archive.table_uri).await
+    }
+
+    /// Whether something was done and the next look was set.
     async fn work_on(
         &self,
         due: Due,
         _busy: Busy,
         shutdown: CancellationToken,
-    ) -> Result<(), ArchiverError> {
+    ) -> Result<bool, ArchiverError> {
         let id = due.stored.archive.id;
         let job = due.job.clone();
-        let ended = self.attend(due, shutdown).await;
+        let mut taken = None;
+        let ended = self.attend(due, shutdown, &mut taken).await;
         if let Err(error) = &ended {
             tracing::warn!(archive = %id, %error, "an archive's run did not end well");
         }
-        let (next, event) = next_look(job.clone(), ended, &self.shared);
-        self.shared.journal.schedule(&job, &next, event).await
+        let scheduled = match ended {
+            // What is next is for the one who works on it to say.
+            Ok(Look::Busy) => Ok(false),
+            ended => {
+                let (next, event) = next_look(job.clone(), ended, &self.shared);
+                let has_lease = taken.is_some();
+                let journal = &self.shared.journal;
+                journal.schedule(&job, &next, event, has_lease).await.map(|()| true)
+            }
+        };
+        if let Some(taken) = taken {
+            taken.give_back(&self.shared.journal).await;
+        }
+        scheduled
     }
 
-    async fn attend(&self, due: Due, shutdown: CancellationToken) -> Result<Look, ArchiverError> {
+    async fn attend(
+        &self,
+        due: Due,
+        shutdown: CancellationToken,
+        taken: &mut Option<Taken>,
+    ) -> Result<Look, ArchiverError> {
         let shared = self.shared.as_ref();
         let archive = due.stored.archive.clone();
+        if !takeover::is_free(shared, &key_of(&archive)).await? {
+            return Ok(Look::Busy);
+        }
         if due.purge {
             return purge::run(shared, &archive).await.map(|()| Look::Purged);
         }
@@ -153,7 +197,7 @@ impl Worker {
         };
         let level_before = due.job.level;
         let task = Task { archive, siblings: due.siblings, begin, level_before, shutdown };
-        match run::run(shared, cluster, task).await? {
+        match run::run(shared, cluster, task, taken).await? {
             Ended::Busy => Ok(Look::Busy),
             Ended::Ran { documents, level } => Ok(Look::Ran { documents, level }),
         }
@@ -185,25 +229,6 @@ struct Due {
     purge: bool,
 }
 
-fn due(overview: &Overview, options: &ArchiverOptions, now_ms: i64) -> Vec<Due> {
-    let mut by_key: HashMap<_, Vec<StoredArchive>> = HashMap::new();
-    for stored in &overview.archives {
-        by_key.entry(key_of(&stored.archive)).or_default().push(stored.clone());
-    }
-    let mut due = Vec::new();
-    for stored in &overview.archives {
-        let id = stored.archive.id;
-        let job = overview.jobs.get(&id).cloned().unwrap_or_else(|| first_job(id, options));
-        let unfinished = overview.unfinished.contains(&id);
-        let purge = purge::is_due(&stored.archive, options, now_ms) && !unfinished;
-        if job.due_at <= now_ms && (purge || wants_attention(stored.archive.state, unfinished)) {
-            let siblings = by_key.get(&key_of(&stored.archive)).cloned().unwrap_or_default();
-            due.push(Due { stored: stored.clone(), siblings, job, purge });
-        }
-    }
-    due
-}
-
 /// A suspended archive waits for the operator, whatever is open. Paused, orphaned and deleted ones are
 /// only looked at to close what is open.
 fn wants_attention(state: ArchiveState, unfinished: bool) -> bool {
@@ -214,18 +239,6 @@ fn wants_attention(state: ArchiveState, unfinished: bool) -> bool {
         | ArchiveState::Pausing => true,
         ArchiveState::Paused | ArchiveState::Orphaned | ArchiveState::Deleted => unfinished,
         ArchiveState::Suspended(_) => false,
-    }
-}
-
-fn first_job(archive_id: ArchiveId, options: &ArchiverOptions) -> ArchiveJob {
-    ArchiveJob {
-        archive_id,
-        due_at: 0,
-        interval_ms: options.interval_ms,
-        failures: 0,
-        last_error: None,
-        level: None,
-        purged_at: None,
     }
 }
 
@@ -283,7 +296,8 @@ fn after(job: &mut ArchiveJob, look: &Look, options: &ArchiverOptions) -> i64 {
             job.interval_ms
         }
         Look::Waiting | Look::Orphaned => WAITING_MS.min(options.interval_ms),
-        Look::Busy => i64::try_from(options.poll_ms).unwrap_or(i64::MAX),
+        // Never asked for: the one who has the lease sets the next look.
+        Look::Busy => job.interval_ms,
         Look::Purged => options.interval_max_ms,
     }
 }

@@ -146,6 +146,18 @@ impl KeyRing {
         Ok(SecretBytes::new(body))
     }
 
+    /// The ids of the keys, the primary one first, as hexadecimal digits. An id tells nothing about its key.
+    #[must_use]
+    pub fn key_ids(&self) -> Vec<String> {
+        self.keys.iter().map(|key| hex::encode(key.id)).collect()
+    }
+
+    /// The id of the key that a value is sealed under; `None` when it is no sealed value.
+    #[must_use]
+    pub fn key_id_of(sealed: &[u8]) -> Option<String> {
+        split(sealed).map(|(id, _, _)| hex::encode(id))
+    }
+
     /// Whether a value is sealed under the primary key; others are due for sealing anew.
     #[must_use]
     pub fn is_current(&self, sealed: &[u8]) -> bool {

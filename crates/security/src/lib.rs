@@ -12,7 +12,7 @@ mod secret;
 
 pub use ipnet::IpNet;
 pub use keyring::{KeyRing, MASTER_KEY_BYTES, Place};
-pub use secret::{SecretBytes, SecretString, constant_time_eq, sha256};
+pub use secret::{SecretBytes, SecretString, Sha256, constant_time_eq, sha256};
 
 /// Why a sealed value or a key could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ use portolan_model::{
     ArchiveId, ArchiveState, ClusterId, Criteria, EpochMs, GuardLevel, Namespace, OnlineArchive,
 };
 
-use crate::{Listed, Page, StoreError, Tx, args};
+use crate::{Listed, Page, StoreError, Tx, args, jobs};
 use codec::{partition_fields_json, schedule_json};
 
 /// An archive with what only workers ask about it.
@@ -89,7 +89,7 @@ pub async fn insert(
         ],
     )
     .await?;
-    Ok(())
+    jobs::add(tx, archive.id).await
 }
 
 /// Writes what a client can change: criteria, expiration rule, schedule, state.

@@ -75,6 +75,31 @@ pub enum StoreError {
         /// The newest one known here.
         known: i64,
     },
+    /// Unsupported: the schema of the database must be brought up to date first.
+    #[error(
+        "the database has schema version {found}, not {known}, which this Portolan needs: starting the \
+         instance once brings it up to date"
+    )]
+    OlderDatabase {
+        /// The version in the database; 0 without a schema.
+        found: i64,
+        /// The one that is needed.
+        known: i64,
+    },
+    /// Conflict: a restore needs an empty database.
+    #[error(
+        "the database holds control state already (schema version {found}); restore into an empty one"
+    )]
+    NotEmpty {
+        /// The version of its schema.
+        found: i64,
+    },
+    /// Invalid: a backup that cannot be written or read.
+    #[error("the backup: {reason}")]
+    Backup {
+        /// What is wrong.
+        reason: String,
+    },
     /// Internal: a migration that was applied is not the one in this binary.
     #[error("migration {version} in the database differs from the one in this program")]
     MigrationChanged {
@@ -122,12 +147,14 @@ impl StoreError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::InvalidUrl { .. } => ErrorKind::Invalid,
+            Self::InvalidUrl { .. } | Self::Backup { .. } => ErrorKind::Invalid,
             Self::Missing { .. } => ErrorKind::Missing,
-            Self::Conflict { .. } | Self::Referenced { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::Referenced { .. } | Self::NotEmpty { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Retry { .. } => ErrorKind::Retry,
             Self::Unknown { .. } => ErrorKind::Unknown,
-            Self::NewerDatabase { .. } => ErrorKind::Unsupported,
+            Self::NewerDatabase { .. } | Self::OlderDatabase { .. } => ErrorKind::Unsupported,
             Self::MigrationChanged { .. }
             | Self::Full
             | Self::Corrupt { .. }

@@ -1,7 +1,6 @@
 //! Jobs: when each archive is looked at next, and how the last look went. Table `archive_jobs`.
 
-use std::collections::HashMap;
-
+use portolan_auth::{Authorized, Instance};
 use portolan_model::{ArchiveId, EpochMs, GuardLevel};
 
 use crate::{FromRow, Row, StoreError, Tx, args};
@@ -41,17 +40,50 @@ impl FromRow for ArchiveJob {
 
 const COLUMNS: &str = "archive_id, due_at, interval_ms, failures, last_error, level, purged_at";
 
-/// Every job.
+/// The job of a new archive: due at once, its distance not set yet.
 ///
 /// # Errors
 /// The database's.
-pub async fn all(tx: &mut Tx<'_>) -> Result<HashMap<ArchiveId, ArchiveJob>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM archive_jobs");
-    let jobs: Vec<ArchiveJob> = tx.fetch_all(sqlx::AssertSqlSafe(sql), args![]).await?;
-    Ok(jobs.into_iter().map(|job| (job.archive_id, job)).collect())
+pub(crate) async fn add(tx: &mut Tx<'_>, archive_id: ArchiveId) -> Result<(), StoreError> {
+    let now_ms = tx.now_ms();
+    tx.execute(
+        "INSERT INTO archive_jobs (archive_id, due_at, interval_ms, failures, updated_at) \
+         VALUES ($1, 0, 0, 0, $2)",
+        args![archive_id, now_ms],
+    )
+    .await?;
+    Ok(())
 }
 
-/// The job of one archive, if it was looked at before.
+struct Id(ArchiveId);
+
+impl FromRow for Id {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self(row.parse("archive_id")?))
+    }
+}
+
+/// The archives whose time has come by `now_ms` and that want a worker, the longest due first: those that
+/// may run, those with an unfinished move, and those that were deleted by `purge_before_ms`.
+///
+/// # Errors
+/// The database's.
+pub async fn due(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    now_ms: EpochMs,
+    purge_before_ms: EpochMs,
+) -> Result<Vec<ArchiveId>, StoreError> {
+    let sql = "SELECT j.archive_id FROM archive_jobs j JOIN online_archives a ON a.id = j.archive_id \
+               WHERE j.due_at <= $1 AND (a.state IN ('PENDING', 'ARCHIVING', 'IDLE', 'PAUSING') \
+               OR a.deleted_at <= $2 OR (a.state <> 'SUSPENDED' AND EXISTS (SELECT 1 FROM moves m \
+               WHERE m.archive_id = a.id AND m.state NOT IN ('CONFIRMED', 'ABANDONED')))) \
+               ORDER BY j.due_at, j.archive_id";
+    let found: Vec<Id> = tx.fetch_all(sql, args![now_ms, purge_before_ms]).await?;
+    Ok(found.into_iter().map(|Id(id)| id).collect())
+}
+
+/// The job of one archive.
 ///
 /// # Errors
 /// The database's.
@@ -102,3 +134,6 @@ pub async fn wake(tx: &mut Tx<'_>, archive_id: ArchiveId) -> Result<(), StoreErr
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

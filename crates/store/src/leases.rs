@@ -172,3 +172,6 @@ pub async fn revoke(tx: &mut Tx<'_>, key: &LeaseKey) -> Result<(), StoreError> {
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

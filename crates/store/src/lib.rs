@@ -10,12 +10,15 @@
 //! the epoch, booleans BIGINT 0 or 1, lists and objects JSON as TEXT, secrets sealed by the key ring
 //! for their table, row and column.
 
+mod catalog;
 mod dialect;
 mod error;
 mod migrate;
 mod open;
 mod page;
+mod plans;
 mod row;
+mod sealed;
 mod tx;
 mod value;
 
@@ -24,6 +27,8 @@ pub mod access_tokens;
 pub mod api_keys;
 pub mod archives;
 pub mod audit;
+pub mod backup;
+pub mod cluster_homes;
 pub mod clusters;
 pub mod database_users;
 pub mod endpoints;
@@ -49,16 +54,19 @@ pub mod query_log;
 mod roles;
 pub mod runs;
 pub mod sample_loads;
+pub mod scratch;
 pub mod service_accounts;
 pub mod teams;
 pub mod users;
 
 pub use dialect::Dialect;
 pub use error::{ErrorKind, StoreError};
-pub use open::Store;
+pub use migrate::newest as newest_schema;
+pub use open::{KeySource, Store, version_of};
 pub use page::{Listed, Page};
 pub use roles::Assignment;
 pub use row::{FromRow, Row};
+pub use sealed::Resealed;
 pub use tx::Tx;
 pub use value::{ToValue, Value, in_list};
 

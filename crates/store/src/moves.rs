@@ -271,21 +271,19 @@ pub async fn unfinished(tx: &mut Tx<'_>, key: &LeaseKey) -> Result<Vec<Move>, St
     .await
 }
 
-/// The collections that have an unfinished move, whatever became of the archive.
+/// Whether a move of this archive is neither confirmed nor abandoned, whatever became of the archive.
 ///
 /// # Errors
 /// The database's.
-pub async fn unfinished_archives(tx: &mut Tx<'_>) -> Result<HashSet<ArchiveId>, StoreError> {
-    let ids: Vec<String> = tx
-        .fetch_all(
-            "SELECT DISTINCT archive_id FROM moves \
-             WHERE state NOT IN ('CONFIRMED', 'ABANDONED')",
-            args![],
+pub async fn has_unfinished(tx: &mut Tx<'_>, archive_id: ArchiveId) -> Result<bool, StoreError> {
+    let count = tx
+        .count(
+            "SELECT COUNT(*) FROM moves WHERE archive_id = $1 AND \
+             state NOT IN ('CONFIRMED', 'ABANDONED')",
+            args![archive_id],
         )
         .await?;
-    ids.iter()
-        .map(|id| id.parse().map_err(|error| StoreError::corrupt("archive_id", error)))
-        .collect()
+    Ok(count > 0)
 }
 
 /// Whether a move of this archive is committed and not confirmed.
@@ -414,3 +412,6 @@ pub async fn clear_kept(
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Opening the database and keeping its connections.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use portolan_runtime::Runtime;
 use portolan_security::KeyRing;
@@ -22,6 +22,9 @@ const CONNECTION_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 const SQLITE_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
      PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
+/// Reads the master keys again; `None` when they cannot be read.
+pub type KeySource = Box<dyn Fn() -> Option<KeyRing> + Send + Sync>;
+
 /// The control state. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -31,7 +34,8 @@ pub struct Store {
 struct Inner {
     pool: AnyPool,
     dialect: Dialect,
-    keys: KeyRing,
+    keys: RwLock<Arc<KeyRing>>,
+    key_source: OnceLock<KeySource>,
     runtime: Runtime,
     /// Held by the one writer that SQLite allows.
     writer: Option<Mutex<()>>,
@@ -51,6 +55,36 @@ impl Store {
     /// [`StoreError::InvalidUrl`], [`StoreError::NewerDatabase`], [`StoreError::Retry`] when the
     /// database cannot be reached.
     pub async fn open(url: &str, keys: KeyRing, runtime: Runtime) -> Result<Self, StoreError> {
+        let store = Self::connect(url, keys, runtime).await?;
+        migrate::run(&store).await?;
+        Ok(store)
+    }
+
+    /// Opens a database whose schema must be this program's already; changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::OlderDatabase`], [`StoreError::NewerDatabase`] and as [`Store::open`].
+    pub async fn open_as_is(
+        url: &str,
+        keys: KeyRing,
+        runtime: Runtime,
+    ) -> Result<Self, StoreError> {
+        if version_of(url, &runtime).await?.is_none() {
+            return Err(StoreError::OlderDatabase { found: 0, known: migrate::newest() });
+        }
+        let store = Self::connect(url, keys, runtime).await?;
+        store
+            .read_tx("store.history", |tx| Box::pin(migrate::current_history(tx)))
+            .await
+            .map(|_| store)
+    }
+
+    /// Opens a database and leaves its schema alone.
+    pub(crate) async fn connect(
+        url: &str,
+        keys: KeyRing,
+        runtime: Runtime,
+    ) -> Result<Self, StoreError> {
         let dialect = Dialect::of_url(url)?;
         let options = match dialect {
             Dialect::Sqlite => sqlite_options(&sqlite_path(url)?)?,
@@ -63,9 +97,9 @@ impl Store {
         probe(dialect, &options).await.map_err(failed)?;
         let pool = pool_options.connect_with(options).await.map_err(failed)?;
         let writer = (dialect == Dialect::Sqlite).then(|| Mutex::new(()));
-        let store = Self { inner: Arc::new(Inner { pool, dialect, keys, runtime, writer }) };
-        migrate::run(&store).await?;
-        Ok(store)
+        let (keys, key_source) = (RwLock::new(Arc::new(keys)), OnceLock::new());
+        let inner = Inner { pool, dialect, keys, key_source, runtime, writer };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Opens a SQLite file.
@@ -108,8 +142,24 @@ impl Store {
         &self.inner.runtime
     }
 
-    pub(crate) fn keys(&self) -> &KeyRing {
-        &self.inner.keys
+    /// Says where the master keys are read again when a secret was sealed under one that is not known
+    /// here: somebody changed the master key while this process ran.
+    pub fn set_key_source(&self, source: KeySource) {
+        // A store gets one source, at start.
+        self.inner.key_source.set(source).ok();
+    }
+
+    /// Takes the master keys from their source; whether there is one and it answered.
+    pub fn read_keys_again(&self) -> bool {
+        let Some(keys) = self.inner.key_source.get().and_then(|source| source()) else {
+            return false;
+        };
+        *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        true
+    }
+
+    pub(crate) fn keys(&self) -> Arc<KeyRing> {
+        self.inner.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn pool(&self) -> &AnyPool {
@@ -122,6 +172,21 @@ impl Store {
             None => None,
         }
     }
+}
+
+/// The version of a database's schema; `None` when it has none, or is not there yet. Changes nothing.
+///
+/// # Errors
+/// [`StoreError::InvalidUrl`], and [`StoreError::Retry`] when the database cannot be reached.
+pub async fn version_of(url: &str, runtime: &Runtime) -> Result<Option<i64>, StoreError> {
+    if Dialect::of_url(url)? == Dialect::Sqlite && !sqlite_path(url)?.exists() {
+        return Ok(None);
+    }
+    // No secret is read on the way.
+    let store = Store::connect(url, KeyRing::new(&[0; 32], &[]), runtime.clone()).await?;
+    let version = store.read_tx("store.version", |tx| Box::pin(migrate::version(tx))).await;
+    store.close().await;
+    version
 }
 
 async fn probe(dialect: Dialect, options: &AnyConnectOptions) -> Result<(), sqlx::Error> {

@@ -306,3 +306,6 @@ pub async fn documents(tx: &mut Tx<'_>, run_id: JobId) -> Result<Vec<RunDocument
     )
     .await
 }
+
+#[cfg(test)]
+mod tests;

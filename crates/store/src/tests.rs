@@ -1,11 +1,12 @@
-//! Tests of the store. Each test of [`on_each_database!`] runs on a SQLite file in a temporary
-//! folder and, when `PORTOLAN_TEST_POSTGRES_URL` names a PostgreSQL server, in a database of its own
-//! there.
+//! Tests of the store. Each test of [`on_each_database!`] is two: one on a SQLite file in a temporary
+//! folder, and one in a database of its own on the PostgreSQL server that
+//! [`crate::scratch::POSTGRES_VARIABLE`] names. Without a server `cargo test` lists the latter as ignored.
 
-mod support;
+pub(crate) mod support;
 
 pub(crate) mod fixture;
 mod identity;
 mod infra;
+mod upgrade;
 
 pub(crate) use support::{TestStore, in_tx, on_each_database};

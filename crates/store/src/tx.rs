@@ -2,9 +2,10 @@
 
 use std::marker::PhantomData;
 
+use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use portolan_runtime::Runtime;
-use portolan_security::{Place, SecretBytes};
+use portolan_security::{Place, SecretBytes, SecurityError};
 use sqlx::any::AnyRow;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, SqlSafeStr};
@@ -146,6 +147,26 @@ async fn back_off(runtime: &Runtime, attempt: u32) {
 }
 
 impl Tx<'_> {
+    /// Begins a transaction that reads one consistent state, for work that cannot be done twice. The
+    /// caller ends it by [`Tx::close`].
+    pub(crate) async fn begin_read(store: &Store, name: &'static str) -> Result<Self, StoreError> {
+        Self::begin(store, name, store.dialect().begin_read(), false).await
+    }
+
+    /// Begins a transaction that makes a schema and fills it, for work that cannot be done twice. The
+    /// caller has the writer's turn, and ends it by [`Tx::commit`] or [`Tx::close`].
+    pub(crate) async fn begin_schema_change(
+        store: &Store,
+        name: &'static str,
+    ) -> Result<Self, StoreError> {
+        Self::begin(store, name, store.dialect().begin_migrate(), true).await
+    }
+
+    /// Ends it without writing anything.
+    pub(crate) async fn close(self) {
+        self.roll_back().await;
+    }
+
     async fn begin(
         store: &Store,
         name: &'static str,
@@ -167,7 +188,8 @@ impl Tx<'_> {
         Ok(tx)
     }
 
-    async fn commit(mut self) -> Result<(), StoreError> {
+    /// Writes what was done. A failed statement before makes this fail.
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
         if let Some(error) = self.failed.take() {
             self.roll_back().await;
             return Err(error);
@@ -229,12 +251,41 @@ impl Tx<'_> {
         self.store.keys().seal(place, plain, &self.store.runtime().random_bytes())
     }
 
+    /// Whether a sealed value is under the newest key.
+    pub(crate) fn is_current(&self, sealed: &[u8]) -> bool {
+        self.store.keys().is_current(sealed)
+    }
+
     /// Opens a sealed secret.
     ///
     /// # Errors
     /// [`StoreError::Secret`] when it was changed, moved or sealed under a key that is gone.
     pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<SecretBytes, StoreError> {
-        Ok(self.store.keys().open(place, sealed)?)
+        match self.store.keys().open(place, sealed) {
+            // The key may have been changed by another process since this one read it.
+            Err(SecurityError::UnknownKey { .. }) if self.store.read_keys_again() => {
+                Ok(self.store.keys().open(place, sealed)?)
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut sqlx::AnyConnection {
+        &mut self.connection
+    }
+
+    /// The statement, once it is known not to read a whole table. In tests only.
+    async fn checked(
+        &mut self,
+        sql: impl SqlSafeStr,
+        values: &[Value],
+    ) -> Result<sqlx::SqlStr, StoreError> {
+        let sql = sql.into_sql_str();
+        if crate::plans::is_new(sql.as_str()) {
+            let checked = self.refuse_scan(sql.as_str(), values).await;
+            checked.inspect_err(|error| self.failed = Some(error.clone()))?;
+        }
+        Ok(sql)
     }
 
     /// Runs a statement; the number of rows that it changed.
@@ -251,6 +302,7 @@ impl Tx<'_> {
             let detail = "a reading transaction may not write".to_owned();
             return Err(StoreError::Internal { operation: self.name, detail });
         }
+        let sql = self.checked(sql, &values).await?;
         let query = sqlx::query_with(sql, bind(values)?);
         match query.execute(&mut *self.connection).await {
             Ok(outcome) => Ok(outcome.rows_affected()),
@@ -291,10 +343,31 @@ impl Tx<'_> {
         sql: impl SqlSafeStr,
         values: Vec<Value>,
     ) -> Result<Vec<R>, StoreError> {
+        let sql = self.checked(sql, &values).await?;
         let query = sqlx::query_with(sql, bind(values)?);
         let rows: Result<Vec<AnyRow>, sqlx::Error> = query.fetch_all(&mut *self.connection).await;
         let rows = rows.map_err(|error| self.note(&error))?;
         rows.into_iter().map(|row| R::from_row(&Row::new(row))).collect()
+    }
+
+    /// Hands over every row, one after the other, without keeping them.
+    pub(crate) async fn for_each(
+        &mut self,
+        sql: impl SqlSafeStr,
+        values: Vec<Value>,
+        mut take: impl FnMut(&Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let query = sqlx::query_with(sql, bind(values)?);
+        let mut rows = query.fetch(&mut *self.connection);
+        let failed = loop {
+            match rows.try_next().await {
+                Ok(Some(row)) => take(&Row::new(row))?,
+                Ok(None) => return Ok(()),
+                Err(error) => break error,
+            }
+        };
+        drop(rows);
+        Err(self.note(&failed))
     }
 
     /// The first row, if there is one.
@@ -306,6 +379,7 @@ impl Tx<'_> {
         sql: impl SqlSafeStr,
         values: Vec<Value>,
     ) -> Result<Option<R>, StoreError> {
+        let sql = self.checked(sql, &values).await?;
         let query = sqlx::query_with(sql, bind(values)?);
         let row = query.fetch_optional(&mut *self.connection).await;
         let row = row.map_err(|error| self.note(&error))?;

@@ -35,7 +35,10 @@ impl ClusterHost for Host {
             self.obey(cluster.id, running, settings).await.map_err(failed)?;
             return Ok(false);
         }
-        let folder = self.cluster_folder(cluster.id);
+        if !self.is_home_of(cluster).await.map_err(failed)? {
+            return Ok(false);
+        }
+        let folder = self.sandbox_folder(cluster.id);
         let runtime = self.inner.runtime.clone();
         let sandbox =
             Sandbox::open(&folder, SandboxOptions::default(), runtime).await.map_err(failed)?;
@@ -61,7 +64,7 @@ impl ClusterHost for Host {
     }
 
     async fn data_bytes(&self, cluster: ClusterId) -> Option<u64> {
-        let files = std::fs::read_dir(self.cluster_folder(cluster)).ok()?;
+        let files = std::fs::read_dir(self.sandbox_folder(cluster)).ok()?;
         let sizes = files.flatten().filter_map(|file| file.metadata().ok()).map(|data| data.len());
         Some(sizes.sum())
     }
@@ -72,11 +75,15 @@ impl ClusterHost for Host {
         if let Some(running) = running {
             running.stop().await;
         }
-        let folder = self.cluster_folder(cluster);
-        if remove_data && folder.exists() {
+        if !remove_data || self.lives_elsewhere(cluster).await.map_err(failed)? {
+            // The replica that holds the data removes it when the cluster is gone.
+            return Ok(());
+        }
+        let folder = self.sandbox_folder(cluster);
+        if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(failed)?;
         }
-        Ok(())
+        self.forget_home(cluster).await.map_err(failed)
     }
 
     async fn probe(&self, uri: &SecretString) -> Result<Probe, HostError> {
@@ -164,10 +171,6 @@ impl ArchiveHost for Host {
 }
 
 impl Host {
-    fn cluster_folder(&self, cluster: ClusterId) -> PathBuf {
-        self.inner.dir.join("clusters").join(cluster.to_string())
-    }
-
     /// Lets a cluster that runs obey other settings. Only another TLS version needs its port again.
     async fn obey(
         &self,

@@ -8,7 +8,7 @@ use portolan_archiver::Outside;
 use portolan_cluster::{Cluster, ClusterError};
 use portolan_federation::{Allowance, ArchiveSource, Catalog, FederationError, Kept, QueryRecord};
 use portolan_lake::{LakeError, Location, Table};
-use portolan_model::{ArchiveId, ClusterId};
+use portolan_model::{ArchiveId, ClusterId, ClusterKind};
 use portolan_store::archives::{self, StoredArchive};
 use portolan_store::moves;
 use portolan_store::query_limits::ReadEndpoint;
@@ -30,6 +30,20 @@ impl Outside for Host {
     fn location(&self, table_uri: &str) -> Result<Location, LakeError> {
         let location = self.inner.locations.of(table_uri);
         location.cloned().map_err(|error| LakeError::Invalid(error.to_string()))
+    }
+
+    async fn reaches(&self, cluster: ClusterId, table_uri: &str) -> bool {
+        if self.inner.locations.of(table_uri).is_err() {
+            return false;
+        }
+        match self.stored_cluster(cluster).await {
+            Ok(Some(stored)) => match stored.cluster.kind {
+                ClusterKind::Sandbox { .. } => self.internal_port(cluster).await.is_some(),
+                ClusterKind::Attached(_) => true,
+            },
+            // Gone, or nobody knows: the run will say what it misses.
+            Ok(None) | Err(_) => true,
+        }
     }
 }
 

@@ -38,7 +38,18 @@ fn free_port() -> u16 {
 fn help_teaches_every_command() {
     let output = portolan(&["--help"]);
     let help = String::from_utf8_lossy(&output.stdout);
-    for command in ["quickstart", "serve", "bootstrap", "check-config", "cluster", "archive"] {
+    for command in [
+        "quickstart",
+        "serve",
+        "worker",
+        "bootstrap",
+        "check-config",
+        "backup",
+        "restore",
+        "rotate-key",
+        "cluster",
+        "archive",
+    ] {
         assert!(help.contains(command), "{help}");
         assert!(portolan(&[command, "--help"]).status.success(), "{command}");
     }

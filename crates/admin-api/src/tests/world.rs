@@ -97,7 +97,7 @@ impl World {
     async fn build(seed: u64, change: impl FnOnce(&mut ApiSettings)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (runtime, clock) = Runtime::manual(NOW_MS, seed);
-        let url = format!("sqlite:{}", dir.path().join("control.db").display());
+        let url = portolan_store::scratch::url(dir.path()).await;
         let keys = KeyRing::new(&[7; 32], &[]);
         let store = Store::open(&url, keys, runtime.clone()).await.expect("a store");
         let host = Arc::new(FakeHost::default());

@@ -250,15 +250,14 @@ async fn pausing_or_deleting_in_the_middle_closes_the_move() {
 async fn a_pause_request_lets_the_move_under_way_finish() {
     let mut world = World::with_flights().await;
     world.options.move_documents_max = 4;
-    let folder = world.folder.path().join("control.db");
+    let url = world.url.clone();
     let (runtime, archive) = (world.runtime.clone(), world.archive);
     let told = Arc::new(tokio::sync::Notify::new());
     let tell = told.clone();
     busy(&mut world, Moment::BeforeLookUp, move |_| tell.notify_one());
     let pausing = async {
         let keys = portolan_security::KeyRing::new(&[1; 32], &[]);
-        let store =
-            portolan_store::Store::open_file(&folder, keys, runtime).await.expect("a store");
+        let store = portolan_store::Store::open(&url, keys, runtime).await.expect("a store");
         told.notified().await;
         let system = portolan_auth::Authorized::system("a test");
         store

@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) cluster: Arc<MemoryCluster>,
     pub(super) archive: ArchiveId,
     pub(super) folder: tempfile::TempDir,
+    /// Of the control state.
+    pub(super) url: String,
     /// Stands between the worker and the cluster.
     pub(super) between: Option<Arc<dyn Cluster>>,
     pub(super) options: ArchiverOptions,
@@ -97,8 +99,9 @@ impl World {
         let cluster = Arc::new(MemoryCluster::new(&runtime));
         let archive = ArchiveId::new(runtime.object_id());
         let folder = tempfile::tempdir().expect("a folder");
+        let url = portolan_store::scratch::url(folder.path()).await;
         let (between, options, paused) = (None, options(), false);
-        let world = Self { runtime, clock, cluster, archive, folder, between, options, paused };
+        let world = Self { runtime, clock, cluster, archive, folder, url, between, options, paused };
         world.cluster.create(&flights(), false);
         world.store_archive(archive, criteria()).await;
         world
@@ -160,9 +163,8 @@ impl World {
     }
 
     pub(super) async fn store(&self, faults: FaultPlan) -> Store {
-        let path = self.folder.path().join("control.db");
         let runtime = self.runtime.with_faults(faults);
-        Store::open_file(&path, KeyRing::new(&[1; 32], &[]), runtime).await.expect("a store")
+        Store::open(&self.url, KeyRing::new(&[1; 32], &[]), runtime).await.expect("a store")
     }
 
     /// A worker of a process of its own: nothing is left of the one before but what it wrote.

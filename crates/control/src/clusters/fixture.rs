@@ -41,9 +41,9 @@ impl House {
         let (folder, host) =
             (tempfile::tempdir().expect("a folder"), Arc::new(FakeHost::default()));
         let runtime = Runtime::system();
-        let file = folder.path().join("control.db");
+        let url = portolan_store::scratch::url(folder.path()).await;
         let keys = KeyRing::new(&[1; 32], &[]);
-        let store = Store::open_file(&file, keys, runtime.clone()).await.expect("a new store");
+        let store = Store::open(&url, keys, runtime.clone()).await.expect("a new store");
         let control = Control {
             store,
             runtime,

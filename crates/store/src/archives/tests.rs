@@ -6,10 +6,10 @@ use portolan_model::{
 };
 
 use super::*;
-use crate::ErrorKind;
 use crate::events::{self, EventFilter};
 use crate::tests::fixture::{House, system};
 use crate::tests::{in_tx, on_each_database};
+use crate::{ErrorKind, jobs};
 
 const CLUSTER: ClusterId = ClusterId::new([9; 12]);
 
@@ -64,6 +64,43 @@ on_each_database! {
         assert_eq!(listed.expect("a list").items, vec![date.clone(), custom.clone()]);
         let newest = in_tx!(store, tx => work::list_of_cluster(tx, &system(), CLUSTER).await);
         assert_eq!(newest.expect("a list")[0], *custom);
+    }
+
+    async fn an_archive_is_due_from_its_beginning_and_while_it_may_run(store) {
+        let house = &House::build(&store, 'a').await;
+        let stored = &archive(1, house.project_id);
+        let id = stored.archive.id;
+        in_tx!(store, tx => insert(tx, &house.project(), stored).await).expect("an archive");
+        let now_ms = store.runtime().now_ms();
+        let due = async || in_tx!(store, tx => jobs::due(tx, &system(), now_ms, now_ms).await);
+        assert_eq!(due().await, Ok(vec![id]));
+        let later = &jobs::ArchiveJob {
+            due_at: now_ms + 1,
+            ..in_tx!(store, tx => jobs::get(tx, id).await).expect("read").expect("a job")
+        };
+        in_tx!(store, tx => jobs::save(tx, later).await).expect("later");
+        assert_eq!(due().await, Ok(vec![]));
+        in_tx!(store, tx => jobs::wake(tx, id).await).expect("woken");
+        for (event, wanted) in [
+            (ArchiveEvent::RunStarted, true),
+            (ArchiveEvent::PauseRequested, true),
+            (ArchiveEvent::RunEnded, false),
+            (ArchiveEvent::Resumed, true),
+            (ArchiveEvent::Suspended(SuspendReason::SourceOlder), false),
+        ] {
+            in_tx!(store, tx => work::advance(tx, &system(), id, event).await)
+                .expect("read")
+                .expect("allowed");
+            assert_eq!(due().await.expect("read").contains(&id), wanted, "{event:?}");
+        }
+        in_tx!(store, tx => work::advance(tx, &system(), id, ArchiveEvent::Deleted).await)
+            .expect("read")
+            .expect("allowed");
+        let end = store.runtime().now_ms();
+        let purge = in_tx!(store, tx => jobs::due(tx, &system(), end, end).await);
+        assert_eq!(purge, Ok(vec![id]));
+        in_tx!(store, tx => work::forget(tx, &system(), id).await).expect("forgotten");
+        assert_eq!(in_tx!(store, tx => jobs::get(tx, id).await), Ok(None));
     }
 
     async fn updates_keep_what_is_fixed(store) {

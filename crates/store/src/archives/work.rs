@@ -2,8 +2,7 @@
 
 use portolan_auth::{Authorized, Instance};
 use portolan_model::{
-    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, EpochMs, PartitionFieldType, ProjectId,
-    StateRefused,
+    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, EpochMs, PartitionFieldType, ProjectId, StateRefused, Namespace,
 };
 
 use super::codec::{partition_fields, partition_fields_json, state};
@@ -52,6 +51,24 @@ pub async fn list_of_cluster(
          ORDER BY created_at DESC, id DESC"
     );
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![cluster_id]).await
+}
+
+/// Every archive of a collection, deleted ones included until they are forgotten, oldest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list_of_collection(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    cluster_id: ClusterId,
+    namespace: &Namespace,
+) -> Result<Vec<StoredArchive>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM online_archives WHERE cluster_id = $1 AND database_name = $2 \
+         AND collection_name = $3 ORDER BY created_at, id"
+    );
+    let values = args![cluster_id, namespace.database, namespace.collection];
+    tx.fetch_all(sqlx::AssertSqlSafe(sql), values).await
 }
 
 /// Deleted archives whose files may go: deleted at or before `before_ms`.
@@ -192,6 +209,7 @@ pub async fn forget(
     _system: &Authorized<Instance>,
     id: ArchiveId,
 ) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM archive_jobs WHERE archive_id = $1", args![id]).await?;
     tx.execute("DELETE FROM online_archives WHERE id = $1", args![id]).await?;
     Ok(())
 }

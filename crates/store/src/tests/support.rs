@@ -3,13 +3,13 @@
 use portolan_runtime::{FaultPlan, Runtime};
 use portolan_security::KeyRing;
 
-use crate::Store;
+use crate::{Store, scratch};
 
-/// A store of its own, removed with it.
+/// A store of its own.
 pub(crate) struct TestStore {
     pub(crate) store: Store,
     pub(crate) url: String,
-    _folder: Option<tempfile::TempDir>,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl std::ops::Deref for TestStore {
@@ -29,73 +29,69 @@ pub(crate) fn runtime(faults: FaultPlan) -> Runtime {
     Runtime::system().with_faults(faults)
 }
 
+/// An empty database on the server that the environment must name.
+pub(crate) async fn fresh_postgres() -> String {
+    let server = std::env::var(scratch::POSTGRES_VARIABLE).unwrap_or_else(|_| {
+        panic!("{} names no server: cargo xtask conformance", scratch::POSTGRES_VARIABLE)
+    });
+    scratch::postgres_url(&server).await
+}
+
 impl TestStore {
     pub(crate) async fn sqlite(faults: FaultPlan) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let url = format!("sqlite:{}", folder.path().join("control.db").display());
-        let store = Store::open(&url, keys(), runtime(faults)).await.expect("a new file opens");
-        Self { store, url, _folder: Some(folder) }
+        let url = scratch::sqlite_url(folder.path());
+        Self::open(url, folder, faults).await
     }
 
-    /// `None` when no server was named.
-    pub(crate) async fn postgres(faults: FaultPlan) -> Option<Self> {
-        let server = std::env::var("PORTOLAN_TEST_POSTGRES_URL").ok()?;
-        let name = format!("t_{}", u64::from_be_bytes(Runtime::system().random_bytes()));
-        let url = make_database(&server, &name).await;
-        let store = Store::open(&url, keys(), runtime(faults)).await.expect("a new one opens");
-        Some(Self { store, url, _folder: None })
+    pub(crate) async fn postgres(faults: FaultPlan) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::open(fresh_postgres().await, folder, faults).await
     }
 
-    /// Closes the store and removes its database.
-    pub(crate) async fn remove(self) {
-        self.store.close().await;
-        let Ok(server) = std::env::var("PORTOLAN_TEST_POSTGRES_URL") else { return };
-        if let Some((_, name)) = self.url.rsplit_once("/t_") {
-            administer(&server, format!("DROP DATABASE t_{name} WITH (FORCE)")).await;
+    async fn open(url: String, folder: tempfile::TempDir, faults: FaultPlan) -> Self {
+        let store = Store::open(&url, keys(), runtime(faults)).await.expect("an empty one opens");
+        Self { store, url, folder }
+    }
+
+    /// An empty database like this one, without a schema.
+    pub(crate) async fn another_url(&self) -> String {
+        match self.dialect() {
+            crate::Dialect::Sqlite => {
+                let name = hex::encode(self.runtime().random_bytes::<8>());
+                format!("sqlite:{}", self.folder.path().join(name).display())
+            }
+            crate::Dialect::Postgres => fresh_postgres().await,
         }
     }
-
-    /// Every database there is.
-    pub(crate) async fn each(faults: impl Fn() -> FaultPlan) -> Vec<Self> {
-        let mut stores = vec![Self::sqlite(faults()).await];
-        stores.extend(Self::postgres(faults()).await);
-        stores
-    }
 }
 
-/// A database without a schema. Left behind: its test opens it several times.
-pub(crate) async fn fresh_postgres() -> String {
-    let server = std::env::var("PORTOLAN_TEST_POSTGRES_URL").expect("a PostgreSQL server");
-    let name = format!("t_{}", u64::from_be_bytes(Runtime::system().random_bytes()));
-    make_database(&server, &name).await
-}
-
-/// Replaces the last part of the server's address by a new database.
-async fn make_database(server: &str, name: &str) -> String {
-    administer(server, format!("CREATE DATABASE {name}")).await;
-    let (base, _) = server.rsplit_once('/').expect("an address with a database");
-    format!("{base}/{name}")
-}
-
-async fn administer(server: &str, sql: String) {
-    sqlx::any::install_default_drivers();
-    let pool = sqlx::AnyPool::connect(server).await.expect("the PostgreSQL server answers");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.expect("it may do that");
-    pool.close().await;
-}
-
-/// Declares tests that take a [`TestStore`] and run once per database.
+/// Declares tests that take a [`TestStore`]. Each becomes a module with one test per database; those
+/// on PostgreSQL are ignored, and listed as such, by a `cargo test` that has no server.
 macro_rules! on_each_database {
     ($($(#[$meta:meta])* async fn $name:ident($store:ident) $body:block)*) => {$(
-        $(#[$meta])*
-        #[tokio::test]
-        async fn $name() {
-            let plan = portolan_runtime::FaultPlan::none;
-            for $store in $crate::tests::TestStore::each(plan).await {
-                let dialect = $store.dialect();
-                println!("on {dialect:?}");
+        mod $name {
+            #[allow(unused_imports, reason = "not every body names something of its file")]
+            use super::*;
+
+            async fn case($store: $crate::tests::TestStore) {
                 $body
-                $store.remove().await;
+                $store.close().await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test]
+            async fn on_sqlite() {
+                let plan = portolan_runtime::FaultPlan::none();
+                case($crate::tests::TestStore::sqlite(plan).await).await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test]
+            #[ignore = "needs a PostgreSQL server: cargo xtask conformance --only postgres"]
+            async fn on_postgres() {
+                let plan = portolan_runtime::FaultPlan::none();
+                case($crate::tests::TestStore::postgres(plan).await).await;
             }
         }
     )*};
