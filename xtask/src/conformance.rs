@@ -3,6 +3,7 @@
 
 mod postgres;
 pub(crate) mod process;
+mod unified;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ const SUITES: &[(&str, &str)] = &[
     ("contract", "every recorded answer against the public contract (PORTOLAN_CONTRACT)"),
     ("mcp", "MongoDB's MCP server with a service account"),
     ("python", "drivers, FerretDB, a Delta reader"),
+    ("unified", "the drivers' unified suites against a sandbox cluster"),
     ("fuzz", "schemathesis: no 500, no undeclared answer"),
     ("postgres", "every test of the store, two replicas and a quickstart on PostgreSQL"),
 ];
@@ -59,6 +61,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = |suite: &str| only.is_none_or(|only| suite.contains(only));
     ensure!(SUITES.iter().any(|(name, _)| wanted(name)), "no suite has that name; see --help");
     let folder = Folder::new()?;
+    if wanted("unified") {
+        timed("unified", || unified::run(&folder))?;
+    }
+    if !SUITES.iter().any(|(name, _)| *name != "unified" && wanted(name)) {
+        return Ok(());
+    }
     let program = run::portolan(false)?;
     if wanted("postgres") {
         postgres::suites(&folder, &program)?;
@@ -254,7 +262,12 @@ fn mcp_server() -> Result<String> {
 
 /// The Python of a virtual environment that has the pinned packages; made once, then reused.
 pub(crate) fn virtual_environment(cases: &Path) -> Result<String> {
-    let folder = target()?.join("python");
+    environment_named(cases, "python")
+}
+
+/// As [`virtual_environment`], under another name, for other packages.
+fn environment_named(cases: &Path, name: &str) -> Result<String> {
+    let folder = target()?.join(name);
     let python = folder.join("bin/python");
     let python = python.to_str().context("the target folder has no UTF-8 name")?.to_owned();
     if !Path::new(&python).exists() {

@@ -1,0 +1,95 @@
+//! The drivers' unified suites: the tests in pymongo's source package, run by its own runner
+//! against a sandbox cluster. What is expected to fail stands in
+//! `conformance/unified/expected_failures.txt`, and only there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::process::Running;
+use super::{Folder, STOP_TIMEOUT_S, free_port, target};
+use crate::run;
+
+/// The release whose source package is run; `requirements.txt` pins the same.
+const PYMONGO: &str = "4.20.0";
+/// Suites that apply to a single replica set of version 7.0 without encryption.
+const SUITES: &[&str] = &[
+    "test_crud_unified.py",
+    "test_collection_management.py",
+    "test_index_management.py",
+    "test_command_monitoring.py",
+    "test_run_command.py",
+    "test_read_write_concern_spec.py",
+    "test_retryable_reads_unified.py",
+    "test_retryable_writes_unified.py",
+    "test_sessions_unified.py",
+    "test_causal_consistency.py",
+    "test_transactions_unified.py",
+    "test_change_stream.py",
+    "test_gridfs_spec.py",
+];
+/// One test may take so long, in seconds.
+const TEST_TIMEOUT_S: &str = "60";
+
+/// Runs the suites against a new sandbox cluster.
+pub(super) fn run(folder: &Folder) -> Result<()> {
+    let cases = run::root().join("conformance/unified");
+    let python = super::environment_named(&cases, "python-unified")?;
+    let tests = tests(&python)?;
+    let port = free_port()?;
+    let server = start(folder, port)?;
+    let result = pytest(&cases, &python, &tests, port);
+    server.stop(STOP_TIMEOUT_S)?;
+    result
+}
+
+fn start(folder: &Folder, port: u16) -> Result<Running> {
+    run::run(&run::cargo(), &["build", "--package", "portolan-sandbox", "--example", "bare"])?;
+    let built = target()?.join("../debug/examples/bare");
+    let mut command = Command::new(built);
+    command.arg(folder.path.join("unified")).arg(port.to_string());
+    let mut server = Running::start("bare sandbox", &mut command)?;
+    server
+        .wait_for("its port", 30, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+    Ok(server)
+}
+
+/// The tests of the source package, fetched once.
+fn tests(python: &str) -> Result<PathBuf> {
+    let folder = target()?.join(format!("pymongo-{PYMONGO}"));
+    if !folder.join("test").exists() {
+        let download = target()?;
+        let place = download.to_str().context("the target folder has no UTF-8 name")?;
+        let wanted = format!("pymongo=={PYMONGO}");
+        let source = ["--no-deps", "--no-binary", "pymongo", "--dest", place, &wanted];
+        let arguments = [&["-m", "pip", "download", "--quiet"][..], &source].concat();
+        run::run(python, &arguments)?;
+        let archive = format!("pymongo-{PYMONGO}.tar.gz");
+        run::run_in(&download, python, &["-m", "tarfile", "-e", &archive, "."], &[])?;
+    }
+    // The package beside the tests would hide the installed one, which has its C extensions.
+    for name in ["bson", "gridfs", "pymongo"] {
+        std::fs::remove_dir_all(folder.join(name)).ok();
+    }
+    Ok(folder)
+}
+
+fn pytest(cases: &Path, python: &str, tests: &Path, port: u16) -> Result<()> {
+    let cases = cases.to_str().context("the repository's path is not UTF-8")?;
+    let port = port.to_string();
+    let environment = [
+        ("DB_IP", "localhost"),
+        ("DB_PORT", port.as_str()),
+        ("PYTHONPATH", cases),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+    ];
+    let timeout = format!("--timeout={TEST_TIMEOUT_S}");
+    let options = ["-m", "pytest", "-p", "expectations", "-p", "no:cacheprovider", "-q", "-c"];
+    let settings = format!("{cases}/pytest.ini");
+    let mut arguments = options.to_vec();
+    arguments.extend([settings.as_str(), "--rootdir", ".", timeout.as_str(), "--tb=line"]);
+    let suites: Vec<String> = SUITES.iter().map(|suite| format!("test/{suite}")).collect();
+    arguments.extend(suites.iter().map(String::as_str));
+    run::run_in(tests, python, &arguments, &environment)
+}
