@@ -7,9 +7,9 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use portolan_api_types::time::header_date;
+use portolan_api_types::version::V2025_02_19;
 use portolan_api_types::version::newest_not_after;
 use portolan_api_types::{ErrorCode, MediaType, Problem, VersionDate};
-use portolan_api_types::version::V2025_02_19;
 use portolan_control::Caller;
 use portolan_model::RequestId;
 

@@ -10,8 +10,8 @@ pub mod fake;
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
-use portolan_api_types::link_token::LinkToken;
 use portolan_api_types::cluster::ServerArgs;
+use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, Namespace};
 use portolan_security::SecretString;

@@ -18,8 +18,8 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod tuning;
 mod transactions;
+mod tuning;
 
 pub use backend::{Accounts, SERVER_VERSION};
 pub use error::SandboxError;

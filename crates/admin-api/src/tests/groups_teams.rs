@@ -60,9 +60,9 @@ async fn bodies_are_checked_and_nothing_is_done_by_halves() {
         assert_eq!(world.post(&owner, &path, body).await.refusal(), (status, code));
     }
     assert_eq!(world.get(&owner, &path).await.expect(200).json["totalCount"], 0);
-    let absent =
-        world.patch(&owner, &format!("{path}/{id}"), json!({ "roleNames": ["GROUP_OWNER"] }));
-    assert_eq!(absent.await.refusal(), (404, "TEAM_NOT_FOUND"));
+    let body = json!({ "roleNames": ["GROUP_OWNER"] });
+    let absent = world.patch(&owner, &format!("{path}/{id}"), body).await;
+    assert_eq!(absent.refusal(), (404, "TEAM_NOT_FOUND"));
     let body = json!({ "roleNames": ["GROUP_OWNER"], "teamId": foreign });
     let other = world.patch(&owner, &format!("{path}/{id}"), body).await;
     assert_eq!(other.refusal(), (400, "INVALID_ATTRIBUTE"));

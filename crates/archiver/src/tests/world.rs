@@ -101,7 +101,8 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let url = portolan_store::scratch::url(folder.path()).await;
         let (between, options, paused) = (None, options(), false);
-        let world = Self { runtime, clock, cluster, archive, folder, url, between, options, paused };
+        let world =
+            Self { runtime, clock, cluster, archive, folder, url, between, options, paused };
         world.cluster.create(&flights(), false);
         world.store_archive(archive, criteria()).await;
         world

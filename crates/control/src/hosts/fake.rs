@@ -11,9 +11,7 @@ use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, GuardLevel, Namespace};
 use portolan_security::SecretString;
 
-use super::{
-    ArchiveHost, ClusterHost, HostError, LinkAnswer, LinkCall, LinkHost, ServerSettings,
-};
+use super::{ArchiveHost, ClusterHost, HostError, LinkAnswer, LinkCall, LinkHost, ServerSettings};
 
 /// All hosts in one.
 pub struct FakeHost {

@@ -110,6 +110,7 @@ mod tests {
     use portolan_api_types::Fields;
     use portolan_api_types::live_migration::parse_request;
     use portolan_model::{Cluster, ClusterId, ClusterKind, GuardLevel, ProjectId, ServerVersion};
+    use portolan_store::clusters::ClusterLife;
     use serde_json::json;
 
     use super::*;
@@ -146,6 +147,7 @@ mod tests {
             level_reasons: Vec::new(),
             time_series: false,
             settings_json: "{}".into(),
+            life: ClusterLife::default(),
         }
     }
 

@@ -32,9 +32,9 @@ use portolan_wire::{Command, CommandContext, CommandError, Reply};
 
 use crate::engine::Engine;
 use crate::error::{Failure, codes, refuse};
-use crate::tuning::Tuning;
 use crate::store::Snapshot;
 use crate::transactions::Lease;
+use crate::tuning::Tuning;
 
 /// A command on its way: everything that the functions below need.
 #[derive(Clone)]

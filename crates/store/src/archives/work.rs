@@ -2,7 +2,8 @@
 
 use portolan_auth::{Authorized, Instance};
 use portolan_model::{
-    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, EpochMs, PartitionFieldType, ProjectId, StateRefused, Namespace,
+    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, EpochMs, Namespace, PartitionFieldType,
+    ProjectId, StateRefused,
 };
 
 use super::codec::{partition_fields, partition_fields_json, state};

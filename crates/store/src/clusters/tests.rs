@@ -108,7 +108,8 @@ on_each_database! {
         let mut own = sandbox(1, house.project_id, "C");
         own.life.flex = true;
         let id = own.cluster.id;
-        in_tx!(store, tx => insert(tx, &house.project(), &own, None).await).expect("new");
+        let new = &own;
+        in_tx!(store, tx => insert(tx, &house.project(), new, None).await).expect("new");
         let flex = in_tx!(store, tx => list_of_kind(tx, &house.project(), true, Page::ALL).await);
         assert_eq!(flex.expect("a list").total, 1);
         let others = in_tx!(store, tx => list_of_kind(tx, &house.project(), false, Page::ALL).await);

@@ -2,18 +2,21 @@
 
 use portolan_auth::{Authorized, Instance, OrgScope, ProjectScope};
 use portolan_model::{
-    ApiKeyId, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, OrgId, OrgRole, Organization, Project, ProjectId, ProjectRole, SecretId, ServiceAccountId, Tag, UserId, InvitationId,
+    ApiKeyId, Cluster, ClusterId, ClusterKind, ClusterState, GuardLevel, InvitationId, OrgId,
+    OrgRole, Organization, Project, ProjectId, ProjectRole, SecretId, ServiceAccountId, Tag,
+    UserId,
 };
 use portolan_security::{SecretString, sha256};
 
 use crate::api_keys::NewApiKey;
-use crate::clusters::StoredCluster;
 use crate::catalog::{self, ColumnKind};
+use crate::clusters::{ClusterLife, StoredCluster};
 use crate::sealed::{SEALED, SealedColumn};
 use crate::service_accounts::{NewSecret, NewServiceAccount};
 use crate::users::{Invitation, Membership, User};
 use crate::{
-    Store, StoreError, Tx, access_tokens, api_keys, clusters, organizations, projects, service_accounts, users, Value, args,
+    Store, StoreError, Tx, Value, access_tokens, api_keys, args, clusters, organizations, projects,
+    service_accounts, users,
 };
 
 /// One organization and what is in it.
@@ -200,6 +203,7 @@ pub(crate) async fn add_cluster(store: &Store, house: &House) {
         level_reasons: Vec::new(),
         time_series: false,
         settings_json: "{}".into(),
+        life: ClusterLife::default(),
     };
     let added: Result<(), StoreError> = store
         .run_tx("test.cluster", |tx| {
