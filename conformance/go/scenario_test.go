@@ -177,7 +177,10 @@ var scenario = []step{
 	{op: "getGroupFlexCluster", with: flex, until: texts{"/stateName": "IDLE"}},
 	{op: "updateGroupFlexCluster", with: flex, body: `{"tags":[{"key":"environment","value":"test"}]}`},
 	{op: "getGroupFlexCluster", with: flex, until: texts{"/stateName": "IDLE"}},
-	{op: "tenantGroupFlexClusterUpgrade", body: `{"name":"flex-{{clusterName}}"}`, optional: true},
+	// Upgrades of a cluster that is dedicated already.
+	{op: "tenantGroupFlexClusterUpgrade", body: cluster, gone: "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"},
+	{op: "upgradeGroupClusterTenantUpgrade", gone: "VALIDATION_ERROR",
+		body: `{"name":"{{clusterName}}","providerSettings":{"providerName":"AWS","instanceSizeName":"M10","regionName":"US_EAST_1"}}`},
 	{op: "deleteGroupFlexCluster", with: flex},
 
 	// Database users and the project's access list.
@@ -203,19 +206,19 @@ var scenario = []step{
 	{op: "downloadGroupClusterOnlineArchiveQueryLogs"},
 
 	// Data federation and its private endpoints.
-	{op: "listGroupDataFederation"},
+	{op: "listGroupDataFederation", with: texts{"type": "ONLINE_ARCHIVE"}, save: texts{"tenantName": "/0/name"}},
 	{op: "createGroupDataFederation", body: `{"name":"federated"}`, optional: true},
-	{op: "getGroupDataFederation", with: tenant, optional: true},
-	{op: "updateGroupDataFederation", with: tenant, body: `{"name":"federated"}`, optional: true},
-	{op: "listGroupDataFederationLimits", with: tenant, optional: true},
-	{op: "setGroupDataFederationLimit", with: tenantLimit, body: `{"value":1000000}`, optional: true},
-	{op: "getGroupDataFederationLimit", with: tenantLimit, optional: true},
-	{op: "deleteGroupDataFederationLimit", with: tenantLimit, optional: true},
-	{op: "downloadGroupDataFederationQueryLogs", with: tenant, optional: true},
-	{op: "deleteGroupDataFederation", with: tenant, optional: true},
+	{op: "getGroupDataFederation"},
+	{op: "updateGroupDataFederation", body: `{"name":"{{tenantName}}"}`},
+	{op: "listGroupDataFederationLimits"},
+	{op: "setGroupDataFederationLimit", with: tenantLimit, body: `{"value":1000000}`, want: texts{"/value": "1000000"}},
+	{op: "getGroupDataFederationLimit", with: tenantLimit, want: texts{"/value": "1000000"}},
+	{op: "deleteGroupDataFederationLimit", with: tenantLimit},
+	{op: "downloadGroupDataFederationQueryLogs"},
+	{op: "deleteGroupDataFederation"},
 	{op: "listGroupPrivateNetworkSettingEndpointIds", optional: true},
 	{op: "createGroupPrivateNetworkSettingEndpointId", body: `{"endpointId":"vpce-0123456789abcdef0","provider":"AWS","type":"DATA_LAKE"}`, optional: true},
-	{op: "getGroupPrivateNetworkSettingEndpointId", with: endpoint, optional: true},
+	{op: "getGroupPrivateNetworkSettingEndpointId", with: endpoint, gone: "RESOURCE_NOT_FOUND"},
 	{op: "deleteGroupPrivateNetworkSettingEndpointId", with: endpoint, optional: true},
 
 	// Live migrations.
@@ -223,7 +226,7 @@ var scenario = []step{
 	{op: "listOrgLiveMigrationAvailableProjects"},
 	{op: "validateGroupLiveMigrations", body: migration, older: texts{version20230101: migration2023}, optional: true},
 	{op: "getGroupLiveMigrationValidateStatus", with: texts{"validationId": "{{groupId}}"}, gone: "RESOURCE_NOT_FOUND"},
-	{op: "createGroupLiveMigration", body: migration, older: texts{version20230101: migration2023}, optional: true},
+	{op: "createGroupLiveMigration", body: migration, older: texts{version20230101: migration2023}, gone: "VALIDATION_ERROR"},
 	{op: "getGroupLiveMigration", with: texts{"liveMigrationId": "{{groupId}}"}, gone: "RESOURCE_NOT_FOUND"},
 	{op: "cutoverGroupLiveMigration", with: texts{"liveMigrationId": "{{groupId}}"}, gone: "RESOURCE_NOT_FOUND"},
 	{op: "deleteOrgLiveMigrationLinkTokens"},
@@ -258,8 +261,7 @@ var (
 	network     = texts{"entryValue": "192.0.2.0/24"}
 	flex        = texts{"name": "flex-{{clusterName}}"}
 	importer    = texts{"databaseName": "admin", "username": "importer"}
-	tenant      = texts{"tenantName": "federated"}
-	tenantLimit = texts{"tenantName": "federated", "limitName": "bytesProcessed.daily"}
+	tenantLimit = texts{"limitName": "bytesProcessed.daily"}
 	endpoint    = texts{"endpointId": "vpce-0123456789abcdef0"}
 	// What a cluster answers while it changes.
 	busy = []string{"CLUSTER_NOT_IDLE", "CLUSTER_BUSY", "CANNOT_CLOSE_GROUP_ACTIVE_ATLAS_CLUSTERS"}

@@ -17,10 +17,11 @@ pub(crate) struct SealedColumn {
 }
 
 /// All of them.
-pub(crate) const SEALED: [SealedColumn; 4] = [
+pub(crate) const SEALED: [SealedColumn; 5] = [
     SealedColumn { table: "instance_secrets", column: "secret", key: &["name"] },
     SealedColumn { table: "api_keys", column: "ha1", key: &["id"] },
     SealedColumn { table: "clusters", column: "uri_sealed", key: &["id"] },
+    SealedColumn { table: "live_exports", column: "token_sealed", key: &["org_id"] },
     SealedColumn {
         table: "database_users",
         column: "credentials_sealed",
