@@ -60,6 +60,7 @@ type step struct {
 	body      string            // JSON
 	older     map[string]string // bodies of other versions, or of releases that type them otherwise
 	with      map[string]string // parameters that are not the state's values of the same name
+	query     map[string]string // query parameters, by the name of their field
 	save      map[string]string // value of the state <- pointer into the answer
 	want      map[string]string // pointer into the answer -> its value
 	until     map[string]string // the same, but it may take a while
@@ -238,6 +239,13 @@ func (r *run) parameters(one step, m method, params reflect.Value) error {
 			return fmt.Errorf("no field for %s", parameter)
 		}
 		field.SetString(r.parameter(one, parameter))
+	}
+	for name, value := range one.query {
+		field := params.FieldByName(name)
+		if !field.IsValid() || field.Type() != reflect.TypeFor[*string]() {
+			return fmt.Errorf("no text field %s", name)
+		}
+		field.Set(reflect.ValueOf(&value))
 	}
 	for at := range params.NumField() {
 		field := params.Field(at)

@@ -206,7 +206,7 @@ var scenario = []step{
 	{op: "downloadGroupClusterOnlineArchiveQueryLogs"},
 
 	// Data federation and its private endpoints.
-	{op: "listGroupDataFederation", with: texts{"type": "ONLINE_ARCHIVE"}, save: texts{"tenantName": "/0/name"}},
+	{op: "listGroupDataFederation", query: texts{"Type_": "ONLINE_ARCHIVE"}, save: texts{"tenantName": "/0/name"}},
 	{op: "createGroupDataFederation", body: `{"name":"federated"}`, optional: true},
 	{op: "getGroupDataFederation"},
 	{op: "updateGroupDataFederation", body: `{"name":"{{tenantName}}"}`},
