@@ -408,7 +408,13 @@ pub(crate) async fn note(
     cluster: &Cluster,
     type_name: &str,
 ) -> Result<(), ControlError> {
-    let target = [("clusterId", cluster.id.to_string()), ("clusterName", cluster.name.clone())];
+    let mut target =
+        vec![("clusterId", cluster.id.to_string()), ("clusterName", cluster.name.clone())];
+    if type_name == "CLUSTER_TAGS_MODIFIED" {
+        // Events about tags say what was tagged (schema `ResourceEventViewForNdsGroup`).
+        let id = cluster.id.to_string();
+        target.extend([("resourceId", id), ("resourceType", "CLUSTER".to_owned())]);
+    }
     let scope = EventScope::Project(cluster.project_id);
     Ok(trail::note(tx, caller, scope, type_name, &target).await?)
 }
