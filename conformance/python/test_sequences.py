@@ -252,6 +252,17 @@ def test_cli_calls_what_no_sdk_release_has(cli, summary):
     sets = cli.call("GET", f"{ATLAS}/rateLimits?{LIST}", date="2025-03-12").expect(200).json["results"]
     one = cli.call("GET", f"{ATLAS}/rateLimits/{sets[0]['endpointSetId']}", date="2025-03-12").expect(200).json
     assert one == sets[0]
+    group = f"{ATLAS}/groups/{summary['groupId']}"
+    for scope in (f"{ATLAS}/orgs/{summary['orgId']}", group):
+        assert cli.call("GET", f"{scope}/activityFeed", date="2025-03-12").expect(200).json["link"]
+    containers = cli.call("GET", f"{group}/containers?{LIST}&providerName=AWS").expect(200).json["results"]
+    assert all(container["provisioned"] is False for container in containers)
+    instances = cli.call("GET", f"{group}/dataFederation?type=ONLINE_ARCHIVE").expect(200).json
+    change = f"{group}/dataFederation/{instances[0]['name']}?skipRoleValidation=true"
+    refused = cli.call("PATCH", change, {"name": instances[0]["name"]})
+    assert (refused.status, refused.json["errorCode"]) == (403, "FEATURE_UNSUPPORTED")
+    judged = cli.call("POST", f"{group}/clusterConfigurations:validate", {}, date="2025-03-12")
+    assert (judged.status, judged.json["errorCode"]) == (400, "MISSING_ATTRIBUTE"), judged.json
 
 
 def test_cli_access_lists_and_settings(cli, summary):
