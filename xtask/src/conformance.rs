@@ -46,7 +46,10 @@ const SUITES: &[(&str, &str)] = &[
     ("python", "drivers, FerretDB, a Delta reader"),
     ("unified", "the drivers' unified suites against a sandbox cluster"),
     ("fuzz", "schemathesis: no 500, no undeclared answer"),
-    ("postgres", "every test of the store, two replicas and a quickstart on PostgreSQL"),
+    (
+        "postgres",
+        "the store's tests on PostgreSQL; by name also the rooms above, two replicas and a quickstart",
+    ),
 ];
 
 fn suites_help() -> String {
@@ -70,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let program = run::portolan(false)?;
     if wanted("postgres") {
-        postgres::suites(&folder, &program)?;
+        postgres::suites(&folder, &program, options.only.is_some())?;
     }
     if SUITES.iter().all(|(name, _)| *name == "postgres" || !wanted(name)) {
         return Ok(());

@@ -16,13 +16,20 @@ const SERVER: &str = "PORTOLAN_TEST_POSTGRES_URL";
 /// Rooms whose tests run on whatever database the variable names.
 const ROOMS: [&str; 3] = ["portolan-control", "portolan-archiver", "portolan-admin-api"];
 
-/// Starts a server, runs everything on it, stops it.
-pub(super) fn suites(folder: &Folder, program: &Path) -> Result<()> {
+/// Starts a server, runs the store's tests on it, and when it was asked for by name (`whole`) all the
+/// rest, which takes long; stops it.
+pub(super) fn suites(folder: &Folder, program: &Path, whole: bool) -> Result<()> {
     let server = Postgres::start(&folder.path.join("postgres"))?;
     let environment = [(SERVER, server.url.as_str())];
     let cargo = run::cargo();
     let store = ["test", "-q", "-p", "portolan-store", "--", "--include-ignored", "on_postgres"];
     run::run_in(&run::root(), &cargo, &store, &environment)?;
+    if !whole {
+        println!(
+            "· PostgreSQL: the store's tests ran; --only postgres runs those of the rooms above too"
+        );
+        return Ok(());
+    }
     for room in ROOMS {
         // The access matrix asks what roles may do, not what a database does: SQLite answers it in a
         // tenth of the time.
