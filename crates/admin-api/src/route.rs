@@ -89,14 +89,13 @@ impl Route {
     }
 }
 
-/// An operation below `/api/atlas/v2`:
-/// `atlas!(GET "/orgs/{orgId}", "getOrg", V23, Access::Org(Action::OrgRead), get)`.
-macro_rules! atlas {
-    ($method:ident $path:literal, $operation:literal, $versions:expr, $access:expr, $handler:path) => {
+/// An operation below a prefix.
+macro_rules! below {
+    ($prefix:literal, $method:ident $path:literal, $operation:literal, $versions:expr, $access:expr, $handler:path) => {
         $crate::route::Route {
             method: axum::http::Method::$method,
-            path: concat!("/api/atlas/v2", $path),
-            pattern: $crate::path::PathPattern::parse(concat!("/api/atlas/v2", $path)),
+            path: concat!($prefix, $path),
+            pattern: $crate::path::PathPattern::parse(concat!($prefix, $path)),
             operation: $operation,
             versions: $versions,
             format: portolan_api_types::version::Format::Json,
@@ -106,19 +105,22 @@ macro_rules! atlas {
     };
 }
 
-/// An operation of Portolan's own API, below `/api/portolan/v1`.
+/// An operation below `/api/atlas/v2`:
+/// `atlas!(GET "/orgs/{orgId}", "getOrg", V23, Access::Org(Action::OrgRead), get)`.
+macro_rules! atlas {
+    ($method:ident $path:literal, $operation:literal, $versions:expr, $access:expr, $handler:path) => {
+        $crate::route::below!(
+            "/api/atlas/v2", $method $path, $operation, $versions, $access, $handler
+        )
+    };
+}
+
+/// An operation of Portolan's own API, below `/api/portolan/v1`: plain JSON without versions.
 macro_rules! own {
     ($method:ident $path:literal, $operation:literal, $access:expr, $handler:path) => {
-        $crate::route::Route {
-            method: axum::http::Method::$method,
-            path: concat!("/api/portolan/v1", $path),
-            pattern: $crate::path::PathPattern::parse(concat!("/api/portolan/v1", $path)),
-            operation: $operation,
-            versions: &[],
-            format: portolan_api_types::version::Format::Json,
-            access: $access,
-            handler: |call| Box::pin($handler(call)),
-        }
+        $crate::route::below!(
+            "/api/portolan/v1", $method $path, $operation, &[], $access, $handler
+        )
     };
 }
 
@@ -126,16 +128,9 @@ macro_rules! own {
 /// JSON without versions.
 macro_rules! public {
     ($method:ident $path:literal, $operation:literal, $access:expr, $handler:path) => {
-        $crate::route::Route {
-            method: axum::http::Method::$method,
-            path: concat!("/api/public/v1.0", $path),
-            pattern: $crate::path::PathPattern::parse(concat!("/api/public/v1.0", $path)),
-            operation: $operation,
-            versions: &[],
-            format: portolan_api_types::version::Format::Json,
-            access: $access,
-            handler: |call| Box::pin($handler(call)),
-        }
+        $crate::route::below!(
+            "/api/public/v1.0", $method $path, $operation, &[], $access, $handler
+        )
     };
 }
 
@@ -143,17 +138,10 @@ macro_rules! public {
 /// the Atlas CLI still calls there.
 macro_rules! first {
     ($method:ident $path:literal, $operation:literal, $access:expr, $handler:path) => {
-        $crate::route::Route {
-            method: axum::http::Method::$method,
-            path: concat!("/api/atlas/v1.0", $path),
-            pattern: $crate::path::PathPattern::parse(concat!("/api/atlas/v1.0", $path)),
-            operation: $operation,
-            versions: &[],
-            format: portolan_api_types::version::Format::Json,
-            access: $access,
-            handler: |call| Box::pin($handler(call)),
-        }
+        $crate::route::below!(
+            "/api/atlas/v1.0", $method $path, $operation, &[], $access, $handler
+        )
     };
 }
 
-pub(crate) use {atlas, first, own, public};
+pub(crate) use {atlas, below, first, own, public};
