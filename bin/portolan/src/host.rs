@@ -148,9 +148,6 @@ impl Host {
     /// Starts every sandbox cluster that is not paused and every endpoint that the control state knows.
     /// A cluster whose creation or removal was cut short is left to `control`, which finishes both.
     pub(crate) async fn start_all(&self) -> Result<()> {
-        let is_ready = |stored: &StoredCluster| {
-            matches!(stored.cluster.state, ClusterState::Idle | ClusterState::Updating)
-        };
         for stored in self.stored_clusters().await?.into_iter().filter(is_ready) {
             let cluster = &stored.cluster;
             let what = || format!("cluster {}", cluster.name);
@@ -293,6 +290,11 @@ impl Host {
             running.stop().await;
         }
     }
+}
+
+/// Whether a cluster exists and is to stay: neither its creation nor its removal is under way.
+fn is_ready(stored: &StoredCluster) -> bool {
+    matches!(stored.cluster.state, ClusterState::Idle | ClusterState::Updating)
 }
 
 impl RunningSandbox {

@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use portolan_model::{ClusterId, ClusterState};
+use portolan_model::ClusterId;
 use portolan_store::endpoints::{self, Endpoint, EndpointRole};
 use portolan_store::{StoreError, cluster_homes};
 
-use super::{Host, SYSTEM};
+use super::{Host, SYSTEM, is_ready};
 
 /// How long another replica's change may go unnoticed.
 const PAUSE_MS: u64 = 2_000;
@@ -28,11 +28,8 @@ impl Host {
 
     async fn catch_up(&self) -> Result<(), StoreError> {
         let clusters = self.stored_clusters().await?;
-        let ready: HashSet<ClusterId> = clusters
-            .iter()
-            .filter(|it| matches!(it.cluster.state, ClusterState::Idle | ClusterState::Updating))
-            .map(|it| it.cluster.id)
-            .collect();
+        let ready: HashSet<ClusterId> =
+            clusters.iter().filter(|it| is_ready(it)).map(|it| it.cluster.id).collect();
         let known: HashSet<ClusterId> = clusters.iter().map(|it| it.cluster.id).collect();
         self.close_gone(&known).await;
         for id in self.clusters_to_open(&ready).await? {
