@@ -122,6 +122,8 @@ func (r *run) step(one step) {
 	}
 	deadline := time.Now().Add(patience)
 	for {
+		// A call that fails before it is sent must not be judged by the answer before it.
+		r.recorder.forget()
 		answer, err := r.call(one, described, m, typed)
 		code := ""
 		if err != nil {
@@ -155,7 +157,7 @@ func (r *run) judge(one step, described *operation, answer any, err error, code 
 	case code == "FEATURE_UNSUPPORTED" && (refuses || one.optional):
 		r.unsupported[one.op] = true
 		return false, ""
-	case err != nil && slices.Contains(one.mistyped, r.release.name) && r.recorder.last.Status < 300:
+	case err != nil && slices.Contains(one.mistyped, r.release.name) && r.recorder.last.Status/100 == 2:
 		return false, ""
 	case err != nil:
 		return slices.Contains(one.retry, code), err.Error()
@@ -242,10 +244,12 @@ func (r *run) parameters(one step, m method, params reflect.Value) error {
 	}
 	for name, value := range one.query {
 		field := params.FieldByName(name)
-		if !field.IsValid() || field.Type() != reflect.TypeFor[*string]() {
-			return fmt.Errorf("no text field %s", name)
+		if !field.IsValid() {
+			return fmt.Errorf("no field %s", name)
 		}
-		field.Set(reflect.ValueOf(&value))
+		if err := setQuery(field, value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	for at := range params.NumField() {
 		field := params.Field(at)
@@ -265,6 +269,23 @@ func (r *run) parameters(one step, m method, params reflect.Value) error {
 			return fmt.Errorf("the scenario's body does not fit %s: %w", field.Type(), err)
 		}
 		field.Set(target)
+	}
+	return nil
+}
+
+// setQuery fills a field of text or of a truth value, or a pointer to one.
+func setQuery(field reflect.Value, value string) error {
+	if field.Kind() == reflect.Pointer {
+		field.Set(reflect.New(field.Type().Elem()))
+		field = field.Elem()
+	}
+	switch field.Kind() {
+	case reflect.String:
+		field.SetString(value)
+	case reflect.Bool:
+		field.SetBool(value == "true")
+	default:
+		return fmt.Errorf("a query parameter of type %s", field.Type())
 	}
 	return nil
 }

@@ -96,6 +96,13 @@ func (r *recorder) keep(one *exchange) {
 	}
 }
 
+// forget makes the last answer an empty one.
+func (r *recorder) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = &exchange{}
+}
+
 // errorCode is the code of the last answer, empty when it was none.
 func (r *recorder) errorCode() string {
 	r.mu.Lock()
