@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Changes the master key, and seals every stored secret anew.
     RotateKey(RotateKey),
+    /// Works with the storage locations of a configuration.
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Works with clusters of a running instance.
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -139,6 +142,22 @@ pub(crate) struct CheckConfig {
     /// The configuration file.
     #[arg(long, env = "PORTOLAN_CONFIG")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StorageCommand {
+    /// Asks storage locations whether they are fit for archives: writes, reads, lists and deletes a
+    /// few small objects, and demands that none is created twice.
+    Test(StorageTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StorageTest {
+    /// The configuration file.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Name of one location; all of them when left out.
+    pub(crate) location: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,12 +3,15 @@
 //! What is not here: what the values do. The instance takes them from here.
 
 mod overlay;
+mod storage;
+
+pub(crate) use storage::Storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -87,19 +90,6 @@ pub(crate) struct State {
 pub(crate) struct Keys {
     /// Master key file; default: `keys/master.key` in the folder, made at first start.
     pub(crate) master_key_file: Option<PathBuf>,
-}
-
-/// One storage location.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Storage {
-    /// Its name.
-    pub(crate) name: String,
-    /// `file:///…`. Other stores are refused until they are supported.
-    pub(crate) url: String,
-    /// `PROVIDER/REGION` labels of `dataProcessRegion` that it serves; empty: all others.
-    #[serde(default)]
-    pub(crate) regions: Vec<String>,
 }
 
 /// Listeners of sandbox clusters and archive endpoints.
@@ -329,19 +319,22 @@ impl Config {
     }
 
     fn check_storage(&self) -> Result<()> {
-        let mut names = BTreeSet::new();
+        let (mut names, mut regions) = (BTreeSet::new(), BTreeSet::new());
         for location in &self.storage {
             ensure!(
                 names.insert(&location.name),
                 "two storage locations are named {}",
                 location.name
             );
-            if !location.url.starts_with("file:///") {
-                bail!(
-                    "storage {}: {} is not supported yet; only file:/// folders are",
-                    location.name,
-                    location.url
-                );
+            location.check()?;
+            // A location without regions serves all others: of those, too, there is one.
+            let others = String::new();
+            let served =
+                if location.regions.is_empty() { vec![others] } else { location.regions.clone() };
+            for label in served {
+                let what = if label.is_empty() { "all other regions" } else { label.as_str() };
+                let why = format!("storage {}: two locations serve {what}", location.name);
+                ensure!(regions.insert(label.clone()), "{why}");
             }
         }
         Ok(())
@@ -361,12 +354,19 @@ impl Config {
 
 fn check_labels(networks: &Networks) -> Result<()> {
     for label in networks.keys() {
-        let known = label.split_once('/').is_some_and(|(provider, region)| {
-            matches!(provider, "AWS" | "AZURE" | "GCP") && !region.is_empty()
-        });
-        ensure!(known, "server: {label} is no label such as AWS/US_EAST_1 (AWS, AZURE or GCP)");
+        ensure!(
+            is_label(label),
+            "server: {label} is no label such as AWS/US_EAST_1 (AWS, AZURE or GCP)"
+        );
     }
     Ok(())
+}
+
+/// Whether a text is `PROVIDER/REGION`.
+fn is_label(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(provider, region)| {
+        matches!(provider, "AWS" | "AZURE" | "GCP") && !region.is_empty()
+    })
 }
 
 #[cfg(test)]

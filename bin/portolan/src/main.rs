@@ -19,6 +19,7 @@ mod quickstart;
 mod serve;
 mod signals;
 mod state_commands;
+mod storage_commands;
 mod tls;
 mod worker;
 
@@ -53,6 +54,7 @@ async fn run(command: Command, runtime: Runtime) -> anyhow::Result<()> {
         Command::Backup(arguments) => state_commands::backup(arguments, runtime).await,
         Command::Restore(arguments) => state_commands::restore(arguments, runtime).await,
         Command::RotateKey(arguments) => state_commands::rotate_key(arguments, runtime).await,
+        Command::Storage(command) => storage_commands::run(command, runtime).await,
         Command::Cluster(command) => commands::cluster(command).await,
         Command::Archive(command) => commands::archive(command).await,
     }

@@ -4,9 +4,9 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use portolan_lake::Location;
 use portolan_runtime::Runtime;
 use portolan_store::endpoints::{self, Endpoint};
 use portolan_store::{Store, StoreError, newest_schema, version_of};
@@ -24,6 +24,7 @@ pub(crate) async fn check_config(arguments: &CheckConfig, runtime: Runtime) -> R
         tls::server_config(tls)?;
     }
     check_folders(&config)?;
+    check_stores(&config)?;
     let ports = check_state(&config, &runtime).await?;
     let running = lock::holder(&config.dir);
     match &running {
@@ -34,8 +35,8 @@ pub(crate) async fn check_config(arguments: &CheckConfig, runtime: Runtime) -> R
 }
 
 fn check_folders(config: &Config) -> Result<()> {
-    let storage = config.storage.iter().map(|storage| {
-        (format!("storage {}", storage.name), Path::new(storage.url.trim_start_matches("file://")))
+    let storage = config.storage.iter().filter_map(|storage| {
+        storage.as_folder().map(|folder| (format!("storage {}", storage.name), folder))
     });
     for (what, folder) in storage.chain([("dir".to_owned(), config.dir.as_path())]) {
         if !folder.exists() {
@@ -45,6 +46,17 @@ fn check_folders(config: &Config) -> Result<()> {
         ensure!(folder.is_dir(), "{what}: {} is not a folder", folder.display());
         let probe = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK);
         probe.with_context(|| format!("{what}: {} cannot be written", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// Settings and secrets of object stores. They are not dialled: that writes objects.
+fn check_stores(config: &Config) -> Result<()> {
+    for storage in config.storage.iter().filter(|storage| storage.as_folder().is_none()) {
+        let opened = storage.remote().and_then(|remote| Ok(Location::remote(&remote)?));
+        opened.with_context(|| format!("storage {}", storage.name))?;
+        let name = &storage.name;
+        say(format_args!("storage {name}: `portolan storage test {name}` asks the server itself"))?;
     }
     Ok(())
 }

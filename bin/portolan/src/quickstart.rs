@@ -87,11 +87,7 @@ fn configuration(arguments: &Quickstart) -> Result<Config> {
     config.dir = absolute(&arguments.dir)?;
     config.server.listen = arguments.listen;
     let archives = config.dir.join("archives");
-    config.storage = vec![Storage {
-        name: "folder".to_owned(),
-        url: format!("file://{}", archives.display()),
-        regions: Vec::new(),
-    }];
+    config.storage = vec![Storage::of_folder(&archives)];
     let networks =
         ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
     config.clusters.allowed_networks =

@@ -23,6 +23,16 @@ pub enum LakeError {
     /// The table uses something that this version does not.
     #[error("unsupported: {0}")]
     Unsupported(String),
+    /// A store is not fit for tables.
+    #[error("{step}: {cause}; {remedy}")]
+    Unfit {
+        /// What was tried.
+        step: &'static str,
+        /// What happened.
+        cause: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// A bug or a broken file.
     #[error("internal: {0}")]
     Internal(String),
@@ -104,7 +114,7 @@ impl LakeError {
             | Self::Stale(_) => ErrorKind::Conflict,
             Self::Retry(_) => ErrorKind::Retry,
             Self::Unknown(_) => ErrorKind::Unknown,
-            Self::Unsupported(_) => ErrorKind::Unsupported,
+            Self::Unsupported(_) | Self::Unfit { .. } => ErrorKind::Unsupported,
             Self::Internal(_) | Self::Unverified(_) => ErrorKind::Internal,
         }
     }

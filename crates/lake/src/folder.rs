@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fmt, ops::Range};
 
 use async_trait::async_trait;
@@ -30,12 +31,25 @@ pub(crate) struct DurableFolder {
     root: PathBuf,
     inner: LocalFileSystem,
     runtime: Runtime,
+    /// Files get the runtime's time.
+    stamps: bool,
 }
 
 impl DurableFolder {
     pub(crate) fn new(root: &FsPath, runtime: Runtime) -> Result<Self> {
         let inner = LocalFileSystem::new_with_prefix(root)?;
-        Ok(Self { root: root.to_owned(), inner, runtime })
+        Ok(Self { root: root.to_owned(), inner, runtime, stamps: false })
+    }
+
+    /// The same folder, whose files get the runtime's time.
+    pub(crate) fn stamping(self) -> Self {
+        Self { stamps: true, ..self }
+    }
+
+    /// The time that a file written now gets; `None`: that of the file system.
+    fn stamp(&self) -> Option<SystemTime> {
+        let now_ms = u64::try_from(self.runtime.now_ms()).unwrap_or(0);
+        self.stamps.then(|| UNIX_EPOCH + Duration::from_millis(now_ms))
     }
 
     /// Makes an object that was found, not written by us, as durable as if we had written it.
@@ -129,10 +143,11 @@ fn write_durably(
     staging: &FsPath,
     path: &FsPath,
     payload: &PutPayload,
-    create: bool,
+    (create, stamp): (bool, Option<SystemTime>),
 ) -> io::Result<()> {
     let mut file = create_staging(staging)?;
     let written = payload.iter().try_for_each(|part| file.write_all(part));
+    let written = written.and_then(|()| stamp.map_or(Ok(()), |time| file.set_modified(time)));
     if let Err(error) = written.and_then(|()| file.sync_all()) {
         let _ = std::fs::remove_file(staging);
         return Err(error);
@@ -168,7 +183,8 @@ impl ObjectStore for DurableFolder {
         };
         let path = self.inner.path_to_filesystem(location)?;
         let (root, staging) = (self.root.clone(), self.staging_path(&path));
-        self.blocking(move || write_durably(&root, &staging, &path, &payload, create)).await?;
+        let how = (create, self.stamp());
+        self.blocking(move || write_durably(&root, &staging, &path, &payload, how)).await?;
         self.written(location).await
     }
 
@@ -187,6 +203,7 @@ impl ObjectStore for DurableFolder {
             path,
             file: Arc::new(file),
             length: 0,
+            stamp: self.stamp(),
             runtime: self.runtime.clone(),
         }))
     }
@@ -255,6 +272,7 @@ struct DurableUpload {
     path: PathBuf,
     file: Arc<File>,
     length: u64,
+    stamp: Option<SystemTime>,
     runtime: Runtime,
 }
 
@@ -285,7 +303,9 @@ impl MultipartUpload for DurableUpload {
     async fn complete(&mut self) -> Result<PutResult> {
         let file = Arc::clone(&self.file);
         let (root, staging, path) = (self.root.clone(), self.staging.clone(), self.path.clone());
+        let stamp = self.stamp;
         let done = self.runtime.spawn_blocking(move || {
+            stamp.map_or(Ok(()), |time| file.set_modified(time))?;
             file.sync_all()?;
             publish(&root, &staging, &path, false)
         });

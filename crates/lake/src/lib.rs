@@ -36,7 +36,9 @@ mod write;
 pub use commit::{Change, Committed};
 pub use error::{CommitError, ErrorKind, LakeError, VerifyError};
 pub use find::{CommittedRow, FoundRow};
-pub use location::Location;
+pub use location::{
+    AzureAccess, AzureSecret, Fitness, GcsAccess, Location, Protocol, Remote, S3Access, S3Key,
+};
 pub use prune::Predicate;
 pub use row::{hash, identity};
 pub use scan::{Row, ScanPlan};

@@ -1,8 +1,18 @@
-//! Where tables live: today a local folder, written durably. Other stores join here.
+//! Where tables live: a local folder, written durably, or a bucket or container in an object store.
+//!
+//! What is not here: how a store is reached ([`Remote`]) and whether it is fit for tables
+//! ([`Location::probe`]).
+
+mod fitness;
+mod remote;
+
+pub use fitness::Fitness;
+pub use remote::{AzureAccess, AzureSecret, GcsAccess, Protocol, Remote, S3Access, S3Key};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use portolan_runtime::Runtime;
 use url::Url;
@@ -10,11 +20,20 @@ use url::Url;
 use crate::LakeError;
 use crate::folder::DurableFolder;
 
-/// A place that holds tables.
-#[derive(Debug, Clone)]
+/// A place that holds tables. Cheap to clone.
+#[derive(Clone)]
 pub struct Location {
-    root: PathBuf,
+    place: Place,
     root_url: Url,
+    /// Objects of a folder carry the runtime's time, not the file system's.
+    on_runtime_clock: bool,
+}
+
+#[derive(Clone)]
+enum Place {
+    Folder(PathBuf),
+    /// A store whose `/` is the location itself.
+    Store(Arc<dyn ObjectStore>),
 }
 
 impl Location {
@@ -35,7 +54,47 @@ impl Location {
         }
         let root_url = Url::from_directory_path(&root)
             .map_err(|()| LakeError::Invalid(format!("{} is no absolute path", root.display())))?;
-        Ok(Self { root, root_url })
+        Ok(Self { place: Place::Folder(root), root_url, on_runtime_clock: false })
+    }
+
+    /// A bucket or container. Nothing is dialled yet: [`Location::probe`] does that.
+    ///
+    /// # Errors
+    /// [`LakeError::Invalid`] naming the setting that cannot be used.
+    pub fn remote(remote: &Remote) -> Result<Self, LakeError> {
+        let (root_url, store) = remote.open()?;
+        Ok(Self { place: Place::Store(store), root_url, on_runtime_clock: false })
+    }
+
+    /// The memory of this process, shared by the clones of this value: for tests and simulations.
+    ///
+    /// # Panics
+    /// Never: the URL is a constant.
+    #[must_use]
+    pub fn memory() -> Self {
+        let root_url = Url::parse("memory:///").expect("a constant that is a URL");
+        let store = Arc::new(InMemory::new());
+        Self { place: Place::Store(store), root_url, on_runtime_clock: false }
+    }
+
+    /// The same location as a store whose own clock is the runtime's: for tests on simulated time.
+    #[must_use]
+    pub fn on_runtime_clock(self) -> Self {
+        Self { on_runtime_clock: true, ..self }
+    }
+
+    /// The store's own clock, from an object written just now: ages of objects are judged by it.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn clock_ms(&self, runtime: &Runtime) -> Result<i64, LakeError> {
+        let store = self.store(runtime)?;
+        let name = format!("_clock-{}", hex::encode(runtime.random_bytes::<8>()));
+        let path = object_store::path::Path::from(name);
+        store.put_opts(&path, "clock".into(), PutMode::Create.into()).await?;
+        let written = store.head(&path).await;
+        store.delete(&path).await?;
+        Ok(written?.last_modified.timestamp_millis())
     }
 
     /// URI of the table `name` (24 hex digits of an archive id) in this location. It is stored when
@@ -45,24 +104,16 @@ impl Location {
         format!("{}{name}", self.root_url)
     }
 
-    /// Checks that the store refuses to create an object twice. Commits are worth nothing on a
-    /// store that does not: two workers would both believe that they wrote the same log entry.
-    ///
-    /// # Errors
-    /// [`LakeError::Unsupported`] when the second creation was not refused; storage errors.
-    pub async fn probe(&self, runtime: &Runtime) -> Result<(), LakeError> {
-        let store = self.store(runtime)?;
-        let name = format!("_probe-{}", hex::encode(runtime.random_bytes::<8>()));
-        let path = object_store::path::Path::from(name);
-        let create = || store.put_opts(&path, "probe".into(), PutMode::Create.into());
-        create().await?;
-        let second = create().await;
-        store.delete(&path).await?;
-        match second {
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-            Ok(_) => Err(LakeError::Unsupported("the store creates an object twice".into())),
-        }
+    /// Whether the table behind `uri` would lie here.
+    #[must_use]
+    pub fn holds(&self, uri: &str) -> bool {
+        uri.starts_with(self.root_url.as_str())
+    }
+
+    /// Whether one of two locations lies in the other: a table would belong to both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.holds(other.root_url.as_str()) || other.holds(self.root_url.as_str())
     }
 
     /// Name of the table behind a URI of this location.
@@ -80,15 +131,36 @@ impl Location {
 
     /// The store behind this location, with `/` at the location itself: no path leaves it.
     pub(crate) fn store(&self, runtime: &Runtime) -> Result<Arc<dyn ObjectStore>, LakeError> {
-        Ok(Arc::new(DurableFolder::new(&self.root, runtime.clone())?))
+        Ok(match &self.place {
+            Place::Folder(root) => Arc::new(self.durable(root, runtime)?),
+            Place::Store(store) => Arc::clone(store),
+        })
     }
 
-    /// Makes an object that was found, not acknowledged, durable.
+    /// Makes an object that was found, not acknowledged, durable. Object stores show only what is.
     pub(crate) async fn settle(
         &self,
         runtime: &Runtime,
         path: &object_store::path::Path,
     ) -> Result<(), LakeError> {
-        Ok(DurableFolder::new(&self.root, runtime.clone())?.settle(path).await?)
+        match &self.place {
+            Place::Folder(root) => Ok(self.durable(root, runtime)?.settle(path).await?),
+            Place::Store(_) => Ok(()),
+        }
+    }
+
+    fn durable(&self, root: &Path, runtime: &Runtime) -> Result<DurableFolder, LakeError> {
+        let folder = DurableFolder::new(root, runtime.clone())?;
+        Ok(if self.on_runtime_clock { folder.stamping() } else { folder })
     }
 }
+
+impl std::fmt::Debug for Location {
+    /// Only where it is: clients of object stores print their credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Location({})", self.root_url)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,48 @@ fn refusals_name_the_key_and_the_remedy() {
     assert!(refusal("[server]\nlisten = \"0.0.0.0:80\"").contains("set server.tls"));
     assert!(refusal("[sever]\n").contains("sever"));
     assert!(refusal("[endpoints]\nport_range = [9, 1]").contains("port_range"));
-    assert!(refusal("[[storage]]\nname = \"a\"\nurl = \"s3://b\"").contains("not supported yet"));
     assert!(refusal("dir = 5").contains("dir"));
+}
+
+#[test]
+fn storage_locations_are_checked_key_by_key() {
+    let storage = |more: &str| refusal(&format!("[[storage]]\nname = \"a\"\n{more}"));
+    assert!(storage("url = \"ftp://b\"").contains("storage a: url"));
+    assert!(storage("url = \"file://relative\"").contains("file:///PATH"));
+    assert!(storage("url = \"file:///x\"\nallow_http = true").contains("a folder has no"));
+    assert!(storage("url = \"s3://b\"\nregions = [\"MARS/1\"]").contains("regions: MARS/1"));
+    assert!(storage("url = \"s3://b\"\n[storage.gcs]").contains("gcs: it does not belong"));
+    assert!(storage("url = \"s3://b\"\ntimeout_ms = 5").contains("timeout_ms"));
+    let s3 = |more: &str| storage(&format!("url = \"s3://b\"\n[storage.s3]\n{more}"));
+    assert!(s3("access_key_id = \"x\"").contains("belong together"));
+    assert!(s3("secret_access_key = \"x\"").contains("secret_access_key"));
+    assert!(s3("encryption = \"rot13\"").contains("none of AES256"));
+    assert!(s3("kms_key_id = \"k\"").contains("needs s3.encryption"));
+    let two =
+        "[[storage]]\nname = \"a\"\nurl = \"s3://b\"\n[[storage]]\nname = \"c\"\nurl = \"s3://d\"";
+    assert!(refusal(two).contains("two locations serve all other regions"));
+}
+
+#[test]
+fn a_secret_comes_from_one_place_and_is_not_shown() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("secret");
+    let text = |more: &str| {
+        format!(
+            "[[storage]]\nname = \"a\"\nurl = \"s3://b\"\n[storage.s3]\naccess_key_id = \"x\"\n{more}"
+        )
+    };
+    let from_file = format!("secret_access_key_file = {:?}", file.display());
+    let remote = |more: &str| load(&text(more), &[]).expect("checked").storage[0].remote();
+    let missing = format!("{:#}", remote(&from_file).expect_err("no file"));
+    assert!(missing.contains("s3.secret_access_key_file"), "{missing}");
+    std::fs::write(&file, " \n").expect("written");
+    assert!(format!("{:#}", remote(&from_file).expect_err("empty")).contains("empty"));
+    std::fs::write(&file, "canary-of-a-secret\n").expect("written");
+    let opened = remote(&from_file).expect("a remote");
+    assert!(!format!("{opened:?}").contains("canary"), "the secret shows");
+    let both = format!("{from_file}\nsecret_access_key_env = \"PATH\"");
+    assert!(format!("{:#}", remote(&both).expect_err("both")).contains("exclude each other"));
+    let gone = "secret_access_key_env = \"PORTOLAN_TEST_NOT_SET\"";
+    assert!(format!("{:#}", remote(gone).expect_err("not set")).contains("PORTOLAN_TEST_NOT_SET"));
 }

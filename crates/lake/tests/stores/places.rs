@@ -1,0 +1,172 @@
+//! The stores: a fresh, empty location in each. Buckets are made here, signed as each cloud demands.
+
+use object_store::ClientOptions;
+use object_store::aws::{AwsAuthorizer, AwsCredential};
+use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
+use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector};
+use portolan_lake::{
+    AzureAccess, AzureSecret, GcsAccess, LakeError, Location, Protocol, Remote, S3Access, S3Key,
+};
+use portolan_runtime::Runtime;
+use portolan_security::SecretString;
+
+/// Bucket, container; made where it is not there.
+const BUCKET: &str = "portolan-test";
+/// The root user that the runner starts MinIO with.
+const S3_KEY: (&str, &str) = ("portolan-test", "portolan-test-secret");
+/// The account that Azurite has, with its key; both are public (Azurite's README).
+const AZURE_ACCOUNT: &str = "devstoreaccount1";
+const AZURE_KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// A location of one test.
+pub(crate) struct Place {
+    pub(crate) location: Location,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl From<Location> for Place {
+    fn from(location: Location) -> Self {
+        Self { location, _folder: None }
+    }
+}
+
+pub(crate) fn memory() -> Place {
+    Location::memory().into()
+}
+
+pub(crate) fn folder() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let location = Location::folder(folder.path()).unwrap();
+    Place { location, _folder: Some(folder) }
+}
+
+pub(crate) async fn s3() -> Place {
+    let server = s3_server();
+    let mut request = request("PUT", &format!("{}/{BUCKET}", server.endpoint));
+    let (id, secret) = S3_KEY;
+    let credential = AwsCredential { key_id: id.into(), secret_key: secret.into(), token: None };
+    AwsAuthorizer::new(&credential, "s3", "us-east-1").authorize(&mut request, None);
+    make_bucket(request).await;
+    server.place()
+}
+
+pub(crate) async fn azure() -> Place {
+    let server = azure_server();
+    let url = format!("{}/{BUCKET}?restype=container", server.endpoint);
+    let mut request = request("PUT", &url);
+    request.headers_mut().insert("content-length", 0.into());
+    let credential = AzureCredential::AccessKey(AzureAccessKey::try_new(AZURE_KEY).unwrap());
+    AzureAuthorizer::new(&credential, AZURE_ACCOUNT).authorize(&mut request);
+    make_bucket(request).await;
+    server.place()
+}
+
+pub(crate) async fn gcs() -> Place {
+    let server = gcs_server();
+    let mut request = request("POST", &format!("{}/storage/v1/b?project=test", server.endpoint));
+    request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    *request.body_mut() = HttpRequestBody::from(format!("{{\"name\": \"{BUCKET}\"}}"));
+    make_bucket(request).await;
+    server.place()
+}
+
+fn request(method: &str, url: &str) -> HttpRequest {
+    let mut request = HttpRequest::new(HttpRequestBody::empty());
+    *request.method_mut() = method.parse().unwrap();
+    *request.uri_mut() = url.parse().unwrap();
+    request
+}
+
+/// Made, or there already: tests run side by side.
+async fn make_bucket(request: HttpRequest) {
+    let options = ClientOptions::new().with_allow_http(true);
+    let client = ReqwestConnector::default().connect(&options).unwrap();
+    let answer = client.execute(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = answer.into_body().bytes().await.unwrap();
+    assert!(matches!(status, 200 | 201 | 409), "{status}: {}", String::from_utf8_lossy(&body));
+}
+
+/// A server that a variable names.
+#[derive(Clone)]
+pub(crate) struct Server {
+    endpoint: String,
+    scheme: &'static str,
+    bucket: String,
+    key: String,
+    secret: String,
+}
+
+pub(crate) fn s3_server() -> Server {
+    server("PORTOLAN_TEST_S3", "s3", S3_KEY)
+}
+
+pub(crate) fn azure_server() -> Server {
+    server("PORTOLAN_TEST_AZURE", "abfss", (AZURE_ACCOUNT, AZURE_KEY))
+}
+
+pub(crate) fn gcs_server() -> Server {
+    server("PORTOLAN_TEST_GCS", "gs", ("", ""))
+}
+
+fn server(variable: &str, scheme: &'static str, (key, secret): (&str, &str)) -> Server {
+    let endpoint = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set"));
+    let endpoint = endpoint.trim_end_matches('/').to_owned();
+    Server { endpoint, scheme, bucket: BUCKET.into(), key: key.into(), secret: secret.into() }
+}
+
+impl Server {
+    pub(crate) fn with_bucket(&self, bucket: &str) -> Self {
+        Self { bucket: bucket.into(), ..self.clone() }
+    }
+
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self { key: key.into(), ..self.clone() }
+    }
+
+    pub(crate) fn with_secret(&self, secret: &str) -> Self {
+        Self { secret: secret.into(), ..self.clone() }
+    }
+
+    fn remote(&self) -> Remote {
+        let (bucket, key) = (&self.bucket, &self.key);
+        let random = hex::encode(Runtime::system().random_bytes::<8>());
+        let secret = SecretString::from(self.secret.as_str());
+        let (host, protocol) = match self.scheme {
+            "s3" => {
+                let key = Some(S3Key { id: key.clone(), secret, token: None });
+                (bucket.clone(), Protocol::S3(S3Access { key, ..S3Access::default() }))
+            }
+            "abfss" => {
+                let secret = Some(AzureSecret::Key(secret));
+                let host = format!("{bucket}@{key}.dfs.core.windows.net");
+                (host, Protocol::Azure(AzureAccess { secret }))
+            }
+            _ => {
+                let access = GcsAccess { service_account: None, anonymous: true };
+                (bucket.clone(), Protocol::Gcs(access))
+            }
+        };
+        Remote {
+            url: format!("{}://{host}/test-{random}", self.scheme),
+            endpoint: Some(self.endpoint.clone()),
+            allow_http: true,
+            ca_pem: None,
+            timeout_ms: 30_000,
+            protocol,
+        }
+    }
+
+    fn place(&self) -> Place {
+        Location::remote(&self.remote()).unwrap().into()
+    }
+}
+
+/// A probe of the server must fail with this remedy, and show no secret.
+pub(crate) async fn refuses(server: Server, remedy: &str) {
+    let error = server.place().location.probe(&Runtime::system()).await.unwrap_err();
+    let LakeError::Unfit { remedy: found, .. } = &error else { panic!("{error:?}") };
+    assert!(found.contains(remedy), "{error}");
+    assert!(server.secret.is_empty() || !format!("{error} {error:?}").contains(&server.secret));
+}
