@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"flag"
@@ -17,7 +18,9 @@ import (
 	"net/http/httptest"
 	"net/textproto"
 	"net/url"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fsouza/fake-gcs-server/fakestorage"
@@ -180,5 +183,14 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe(*listen, translator{server.HTTPHandler()}))
+	end, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	front := &http.Server{Addr: *listen, Handler: translator{server.HTTPHandler()}}
+	go func() {
+		<-end.Done()
+		front.Close()
+	}()
+	if err := front.ListenAndServe(); err != nil && end.Err() == nil {
+		log.Fatal(err)
+	}
 }

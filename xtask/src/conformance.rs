@@ -3,6 +3,7 @@
 
 mod postgres;
 pub(crate) mod process;
+mod stores;
 mod unified;
 
 use std::net::TcpListener;
@@ -35,6 +36,9 @@ pub(crate) struct Options {
     /// Runs only the suites whose name contains this text.
     #[arg(long, long_help = suites_help())]
     only: Option<String>,
+    /// Runs the suites, too, that otherwise run by name only; not in CI, they take long.
+    #[arg(long)]
+    full: bool,
 }
 
 /// The suites in the order in which they run. The first ones record what they were answered.
@@ -50,7 +54,13 @@ const SUITES: &[(&str, &str)] = &[
         "postgres",
         "the store's tests on PostgreSQL; by name also the rooms above, two replicas and a quickstart",
     ),
+    (
+        "stores",
+        "by name or --full: tables on MinIO, Azurite and fake-gcs-server; a quickstart on S3",
+    ),
 ];
+/// Suites that need no running quickstart.
+const ALONE: [&str; 3] = ["unified", "postgres", "stores"];
 
 fn suites_help() -> String {
     let lines: Vec<String> =
@@ -65,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(SUITES.iter().any(|(name, _)| wanted(name)), "no suite has that name; see --help");
     let folder = Folder::new()?;
     // Not in a run of all suites: the list of expected failures is not complete yet.
-    if options.only.is_some() && wanted("unified") {
+    if only.is_some() && wanted("unified") {
         timed("unified", || unified::run(&folder))?;
     }
     if !SUITES.iter().any(|(name, _)| *name != "unified" && wanted(name)) {
@@ -73,9 +83,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let program = run::portolan(false)?;
     if wanted("postgres") {
-        postgres::suites(&folder, &program, options.only.is_some())?;
+        postgres::suites(&folder, &program, options.full || only.is_some())?;
     }
-    if SUITES.iter().all(|(name, _)| *name == "postgres" || !wanted(name)) {
+    if wanted("stores") && (options.full || only.is_some()) {
+        timed("stores", || stores::run(&folder, &program))?;
+    }
+    if SUITES.iter().all(|(name, _)| ALONE.contains(name) || !wanted(name)) {
         return Ok(());
     }
     let server = start_portolan(&program, &folder)?;
@@ -137,10 +150,6 @@ impl Folder {
         let path = self.path.join(name);
         Ok(path.to_str().context("the temporary folder has no UTF-8 name")?.to_owned())
     }
-
-    fn summary(&self) -> PathBuf {
-        self.path.join(SUMMARY)
-    }
 }
 
 impl Drop for Folder {
@@ -150,13 +159,25 @@ impl Drop for Folder {
 }
 
 fn start_portolan(program: &Path, folder: &Folder) -> Result<Running> {
-    let dir = folder.path.join("portolan");
+    start_quickstart(program, folder, "portolan", &[])
+}
+
+/// Starts a quickstart in a folder of the run, and waits until its main job is done.
+fn start_quickstart(
+    program: &Path,
+    folder: &Folder,
+    name: &str,
+    environment: &[(&str, &str)],
+) -> Result<Running> {
+    let dir = folder.path.join(name);
     let mut command = Command::new(program);
     command.args(["quickstart", "--quiet", "--listen", "127.0.0.1:0", "--dir"]).arg(&dir);
     // Clients call every operation within seconds, all of them from one address.
     command.env("PORTOLAN__LIMITS__RATE_MULTIPLIER", "1000.0");
+    command.envs(environment.iter().copied());
     let mut server = Running::start("portolan", &mut command)?;
-    server.wait_for("quickstart.json", QUICKSTART_TIMEOUT_S, || folder.summary().exists())?;
+    let summary = dir.join("quickstart.json");
+    server.wait_for("quickstart.json", QUICKSTART_TIMEOUT_S, || summary.exists())?;
     Ok(server)
 }
 
@@ -245,11 +266,17 @@ fn fuzz(folder: &Folder) -> Result<()> {
     run::run_in(&place, &python, &["fuzz.py", &summary, FUZZ_S], &environment)
 }
 
-/// The MCP server's program. Its packages are installed outside the checkout, once per lock file.
+/// The MCP server's program.
 fn mcp_server() -> Result<String> {
-    let folder = target()?.join("mcp");
+    let program = npm_folder("mcp")?.join("node_modules/mongodb-mcp-server/dist/index.js");
+    Ok(program.to_str().context("the target folder has no UTF-8 name")?.to_owned())
+}
+
+/// The packages of `conformance/NAME`, installed outside the checkout, once per lock file.
+fn npm_folder(name: &str) -> Result<PathBuf> {
+    let folder = target()?.join(name);
     std::fs::create_dir_all(&folder)?;
-    let source = run::root().join("conformance/mcp");
+    let source = run::root().join("conformance").join(name);
     let lock = std::fs::read(source.join("package-lock.json"))?;
     let installed = folder.join("installed-lock.json");
     if std::fs::read(&installed).ok().as_ref() != Some(&lock) {
@@ -260,8 +287,7 @@ fn mcp_server() -> Result<String> {
         run::run_in(&folder, "npm", &arguments, &[])?;
         std::fs::write(&installed, &lock)?;
     }
-    let program = folder.join("node_modules/mongodb-mcp-server/dist/index.js");
-    Ok(program.to_str().context("the target folder has no UTF-8 name")?.to_owned())
+    Ok(folder)
 }
 
 /// The Python of a virtual environment that has the pinned packages; made once, then reused.

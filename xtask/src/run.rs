@@ -42,16 +42,27 @@ pub(crate) fn run_in(
 
 /// What a program prints.
 pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String> {
+    output_with(program, arguments, &[])
+}
+
+/// Like [`output`], with more environment; in an error what it printed is shown, too.
+pub(crate) fn output_with(
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, String)],
+) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(root())
         .output()
         .with_context(|| format!("cannot start {program}"))?;
     ensure!(
         output.status.success(),
-        "`{program} {}` ended with {}: {}",
+        "`{program} {}` ended with {}: {}{}",
         arguments.join(" "),
         output.status,
+        String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8(output.stdout)?)

@@ -86,8 +86,9 @@ fn configuration(arguments: &Quickstart) -> Result<Config> {
     let mut config = Config::load(None, std::env::vars())?;
     config.dir = absolute(&arguments.dir)?;
     config.server.listen = arguments.listen;
-    let archives = config.dir.join("archives");
-    config.storage = vec![Storage::of_folder(&archives)];
+    if config.storage.is_empty() {
+        config.storage = vec![Storage::of_folder(&config.dir.join("archives"))];
+    }
     let networks =
         ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
     config.clusters.allowed_networks =
