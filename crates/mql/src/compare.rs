@@ -13,6 +13,8 @@ use bson::raw::cstr;
 use bson::spec::BinarySubtype;
 use bson::{RawBinaryRef, RawBsonRef, RawDbPointerRef, RawDocument, RawDocumentBuf};
 
+use crate::collation::Collation;
+use crate::key::encode_in;
 use crate::number::{self, Number};
 use crate::types::bracket_of;
 
@@ -22,6 +24,18 @@ pub(crate) const DEPTH_MAX: usize = 250;
 /// MongoDB's order of two values of any types.
 pub fn compare(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
     bracket_of(a).cmp(&bracket_of(b)).then_with(|| within_bracket(a, b, 0))
+}
+
+/// As [`compare`], with strings in the order of a collation.
+pub(crate) fn compare_in(
+    a: RawBsonRef<'_>,
+    b: RawBsonRef<'_>,
+    collation: Option<&Collation>,
+) -> Ordering {
+    match collation {
+        None => compare(a, b),
+        Some(_) => encode_in(a, collation).cmp(&encode_in(b, collation)),
+    }
 }
 
 /// Whether two values are equal for MongoDB: numbers by value, documents in field order.

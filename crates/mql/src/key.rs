@@ -8,6 +8,7 @@
 
 use bson::{RawBsonRef, RawDocument};
 
+use crate::collation::Collation;
 use crate::compare::{DEPTH_MAX, as_document, binary_length, db_pointer_bytes};
 use crate::decimal::{Decimal, Finite, digits};
 use crate::number::Number;
@@ -20,9 +21,14 @@ const UNREADABLE: u8 = 0xfe;
 
 /// A key whose byte order is the order of values and whose equality is equality of values.
 pub fn encode(value: RawBsonRef<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16);
-    write_value(value, &mut out, 0);
-    out
+    encode_in(value, None)
+}
+
+/// As [`encode`], with strings in the order of a collation.
+pub fn encode_in(value: RawBsonRef<'_>, collation: Option<&Collation>) -> Vec<u8> {
+    let mut writer = Writer { out: Vec::with_capacity(16), collation };
+    writer.value(value, 0);
+    writer.out
 }
 
 /// The key of a descending index field: byte order is the reverse order of values.
@@ -77,46 +83,91 @@ fn text_prefix(text: &str) -> Vec<u8> {
     out
 }
 
-fn write_value(value: RawBsonRef<'_>, out: &mut Vec<u8>, depth: usize) {
-    out.push(bracket_of(value));
-    write_payload(value, out, depth);
+/// Writes one key.
+struct Writer<'c> {
+    out: Vec<u8>,
+    collation: Option<&'c Collation>,
 }
 
-fn write_payload(value: RawBsonRef<'_>, out: &mut Vec<u8>, depth: usize) {
-    match value {
-        RawBsonRef::String(text) | RawBsonRef::Symbol(text) => write_bytes(text.as_bytes(), out),
-        RawBsonRef::Document(doc) => write_document(doc, out, depth),
-        RawBsonRef::Array(array) => match as_document(array) {
-            Some(doc) => write_array(doc, out, depth),
-            None => write_unreadable(array.as_bytes(), out),
-        },
-        RawBsonRef::Binary(binary) => {
-            out.extend_from_slice(&(binary_length(binary) as u32).to_be_bytes());
-            out.push(u8::from(binary.subtype));
-            out.extend_from_slice(binary.bytes);
-        }
-        RawBsonRef::ObjectId(id) => out.extend_from_slice(&id.bytes()),
-        RawBsonRef::Boolean(flag) => out.push(u8::from(flag) + 1),
-        RawBsonRef::DateTime(date) => write_i64(date.timestamp_millis(), out),
-        RawBsonRef::Timestamp(stamp) => {
-            out.extend_from_slice(&stamp.time.to_be_bytes());
-            out.extend_from_slice(&stamp.increment.to_be_bytes());
-        }
-        RawBsonRef::RegularExpression(regex) => {
-            write_bytes(regex.pattern.as_str().as_bytes(), out);
-            write_bytes(regex.options.as_str().as_bytes(), out);
-        }
-        RawBsonRef::DbPointer(pointer) => out.extend_from_slice(&db_pointer_bytes(pointer)),
-        RawBsonRef::JavaScriptCode(code) => write_bytes(code.as_bytes(), out),
-        RawBsonRef::JavaScriptCodeWithScope(code) => {
-            write_bytes(code.code.as_bytes(), out);
-            write_document(code.scope, out, depth);
-        }
-        other => {
-            if let Some(number) = Number::of(other) {
-                write_number(number, out);
+impl Writer<'_> {
+    fn value(&mut self, value: RawBsonRef<'_>, depth: usize) {
+        self.out.push(bracket_of(value));
+        self.payload(value, depth);
+    }
+
+    fn payload(&mut self, value: RawBsonRef<'_>, depth: usize) {
+        let out = &mut self.out;
+        match value {
+            RawBsonRef::String(text) | RawBsonRef::Symbol(text) => match self.collation {
+                Some(collation) => write_bytes(&collation.key(text), out),
+                None => write_bytes(text.as_bytes(), out),
+            },
+            RawBsonRef::Document(doc) => self.document(doc, depth),
+            RawBsonRef::Array(array) => match as_document(array) {
+                Some(doc) => self.array(doc, depth),
+                None => write_unreadable(array.as_bytes(), out),
+            },
+            RawBsonRef::Binary(binary) => {
+                out.extend_from_slice(&(binary_length(binary) as u32).to_be_bytes());
+                out.push(u8::from(binary.subtype));
+                out.extend_from_slice(binary.bytes);
+            }
+            RawBsonRef::ObjectId(id) => out.extend_from_slice(&id.bytes()),
+            RawBsonRef::Boolean(flag) => out.push(u8::from(flag) + 1),
+            RawBsonRef::DateTime(date) => write_i64(date.timestamp_millis(), out),
+            RawBsonRef::Timestamp(stamp) => {
+                out.extend_from_slice(&stamp.time.to_be_bytes());
+                out.extend_from_slice(&stamp.increment.to_be_bytes());
+            }
+            RawBsonRef::RegularExpression(regex) => {
+                write_bytes(regex.pattern.as_str().as_bytes(), out);
+                write_bytes(regex.options.as_str().as_bytes(), out);
+            }
+            RawBsonRef::DbPointer(pointer) => out.extend_from_slice(&db_pointer_bytes(pointer)),
+            RawBsonRef::JavaScriptCode(code) => write_bytes(code.as_bytes(), out),
+            RawBsonRef::JavaScriptCodeWithScope(code) => {
+                write_bytes(code.code.as_bytes(), out);
+                self.document(code.scope, depth);
+            }
+            other => {
+                if let Some(number) = Number::of(other) {
+                    write_number(number, out);
+                }
             }
         }
+    }
+
+    /// Fields as (bracket, name, payload), then zero: the order in which documents compare.
+    fn document(&mut self, doc: &RawDocument, depth: usize) {
+        if depth >= DEPTH_MAX {
+            return write_unreadable(doc.as_bytes(), &mut self.out);
+        }
+        let start = self.out.len();
+        for element in doc.iter() {
+            let Ok((name, value)) = element else {
+                self.out.truncate(start);
+                return write_unreadable(doc.as_bytes(), &mut self.out);
+            };
+            self.out.push(bracket_of(value));
+            write_bytes(name.as_str().as_bytes(), &mut self.out);
+            self.payload(value, depth + 1);
+        }
+        self.out.push(0);
+    }
+
+    fn array(&mut self, array: &RawDocument, depth: usize) {
+        if depth >= DEPTH_MAX {
+            return write_unreadable(array.as_bytes(), &mut self.out);
+        }
+        let start = self.out.len();
+        for element in array.iter() {
+            let Ok((_, value)) = element else {
+                self.out.truncate(start);
+                return write_unreadable(array.as_bytes(), &mut self.out);
+            };
+            self.value(value, depth + 1);
+        }
+        self.out.push(0);
     }
 }
 
@@ -127,39 +178,6 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
         if byte == 0 {
             out.push(0xff);
         }
-    }
-    out.push(0);
-}
-
-/// Fields as (bracket, name, payload), then zero: the order in which documents compare.
-fn write_document(doc: &RawDocument, out: &mut Vec<u8>, depth: usize) {
-    if depth >= DEPTH_MAX {
-        return write_unreadable(doc.as_bytes(), out);
-    }
-    let start = out.len();
-    for element in doc.iter() {
-        let Ok((name, value)) = element else {
-            out.truncate(start);
-            return write_unreadable(doc.as_bytes(), out);
-        };
-        out.push(bracket_of(value));
-        write_bytes(name.as_str().as_bytes(), out);
-        write_payload(value, out, depth + 1);
-    }
-    out.push(0);
-}
-
-fn write_array(array: &RawDocument, out: &mut Vec<u8>, depth: usize) {
-    if depth >= DEPTH_MAX {
-        return write_unreadable(array.as_bytes(), out);
-    }
-    let start = out.len();
-    for element in array.iter() {
-        let Ok((_, value)) = element else {
-            out.truncate(start);
-            return write_unreadable(array.as_bytes(), out);
-        };
-        write_value(value, out, depth + 1);
     }
     out.push(0);
 }

@@ -6,6 +6,7 @@
 //! those documented for MongoDB 7.0; what is not implemented is refused by name with code 238 and
 //! never answered approximately.
 
+mod collation;
 pub mod compare;
 mod context;
 mod decimal;
@@ -16,6 +17,7 @@ pub mod key;
 mod mutate;
 mod number;
 pub mod operators;
+mod others;
 pub mod path;
 mod pipeline;
 mod projection;
@@ -25,9 +27,11 @@ mod testing;
 mod types;
 mod update;
 
+pub use collation::Collation;
 pub use context::{Context, Limits};
 pub use error::{MqlError, code};
 pub use filter::{Filter, Interval, KeyRange};
+pub use others::{Collections, Documents, Others};
 pub use pipeline::{Pipeline, PipelineRun};
 pub use projection::Projection;
 pub use sort::Sort;

@@ -1,13 +1,22 @@
 //! Aggregation pipelines: parsed once, run by pushing documents through.
 //!
 //! A [`Pipeline`] is immutable and cheap to clone; a [`PipelineRun`] holds the state of one execution.
-//! Stages that must see everything first (`$group`, `$sort`, `$sample`) hold at most
-//! [`crate::Limits::memory_bytes`] and fail with code 292 beyond.
+//! Stages that must see everything first (`$group`, `$sort`, `$sample`, …) hold at most
+//! [`crate::Limits::memory_bytes`] and fail with code 292 beyond. Stages that read other
+//! collections need [`Context::others`].
 
 mod accumulators;
+mod bucket;
+mod facet;
+mod graph;
 mod group;
+mod join;
 mod parse;
+mod redact;
 mod run;
+mod several;
+mod sub;
+mod union;
 mod unwind;
 
 use std::sync::Arc;
@@ -16,8 +25,14 @@ use bson::RawDocumentBuf;
 
 use crate::expr::Expr;
 use crate::{Context, Filter, MqlError, Projection, Result, Sort};
+use bucket::BucketAuto;
+use facet::Facet;
+use graph::GraphLookup;
 use group::Group;
+use join::Lookup;
+use redact::Redact;
 pub use run::PipelineRun;
+use union::Union;
 use unwind::Unwind;
 
 /// A parsed aggregation pipeline. Cheap to clone.
@@ -48,6 +63,14 @@ enum Stage {
     Group(Group),
     Sort(Sort),
     Sample(u64),
+    Lookup(Box<Lookup>),
+    GraphLookup(Box<GraphLookup>),
+    Union(Union),
+    Facet(Facet),
+    BucketAuto(Box<BucketAuto>),
+    Redact(Redact),
+    /// Documents that the pipeline begins with.
+    Documents(Vec<RawDocumentBuf>),
 }
 
 impl Pipeline {
@@ -57,8 +80,12 @@ impl Pipeline {
     /// MongoDB's codes for malformed stages; code 238 for stages that are not implemented.
     pub fn parse(stages: &[RawDocumentBuf], context: &Context) -> Result<Self> {
         let mut parsed = Vec::with_capacity(stages.len());
-        for stage in stages {
+        for (position, stage) in stages.iter().enumerate() {
             parse::stage(stage, context, &mut parsed)?;
+            if position > 0 && matches!(parsed.last(), Some(Stage::Documents(_))) {
+                let message = "$documents is only valid as the first stage in a pipeline";
+                return Err(MqlError::new(40602, message));
+            }
         }
         let inner =
             Inner { stages: parsed, memory_bytes: context.limits.memory_bytes, seed: context.seed };
@@ -81,6 +108,37 @@ impl Pipeline {
         let Some(Stage::Match(filter)) = self.stages().first() else { return None };
         let rest = Self { inner: self.inner.clone(), first: self.first + 1 };
         Some((filter.raw().to_owned(), rest))
+    }
+
+    /// As [`Pipeline::leading_match`], with the filter as it was parsed.
+    #[must_use]
+    pub fn leading_filter(&self) -> Option<(Filter, Self)> {
+        let Some(Stage::Match(filter)) = self.stages().first() else { return None };
+        let rest = Self { inner: self.inner.clone(), first: self.first + 1 };
+        Some((filter.clone(), rest))
+    }
+
+    /// Whether the pipeline begins with documents of its own (`$documents`).
+    #[must_use]
+    pub fn has_documents(&self) -> bool {
+        matches!(self.stages().first(), Some(Stage::Documents(_)))
+    }
+
+    /// The order that a leading `$sort` asks for: documents that come in it are not sorted again
+    /// by [`Pipeline::without_leading_sort`].
+    #[must_use]
+    pub fn leading_sort(&self) -> Option<&Sort> {
+        match self.stages().first() {
+            Some(Stage::Sort(sort)) => Some(sort),
+            _ => None,
+        }
+    }
+
+    /// The pipeline behind a leading `$sort`.
+    #[must_use]
+    pub fn without_leading_sort(&self) -> Self {
+        let skip = usize::from(self.leading_sort().is_some());
+        Self { inner: self.inner.clone(), first: self.first + skip }
     }
 
     /// Starts an execution to which documents are pushed.

@@ -12,7 +12,7 @@ use bson::{RawBsonRef, RawDocument};
 
 use crate::number::Number;
 use crate::path::Path;
-use crate::{MqlError, Result, key};
+use crate::{Collation, MqlError, Result, key};
 
 /// Most fields of a sort order.
 const FIELDS_MAX: usize = 32;
@@ -22,6 +22,7 @@ const FIELDS_MAX: usize = 32;
 pub struct Sort {
     fields: Vec<(String, bool)>,
     paths: Vec<Path>,
+    collation: Option<Collation>,
 }
 
 impl Sort {
@@ -51,6 +52,18 @@ impl Sort {
         Ok(parsed)
     }
 
+    /// The same order, with strings in that of a collation.
+    #[must_use]
+    pub fn collated(self, collation: Option<Collation>) -> Self {
+        Self { collation, ..self }
+    }
+
+    /// The collation of the strings.
+    #[must_use]
+    pub fn collation(&self) -> Option<&Collation> {
+        self.collation.as_ref()
+    }
+
     /// The order of two documents. Documents that cannot be sorted (two arrays in one order) count as
     /// equal; [`Sort::key`] refuses them.
     #[must_use]
@@ -66,7 +79,7 @@ impl Sort {
     /// # Errors
     /// Two of the fields are arrays; bytes that are not BSON.
     pub fn key(&self, doc: &RawDocument) -> Result<Vec<u8>> {
-        keys::smallest(doc, &self.paths, &self.fields)
+        keys::smallest(doc, &self.paths, &self.fields, self.collation.as_ref())
     }
 
     /// The key of an array's element, which sorts by its fields when it is a document.

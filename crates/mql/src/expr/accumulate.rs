@@ -7,35 +7,34 @@ use bson::{RawBson, RawBsonRef};
 
 use super::sum::Sum;
 use super::value::{Value, elements};
-use crate::Result;
-use crate::compare::compare;
+use crate::compare::compare_in;
 use crate::number::Number;
+use crate::{Collation, Result};
 
 /// The smallest or the largest value; null and missing values count for nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Extreme {
     wanted: Ordering,
     best: Option<RawBson>,
+    collation: Option<Collation>,
 }
 
 impl Extreme {
-    pub(crate) fn smallest() -> Self {
-        Self { wanted: Ordering::Less, best: None }
+    pub(crate) fn smallest(collation: Option<Collation>) -> Self {
+        Self { wanted: Ordering::Less, best: None, collation }
     }
 
-    pub(crate) fn largest() -> Self {
-        Self { wanted: Ordering::Greater, best: None }
+    pub(crate) fn largest(collation: Option<Collation>) -> Self {
+        Self { wanted: Ordering::Greater, best: None, collation }
     }
 
     pub(crate) fn add(&mut self, value: RawBsonRef<'_>) {
         if matches!(value, RawBsonRef::Null | RawBsonRef::Undefined) {
             return;
         }
-        let better = self
-            .best
-            .as_ref()
-            .is_none_or(|best| compare(value, best.as_raw_bson_ref()) == self.wanted);
-        if better {
+        let order =
+            |best: &RawBson| compare_in(value, best.as_raw_bson_ref(), self.collation.as_ref());
+        if self.best.as_ref().is_none_or(|best| order(best) == self.wanted) {
             self.best = Some(value.into());
         }
     }
@@ -107,13 +106,13 @@ pub(super) fn avg<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
 }
 
 pub(super) fn min<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
-    let mut extreme = Extreme::smallest();
+    let mut extreme = Extreme::smallest(None);
     each(&args, |value| extreme.add(value))?;
     Ok(extreme.into_value())
 }
 
 pub(super) fn max<'e>(args: Vec<Value<'e>>) -> Result<Value<'e>> {
-    let mut extreme = Extreme::largest();
+    let mut extreme = Extreme::largest(None);
     each(&args, |value| extreme.add(value))?;
     Ok(extreme.into_value())
 }

@@ -35,7 +35,8 @@ pub(super) fn compare(name: &str, value: RawBsonRef<'_>, parser: &mut Parser<'_>
     };
     let mut arguments = parser.arguments(name, value, 2, 2)?;
     let right = arguments.remove(1);
-    Ok(Expr::Compare(comparison, Box::new((arguments.remove(0), right))))
+    let sides = Box::new((arguments.remove(0), right));
+    Ok(Expr::Compare(comparison, sides, parser.collation().cloned()))
 }
 
 /// `$cond` and `$switch`: the first branch whose condition is true.

@@ -33,6 +33,11 @@ impl FieldPath {
         Ok(Self(parts))
     }
 
+    /// The path as text.
+    pub(crate) fn text(&self) -> String {
+        self.0.join(".")
+    }
+
     pub(crate) fn of_document<'e>(&self, doc: &'e RawDocument) -> Result<Value<'e>> {
         follow(doc, &self.0)
     }

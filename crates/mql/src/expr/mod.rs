@@ -7,7 +7,9 @@
 mod accumulate;
 mod arithmetic;
 mod arrays;
+mod bits;
 mod calendar;
+mod chance;
 mod control;
 mod convert;
 mod date_parts;
@@ -21,9 +23,11 @@ mod parse;
 mod patterns;
 mod rounding;
 mod sets;
+mod several;
 mod strings;
 mod sum;
 pub(crate) mod table;
+mod trigonometry;
 mod value;
 
 use std::cmp::Ordering;
@@ -33,13 +37,15 @@ use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
 pub(crate) use accumulate::{Deviation, Extreme};
 pub(crate) use arithmetic::{Operation, calculate};
+pub(crate) use chance::mixed;
 pub(crate) use field::FieldPath;
 pub(crate) use parse::Parser;
+pub(crate) use parse::check_variable;
+pub(crate) use several::wanted;
 pub(crate) use sum::Sum;
-use value::check_size;
-pub(crate) use value::{Value, append};
+pub(crate) use value::{Value, append, check_size};
 
-use crate::{Context, Result, types};
+use crate::{Collation, Context, Result, types};
 
 /// An operator whose arguments are evaluated first.
 pub(crate) type Eager = for<'e> fn(Vec<Value<'e>>) -> Result<Value<'e>>;
@@ -75,7 +81,7 @@ pub(crate) enum Expr {
     Array(Vec<Expr>),
     /// An argument that was given: no value counts as null, not as not given.
     OrNull(Box<Expr>),
-    Compare(Comparison, Box<(Expr, Expr)>),
+    Compare(Comparison, Box<(Expr, Expr)>, Option<Collation>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
@@ -142,9 +148,9 @@ impl Expr {
                 Value::Missing => Ok(Value::NULL),
                 value => Ok(value),
             },
-            Self::Compare(comparison, sides) => {
+            Self::Compare(comparison, sides, collation) => {
                 let (left, right) = (sides.0.eval(env)?, sides.1.eval(env)?);
-                Ok(comparison.answer(compare_values(&left, &right)))
+                Ok(comparison.answer(compare_values(&left, &right, collation.as_ref())))
             }
             Self::And(parts) => Ok(Value::boolean(!any(parts, env, false)?)),
             Self::Or(parts) => Ok(Value::boolean(any(parts, env, true)?)),
@@ -157,6 +163,19 @@ impl Expr {
                 operator(values)
             }
             Self::Special(special) => special.eval(env),
+        }
+    }
+
+    /// Paths whose values must equal a constant, by bytes, for this to be true.
+    pub(crate) fn demanded_equalities<'x>(&'x self, out: &mut Vec<(String, &'x RawBson)>) {
+        match self {
+            Self::And(parts) => parts.iter().for_each(|part| part.demanded_equalities(out)),
+            Self::Compare(Comparison::Eq, sides, None) => match &**sides {
+                (Self::Field(path), Self::Constant(value))
+                | (Self::Constant(value), Self::Field(path)) => out.push((path.text(), value)),
+                _ => {}
+            },
+            _ => {}
         }
     }
 
@@ -200,7 +219,11 @@ fn array<'e>(items: &'e [Expr], env: &Env<'e>) -> Result<Value<'e>> {
 }
 
 /// The total order with missing values below everything but minKey.
-pub(crate) fn compare_values(a: &Value<'_>, b: &Value<'_>) -> Ordering {
+pub(crate) fn compare_values(
+    a: &Value<'_>,
+    b: &Value<'_>,
+    collation: Option<&Collation>,
+) -> Ordering {
     match (a.get(), b.get()) {
         (None, None) => Ordering::Equal,
         (None, Some(RawBsonRef::Undefined)) | (Some(RawBsonRef::Undefined), None) => {
@@ -210,7 +233,7 @@ pub(crate) fn compare_values(a: &Value<'_>, b: &Value<'_>) -> Ordering {
         (Some(RawBsonRef::MinKey), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Less,
         (Some(_), None) => Ordering::Greater,
-        (Some(a), Some(b)) => crate::compare::compare(a, b),
+        (Some(a), Some(b)) => crate::compare::compare_in(a, b, collation),
     }
 }
 

@@ -6,7 +6,23 @@ use super::field::FieldPath;
 use super::table::{self, Argument, Build};
 use super::{Eager, Expr, Value, append};
 use crate::operators::{self, Kind};
-use crate::{Context, MqlError, Result, code};
+use crate::{Collation, Context, MqlError, Result, code};
+
+/// Operators that compare strings and that do it by bytes only.
+const UNCOLLATED: &[&str] = &[
+    "$max",
+    "$maxN",
+    "$min",
+    "$minN",
+    "$in",
+    "$indexOfArray",
+    "$setDifference",
+    "$setEquals",
+    "$setIntersection",
+    "$setIsSubset",
+    "$setUnion",
+    "$sortArray",
+];
 
 /// Compiles expressions and knows the variables in scope.
 pub(crate) struct Parser<'c> {
@@ -18,6 +34,16 @@ pub(crate) struct Parser<'c> {
 impl<'c> Parser<'c> {
     pub(crate) fn new(context: &'c Context) -> Self {
         Self { context, scope: Vec::new(), depth: 0 }
+    }
+
+    /// The collation of comparisons.
+    pub(crate) fn collation(&self) -> Option<&'c Collation> {
+        self.context.collation.as_ref()
+    }
+
+    /// The seed of `$rand`.
+    pub(crate) fn seed(&self) -> u64 {
+        self.context.seed
     }
 
     /// Compiles one expression.
@@ -80,6 +106,9 @@ impl<'c> Parser<'c> {
 
     /// Compiles `{name: value}` as an operator.
     pub(crate) fn operator(&mut self, name: &str, value: RawBsonRef<'_>) -> Result<Expr> {
+        if self.collation().is_some() && UNCOLLATED.contains(&name) {
+            return Err(MqlError::not_implemented(format!("{name} with a collation")));
+        }
         match table::find(name) {
             Some(Build::Args(min, max, apply)) => {
                 let arguments = self.arguments(name, value, *min, *max)?;
@@ -163,8 +192,10 @@ impl<'c> Parser<'c> {
             return Ok(Expr::Variable(slot, path));
         }
         if let Some((_, value)) = self.context.vars.iter().find(|(known, _)| known == name) {
-            let value = RawBson::try_from(value.clone())?;
-            return constant(value, path);
+            return match RawBson::try_from(value.clone())? {
+                RawBson::Undefined => Ok(Expr::Missing),
+                value => constant(value, path),
+            };
         }
         match name {
             "ROOT" | "CURRENT" => Ok(path.map_or(Expr::Root, Expr::Field)),
@@ -207,7 +238,7 @@ pub(super) fn missing_argument(operator: &str, name: &str) -> MqlError {
 }
 
 /// Checks the name of a user's variable.
-pub(super) fn check_variable(name: &str) -> Result<()> {
+pub(crate) fn check_variable(name: &str) -> Result<()> {
     let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || !c.is_ascii());
     let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii());
     if starts && rest {

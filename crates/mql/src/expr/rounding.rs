@@ -10,7 +10,7 @@ use crate::number::Number;
 use crate::{MqlError, Result};
 
 /// The single numeric argument, or the null to answer.
-fn number(operator: &str, arg: &Value<'_>) -> Result<Option<Number>> {
+pub(super) fn number(operator: &str, arg: &Value<'_>) -> Result<Option<Number>> {
     if arg.is_nullish() {
         return Ok(None);
     }
@@ -184,7 +184,7 @@ fn positive(operator: &str, code: i32, value: f64) -> Result<f64> {
 }
 
 /// A function of doubles; the same of decimals needs more digits and is refused.
-fn real<'e>(
+pub(super) fn real<'e>(
     operator: &str,
     arg: &Value<'_>,
     function: impl Fn(f64) -> Result<f64>,

@@ -4,8 +4,8 @@ use bson::RawBsonRef;
 
 use super::parse::Parser;
 use super::{
-    Eager, Expr, accumulate, arithmetic, arrays, control, convert, date_parts, dates, iterate,
-    objects, patterns, rounding, sets, strings,
+    Eager, Expr, accumulate, arithmetic, arrays, bits, chance, control, convert, date_parts, dates,
+    iterate, objects, patterns, rounding, sets, several, strings, trigonometry,
 };
 use crate::Result;
 
@@ -81,6 +81,26 @@ static TABLE: &[(&str, Build)] = &[
     ("$log", Args(2, 2, rounding::log)),
     ("$log10", Args(1, 1, rounding::log10)),
     ("$pow", Args(2, 2, rounding::pow)),
+    ("$sin", Args(1, 1, trigonometry::sin)),
+    ("$cos", Args(1, 1, trigonometry::cos)),
+    ("$tan", Args(1, 1, trigonometry::tan)),
+    ("$asin", Args(1, 1, trigonometry::asin)),
+    ("$acos", Args(1, 1, trigonometry::acos)),
+    ("$atan", Args(1, 1, trigonometry::atan)),
+    ("$atan2", Args(2, 2, trigonometry::atan2)),
+    ("$sinh", Args(1, 1, trigonometry::sinh)),
+    ("$cosh", Args(1, 1, trigonometry::cosh)),
+    ("$tanh", Args(1, 1, trigonometry::tanh)),
+    ("$asinh", Args(1, 1, trigonometry::asinh)),
+    ("$acosh", Args(1, 1, trigonometry::acosh)),
+    ("$atanh", Args(1, 1, trigonometry::atanh)),
+    ("$degreesToRadians", Args(1, 1, trigonometry::degrees_to_radians)),
+    ("$radiansToDegrees", Args(1, 1, trigonometry::radians_to_degrees)),
+    ("$bitAnd", Args(0, MANY, bits::and)),
+    ("$bitOr", Args(0, MANY, bits::or)),
+    ("$bitXor", Args(0, MANY, bits::xor)),
+    ("$bitNot", Args(1, 1, bits::not)),
+    ("$rand", Special(chance::rand)),
     ("$sum", Args(0, MANY, accumulate::sum)),
     ("$avg", Args(0, MANY, accumulate::avg)),
     ("$min", Args(0, MANY, accumulate::min)),
@@ -121,6 +141,10 @@ static TABLE: &[(&str, Build)] = &[
     ("$range", Args(2, 3, arrays::range)),
     ("$indexOfArray", Args(2, 4, arrays::index_of_array)),
     ("$zip", Named(ZIP, arrays::zip)),
+    ("$firstN", Named(SEVERAL, several::first_n)),
+    ("$lastN", Named(SEVERAL, several::last_n)),
+    ("$minN", Named(SEVERAL, several::min_n)),
+    ("$maxN", Named(SEVERAL, several::max_n)),
     ("$sortArray", Named(SORT_ARRAY, arrays::sort_array)),
     ("$map", Special(iterate::map)),
     ("$filter", Special(iterate::filter)),
@@ -184,6 +208,7 @@ const REPLACE: &[(&str, Argument)] =
     &[("input", Required), ("find", Required), ("replacement", Required)];
 const ZIP: &[(&str, Argument)] =
     &[("inputs", Required), ("useLongestLength", Absent), ("defaults", Absent)];
+const SEVERAL: &[(&str, Argument)] = &[("n", Required), ("input", Required)];
 const SORT_ARRAY: &[(&str, Argument)] = &[("input", Required), ("sortBy", Required)];
 const DATE_TO_PARTS: &[(&str, Argument)] =
     &[("date", Required), ("timezone", Text("UTC")), ("iso8601", Absent)];

@@ -423,3 +423,23 @@ fn malformed_expressions_are_refused() {
         assert_eq!(code_of(expr.clone()), code, "{expr}");
     }
 }
+
+#[test]
+fn trigonometry_bits_and_several() {
+    let cases = vec![
+        (bson!({"$sin": 0}), bson!(0.0)),
+        (bson!({"$atan2": [0, 1]}), bson!(0.0)),
+        (bson!({"$cos": Bson::Null}), Bson::Null),
+        (bson!({"$degreesToRadians": 180}), bson!(std::f64::consts::PI)),
+        (bson!({"$bitAnd": [6, 3]}), bson!(2)),
+        (bson!({"$bitOr": [6, 1_i64]}), bson!(7_i64)),
+        (bson!({"$bitXor": [6, 3, Bson::Null]}), Bson::Null),
+        (bson!({"$bitNot": 5}), bson!(-6)),
+        (bson!({"$firstN": {"n": 2, "input": [1, 2, 3]}}), bson!([1, 2])),
+        (bson!({"$lastN": {"n": 2, "input": [1, 2, 3]}}), bson!([2, 3])),
+        (bson!({"$maxN": {"n": 2, "input": [1, Bson::Null, 3, 2]}}), bson!([3, 2])),
+        (bson!({"$minN": {"n": 5, "input": [3, Bson::Null, 1]}}), bson!([1, 3])),
+        (bson!({"$lt": [{"$rand": {}}, 1]}), bson!(true)),
+    ];
+    check_on(doc! {}, cases);
+}

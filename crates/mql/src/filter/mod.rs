@@ -1,13 +1,16 @@
 //! Filters: the query language of `find`, compiled once and evaluated on raw documents.
 //!
 //! `parse` builds a tree of [`Node`]s; `node` evaluates it; `test` holds the predicates on one
-//! value; `ranges` derives what an index or a file's statistics can skip. Semantics are those of
+//! value; `ranges` derives what an index or a file's statistics can skip, `implied` whether a partial
+//! index holds all matches. Semantics are those of
 //! MongoDB 7.0: each predicate on a path is existential over arrays on its own.
 
+mod implied;
 mod node;
 mod parse;
 mod ranges;
 mod regex;
+mod schema;
 mod test;
 
 use std::sync::Arc;
@@ -17,9 +20,10 @@ use bson::{Bson, RawBson, RawDocument, RawDocumentBuf};
 pub(crate) use node::Node;
 pub use ranges::{Interval, KeyRange};
 pub(crate) use regex::{Pattern, failed as regex_failed};
+pub(crate) use schema::Schema;
 pub(crate) use test::{Clause, Operator, Test};
 
-use crate::{Context, Result};
+use crate::{Collation, Context, Result};
 
 /// A parsed filter. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -45,14 +49,44 @@ impl Filter {
     /// A matching document's value at the path has a prune key inside one of the ranges, or no
     /// prune key at all (an array on the path).
     pub fn ranges(&self, path: &str) -> Option<Vec<KeyRange>> {
-        let intervals = ranges::intervals(&self.root, path, false)?;
+        let intervals = ranges::intervals(&self.root, path, false, None)?;
         Some(intervals.into_iter().map(KeyRange::of).collect())
     }
 
     /// Full-key ranges for an index on `path`; `multikey` when some document has an array there, so
     /// that two conditions may be met by two different elements.
     pub fn intervals(&self, path: &str, multikey: bool) -> Option<Vec<Interval>> {
-        ranges::intervals(&self.root, path, multikey)
+        self.intervals_in(path, multikey, None)
+    }
+
+    /// As [`Filter::intervals`], for an index whose keys are in a collation: comparisons of
+    /// strings under another one do not restrict it.
+    pub fn intervals_in(
+        &self,
+        path: &str,
+        multikey: bool,
+        collation: Option<&Collation>,
+    ) -> Option<Vec<Interval>> {
+        ranges::intervals(&self.root, path, multikey, collation)
+    }
+
+    /// Whether every document that matches this filter is sure to match `other`. Says no in doubt.
+    #[must_use]
+    pub fn implies(&self, other: &Self) -> bool {
+        implied::by(&self.root, &other.root)
+    }
+
+    /// Why a document does not match, in the form that failed validations have; `None` when it
+    /// does match.
+    ///
+    /// # Errors
+    /// As [`Filter::matches`].
+    pub fn explain_mismatch(&self, doc: &RawDocument) -> Result<Option<RawDocumentBuf>> {
+        if self.matches(doc)? {
+            Ok(None)
+        } else {
+            self.root.explain_mismatch(&self.raw, doc).map(Some)
+        }
     }
 
     /// The value that `path` must equal, if the filter says so.

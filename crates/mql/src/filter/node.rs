@@ -1,7 +1,9 @@
 //! The compiled filter: boolean structure over predicates on paths.
 
-use bson::{RawBson, RawDocument};
+use bson::raw::cstr;
+use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
+use super::schema::Schema;
 use super::test::{Clause, Operator, Test};
 use crate::Result;
 use crate::expr::Expr;
@@ -17,6 +19,7 @@ pub(crate) enum Node {
     /// Some meaning of the path passes the test.
     Path(Path, Test),
     Expr(Expr),
+    Schema(Schema),
 }
 
 impl Node {
@@ -65,6 +68,7 @@ impl Node {
                 visit(doc, path, test.expands(), &mut |value, _| test.holds(value))
             }
             Self::Expr(expr) => expr.is_true_for(doc),
+            Self::Schema(schema) => schema.accepts(doc),
         }
     }
 
@@ -84,7 +88,10 @@ impl Node {
         match self {
             Self::And(nodes) => nodes.iter().for_each(|node| node.equalities(out)),
             Self::Or(nodes) if nodes.len() == 1 => nodes[0].equalities(out),
-            Self::Path(path, Test::Compare(Operator::Eq, value)) => {
+            Self::Path(
+                path,
+                Test::Compare(Operator::Eq, value) | Test::Collated(Operator::Eq, value, _),
+            ) => {
                 out.push((path.text.as_str(), value));
             }
             _ => {}
@@ -103,9 +110,73 @@ impl Node {
                 Ok(None)
             }
             Self::Path(path, test) => path_index(path, test, doc),
-            Self::Always(_) | Self::Not(_) | Self::Expr(_) => Ok(None),
+            Self::Always(_) | Self::Not(_) | Self::Expr(_) | Self::Schema(_) => Ok(None),
         }
     }
+
+    /// What a document breaks that does not match; `raw` is the filter as it was given.
+    pub(super) fn explain_mismatch(
+        &self,
+        raw: &RawDocument,
+        doc: &RawDocument,
+    ) -> Result<RawDocumentBuf> {
+        if let Self::Schema(schema) = self {
+            return schema.explain(doc);
+        }
+        let Self::And(nodes) = self else { return clause(raw, doc) };
+        let mut broken = RawArrayBuf::new();
+        let given = raw
+            .iter()
+            .filter(|element| element.as_ref().is_ok_and(|(name, _)| name.as_str() != "$comment"));
+        for (index, (node, element)) in nodes.iter().zip(given).enumerate() {
+            if node.matches(doc)? {
+                continue;
+            }
+            let (name, value) = element?;
+            let mut part = RawDocumentBuf::new();
+            part.append(name, value);
+            let index = i32::try_from(index).unwrap_or(i32::MAX);
+            broken.push(rawdoc! { "index": index, "details": node.explain_mismatch(&part, doc)? });
+        }
+        Ok(rawdoc! { "operatorName": "$and", "clausesNotSatisfied": broken })
+    }
+}
+
+/// One condition that does not hold, with the value that it looked at.
+fn clause(given: &RawDocument, doc: &RawDocument) -> Result<RawDocumentBuf> {
+    let Some((name, value)) = given.into_iter().next().transpose()? else {
+        return Ok(RawDocumentBuf::new());
+    };
+    let inner = match value {
+        RawBsonRef::Document(inner) => inner.into_iter().next().transpose()?,
+        _ => None,
+    };
+    let operator = match inner {
+        _ if name.as_str().starts_with('$') => name.as_str(),
+        Some((inner, _)) if inner.as_str().starts_with('$') => inner.as_str(),
+        _ => "$eq",
+    };
+    let mut details = rawdoc! { "operatorName": operator, "specifiedAs": given.to_owned() };
+    match crate::path::get(doc, name.as_str()) {
+        Some(considered) => {
+            let reason = match operator {
+                "$type" => "type did not match",
+                "$regex" => "regular expression did not match",
+                "$in" => "no matching value found in array",
+                _ => "comparison failed",
+            };
+            details.append(cstr!("reason"), reason);
+            details.append(cstr!("consideredValue"), considered);
+            if operator == "$type" {
+                details.append(cstr!("consideredType"), crate::types::name_of(considered));
+            }
+        }
+        None if name.as_str().starts_with('$') => {
+            details.append(cstr!("reason"), "expression did not match");
+        }
+        None => details.append(cstr!("reason"), "field was missing"),
+    }
+    Ok(details)
 }
 
 fn last_index(nodes: &[Node], doc: &RawDocument) -> Result<Option<usize>> {

@@ -1,10 +1,10 @@
 //! From a filter document to [`Node`]s. Every operator is either here or refused by name.
 
 use bson::spec::ElementType;
-use bson::{RawArray, RawBson, RawBsonRef, RawDocument};
+use bson::{RawArray, RawBson, RawBsonRef, RawDocument, rawdoc};
 
-use super::test::{BitsWanted, Membership};
-use super::{Clause, Node, Operator, Pattern, Test};
+use super::test::{BitsWanted, Membership, may_hold_strings};
+use super::{Clause, Node, Operator, Pattern, Schema, Test};
 use crate::expr::Expr;
 use crate::number::Number;
 use crate::operators::{self, Kind};
@@ -56,6 +56,8 @@ fn logical(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<No
             Err(MqlError::bad_value("$expr can only be applied to the top-level document"))
         }
         "$expr" => Ok(Node::Expr(Expr::parse(value, scope.context)?)),
+        "$jsonSchema" => Ok(Node::Schema(Schema::parse(value, scope.context)?)),
+        "$sampleRate" => Ok(Node::Expr(sample_rate(value, scope.context)?)),
         "$alwaysTrue" => Ok(Node::Always(true)),
         "$alwaysFalse" => Ok(Node::Always(false)),
         _ if operators::is_refused(Kind::Query, operator) => {
@@ -66,6 +68,16 @@ fn logical(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<No
              '$' symbol, consider using $getField or $setField."
         ))),
     }
+}
+
+/// True for this share of the documents.
+fn sample_rate(value: RawBsonRef<'_>, context: &Context) -> Result<Expr> {
+    let rate = Number::of(value).map(Number::to_f64).filter(|rate| (0.0..=1.0).contains(rate));
+    let Some(rate) = rate else {
+        return Err(MqlError::bad_value("argument to $sampleRate must be in [0, 1]"));
+    };
+    let chance = rawdoc! { "$lt": [{ "$rand": {} }, rate] };
+    Expr::parse(RawBsonRef::Document(&chance), context)
 }
 
 fn branches(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Vec<Node>> {
@@ -90,7 +102,7 @@ fn branches(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<V
 fn field_clause(value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Clause> {
     match value {
         RawBsonRef::Document(doc) if holds_operators(doc)? => operator_clause(doc, scope),
-        other => equality(other),
+        other => equality(other, scope),
     }
 }
 
@@ -106,11 +118,10 @@ fn holds_operators(doc: &RawDocument) -> Result<bool> {
     }
 }
 
-fn equality(value: RawBsonRef<'_>) -> Result<Clause> {
+fn equality(value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Clause> {
     match value {
         RawBsonRef::RegularExpression(regex) => Ok(Clause::Is(Test::Regex(pattern_of(regex)?))),
-        RawBsonRef::Undefined => Err(MqlError::bad_value("cannot compare to undefined")),
-        other => Ok(Clause::Is(Test::Compare(Operator::Eq, other.into()))),
+        other => Ok(Clause::Is(comparison(Operator::Eq, other, scope)?)),
     }
 }
 
@@ -138,19 +149,19 @@ fn operator_clause(doc: &RawDocument, scope: Scope<'_>) -> Result<Clause> {
 fn predicate(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Clause> {
     let is = |test| Ok(Clause::Is(test));
     match operator {
-        "$eq" => is(comparison(Operator::Eq, value)?),
+        "$eq" => is(comparison(Operator::Eq, value, scope)?),
         "$ne" => {
             if matches!(value, RawBsonRef::RegularExpression(_)) {
                 return Err(MqlError::bad_value("Can't have regex as arg to $ne."));
             }
-            Ok(Clause::Not(Box::new(Clause::Is(comparison(Operator::Eq, value)?))))
+            Ok(Clause::Not(Box::new(Clause::Is(comparison(Operator::Eq, value, scope)?))))
         }
-        "$gt" => is(bound(Operator::Gt, value)?),
-        "$gte" => is(bound(Operator::Gte, value)?),
-        "$lt" => is(bound(Operator::Lt, value)?),
-        "$lte" => is(bound(Operator::Lte, value)?),
-        "$in" => is(membership("$in", value)?),
-        "$nin" => Ok(Clause::Not(Box::new(Clause::Is(membership("$nin", value)?)))),
+        "$gt" => is(bound(Operator::Gt, value, scope)?),
+        "$gte" => is(bound(Operator::Gte, value, scope)?),
+        "$lt" => is(bound(Operator::Lt, value, scope)?),
+        "$lte" => is(bound(Operator::Lte, value, scope)?),
+        "$in" => is(membership("$in", value, scope)?),
+        "$nin" => Ok(Clause::Not(Box::new(Clause::Is(membership("$nin", value, scope)?)))),
         "$exists" => exists(value),
         "$type" => is(Test::Type(kinds(value)?)),
         "$mod" => is(modulo(value)?),
@@ -169,21 +180,26 @@ fn predicate(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<
     }
 }
 
-fn comparison(operator: Operator, value: RawBsonRef<'_>) -> Result<Test> {
+fn comparison(operator: Operator, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Test> {
     if value == RawBsonRef::Undefined {
         return Err(MqlError::bad_value("cannot compare to undefined"));
     }
-    Ok(Test::Compare(operator, value.into()))
+    match &scope.context.collation {
+        Some(collation) if may_hold_strings(value) => {
+            Ok(Test::Collated(operator, value.into(), collation.clone()))
+        }
+        _ => Ok(Test::Compare(operator, value.into())),
+    }
 }
 
-fn bound(operator: Operator, value: RawBsonRef<'_>) -> Result<Test> {
+fn bound(operator: Operator, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Test> {
     if matches!(value, RawBsonRef::RegularExpression(_)) {
         return Err(MqlError::bad_value("Can't have RegEx as arg to a comparison predicate"));
     }
-    comparison(operator, value)
+    comparison(operator, value, scope)
 }
 
-fn membership(operator: &str, value: RawBsonRef<'_>) -> Result<Test> {
+fn membership(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Test> {
     let Some(array) = value.as_array() else {
         return Err(MqlError::bad_value(format!("{operator} needs an array")));
     };
@@ -203,7 +219,7 @@ fn membership(operator: &str, value: RawBsonRef<'_>) -> Result<Test> {
     if values.is_empty() && patterns.is_empty() {
         return Ok(Test::Never);
     }
-    Ok(Test::In(Membership::new(values, patterns)))
+    Ok(Test::In(Membership::new(values, patterns, scope.context.collation.clone())))
 }
 
 fn exists(value: RawBsonRef<'_>) -> Result<Clause> {
@@ -289,7 +305,7 @@ fn all(value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Clause> {
                     _ => return Err(MqlError::bad_value("no $ expressions in $all")),
                 }
             }
-            other => equality(other)?,
+            other => equality(other, scope)?,
         });
     }
     Ok(if clauses.is_empty() { Clause::Is(Test::Never) } else { Clause::All(clauses) })

@@ -8,7 +8,9 @@ use std::cmp::Ordering;
 use bson::{RawBson, RawBsonRef};
 
 use super::Node;
-use super::test::{Membership, Operator, Test, is_nan, is_null};
+use super::test::{Membership, Operator, Test, is_nan, is_null, may_hold_strings};
+use crate::Collation;
+use crate::expr::Expr;
 use crate::key;
 use crate::types::{bracket, bracket_of};
 
@@ -55,8 +57,8 @@ impl Interval {
         self.low.as_slice() <= key && is_below(key, &self.high)
     }
 
-    fn point(value: RawBsonRef<'_>) -> Self {
-        let key = key::encode(value);
+    fn point(value: RawBsonRef<'_>, collation: Option<&Collation>) -> Self {
+        let key = key::encode_in(value, collation);
         Self { low: key.clone(), high: key }
     }
 
@@ -66,60 +68,102 @@ impl Interval {
     }
 }
 
+/// What the keys are of.
+#[derive(Clone, Copy)]
+struct Keys<'k> {
+    path: &'k str,
+    multikey: bool,
+    collation: Option<&'k Collation>,
+}
+
 /// Intervals of the key at `path`, or `None` when the filter does not restrict it.
-pub(super) fn intervals(node: &Node, path: &str, multikey: bool) -> Option<Vec<Interval>> {
+pub(super) fn intervals(
+    node: &Node,
+    path: &str,
+    multikey: bool,
+    collation: Option<&Collation>,
+) -> Option<Vec<Interval>> {
+    of_node(node, Keys { path, multikey, collation })
+}
+
+fn of_node(node: &Node, keys: Keys<'_>) -> Option<Vec<Interval>> {
     match node {
-        Node::Always(true) | Node::Not(_) | Node::Expr(_) => None,
+        Node::Always(true) | Node::Not(_) | Node::Schema(_) => None,
         Node::Always(false) => Some(Vec::new()),
         Node::And(nodes) => {
-            let mut restrictions = nodes.iter().filter_map(|n| intervals(n, path, multikey));
+            let mut restrictions = nodes.iter().filter_map(|n| of_node(n, keys));
             let first = restrictions.next()?;
             // Two conditions may be met by two elements of an array: then only one may be used.
-            if multikey { Some(first) } else { Some(restrictions.fold(first, intersect)) }
+            if keys.multikey { Some(first) } else { Some(restrictions.fold(first, intersect)) }
         }
         Node::Or(nodes) => {
-            let parts: Option<Vec<_>> =
-                nodes.iter().map(|n| intervals(n, path, multikey)).collect();
+            let parts: Option<Vec<_>> = nodes.iter().map(|n| of_node(n, keys)).collect();
             Some(parts?.into_iter().flatten().collect())
         }
-        Node::Path(found, test) if found.text == path => of_test(test, multikey),
+        Node::Path(found, test) if found.text == keys.path => of_test(test, keys),
         Node::Path(..) => None,
+        Node::Expr(expr) => of_expression(expr, keys),
     }
 }
 
-fn of_test(test: &Test, multikey: bool) -> Option<Vec<Interval>> {
+fn of_test(test: &Test, keys: Keys<'_>) -> Option<Vec<Interval>> {
     match test {
         Test::Never => Some(Vec::new()),
         Test::Compare(operator, operand) => {
-            of_comparison(*operator, operand.as_raw_bson_ref(), multikey)
+            let operand = operand.as_raw_bson_ref();
+            // The keys of a collation tell less apart than the test does, and in another order.
+            let comparable = keys.collation.is_none() || !may_hold_strings(operand);
+            if comparable { of_comparison(*operator, operand, keys) } else { None }
         }
-        Test::In(list) => of_list(list, multikey),
+        Test::Collated(operator, operand, collation) if keys.collation == Some(collation) => {
+            of_comparison(*operator, operand.as_raw_bson_ref(), keys)
+        }
+        Test::In(list) => of_list(list, keys),
         _ => None,
     }
+}
+
+/// `$expr` compares whole values: only an equality with a value that is no array restricts a path,
+/// and a path that leads through no array has that value's key there.
+fn of_expression(expr: &Expr, keys: Keys<'_>) -> Option<Vec<Interval>> {
+    let mut demanded = Vec::new();
+    expr.demanded_equalities(&mut demanded);
+    let usable = |(path, value): &(String, &RawBson)| {
+        let value = value.as_raw_bson_ref();
+        let plain = !is_null(value) && !matches!(value, RawBsonRef::Array(_));
+        let comparable = keys.collation.is_none() || !may_hold_strings(value);
+        plain && comparable && *path == keys.path
+    };
+    let (_, value) = demanded.into_iter().find(usable)?;
+    Some(vec![Interval::point(value.as_raw_bson_ref(), keys.collation)])
 }
 
 fn of_comparison(
     operator: Operator,
     operand: RawBsonRef<'_>,
-    multikey: bool,
+    keys: Keys<'_>,
 ) -> Option<Vec<Interval>> {
     let strict = matches!(operator, Operator::Gt | Operator::Lt);
     match operand {
         // Only arrays equal or exceed arrays, and those have no prune key.
-        RawBsonRef::Array(_) => (!multikey).then(Vec::new),
+        RawBsonRef::Array(_) => (!keys.multikey).then(Vec::new),
         RawBsonRef::MinKey | RawBsonRef::MaxKey if operator != Operator::Eq => None,
         _ if is_null(operand) && strict => Some(Vec::new()),
         _ if is_null(operand) => Some(vec![Interval::null()]),
         _ if is_nan(operand) && strict => Some(Vec::new()),
-        _ if is_nan(operand) => Some(vec![Interval::point(operand)]),
-        _ => Some(vec![half_bracket(operator, operand)]),
+        _ if is_nan(operand) => Some(vec![Interval::point(operand, keys.collation)]),
+        _ => Some(vec![half_bracket(operator, operand, keys.collation)]),
     }
 }
 
 /// From the operand to the end of its type bracket.
-fn half_bracket(operator: Operator, operand: RawBsonRef<'_>) -> Interval {
+fn half_bracket(
+    operator: Operator,
+    operand: RawBsonRef<'_>,
+    collation: Option<&Collation>,
+) -> Interval {
     let whole = vec![bracket_of(operand)];
-    let key = key::encode(operand);
+    let key = key::encode_in(operand, collation);
     match operator {
         Operator::Eq => Interval { low: key.clone(), high: key },
         Operator::Gt | Operator::Gte => Interval { low: key, high: whole },
@@ -127,11 +171,13 @@ fn half_bracket(operator: Operator, operand: RawBsonRef<'_>) -> Interval {
     }
 }
 
-fn of_list(list: &Membership, multikey: bool) -> Option<Vec<Interval>> {
-    if !list.patterns.is_empty() {
+fn of_list(list: &Membership, keys: Keys<'_>) -> Option<Vec<Interval>> {
+    let holds_strings = list.values.iter().any(|v| may_hold_strings(v.as_raw_bson_ref()));
+    let comparable = !holds_strings || list.collation.as_ref() == keys.collation;
+    if !list.patterns.is_empty() || !comparable {
         return None;
     }
-    let of_value = |value: &RawBson| of_comparison(Operator::Eq, value.as_raw_bson_ref(), multikey);
+    let of_value = |value: &RawBson| of_comparison(Operator::Eq, value.as_raw_bson_ref(), keys);
     let parts: Option<Vec<_>> = list.values.iter().map(of_value).collect();
     Some(parts?.into_iter().flatten().collect())
 }

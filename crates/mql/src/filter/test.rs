@@ -6,8 +6,9 @@ use bson::spec::ElementType;
 use bson::{RawArray, RawBson, RawBsonRef, RawDocument};
 
 use super::{Node, Pattern};
+use crate::Collation;
 use crate::Result;
-use crate::compare::{as_document, compare};
+use crate::compare::{as_document, compare, compare_in};
 use crate::number::Number;
 use crate::types::bracket_of;
 
@@ -47,12 +48,27 @@ pub(crate) enum Operator {
     Lte,
 }
 
+impl Operator {
+    /// Whether a value with this order to the operand passes.
+    fn accepts(self, order: Ordering) -> bool {
+        match self {
+            Self::Eq => order == Ordering::Equal,
+            Self::Gt => order == Ordering::Greater,
+            Self::Gte => order != Ordering::Less,
+            Self::Lt => order == Ordering::Less,
+            Self::Lte => order != Ordering::Greater,
+        }
+    }
+}
+
 /// One predicate.
 #[derive(Debug)]
 pub(crate) enum Test {
     Never,
     Exists,
     Compare(Operator, RawBson),
+    /// A comparison with a string, or with what may hold strings, under a collation.
+    Collated(Operator, RawBson, Collation),
     In(Membership),
     Regex(Pattern),
     Mod {
@@ -94,6 +110,9 @@ impl Test {
             Self::Exists => Ok(true),
             Self::Compare(operator, operand) => {
                 Ok(compares(*operator, value, operand.as_raw_bson_ref()))
+            }
+            Self::Collated(operator, operand, collation) => {
+                Ok(collated(*operator, value, operand.as_raw_bson_ref(), collation))
             }
             Self::In(list) => list.contains(value),
             Self::Regex(pattern) => pattern.matches(value),
@@ -175,14 +194,29 @@ pub(crate) fn compares(operator: Operator, value: RawBsonRef<'_>, operand: RawBs
         let both = is_nan(value) && is_nan(operand);
         return both && !matches!(operator, Operator::Lt | Operator::Gt);
     }
-    let order = compare(value, operand);
-    match operator {
-        Operator::Eq => order == Ordering::Equal,
-        Operator::Gt => order == Ordering::Greater,
-        Operator::Gte => order != Ordering::Less,
-        Operator::Lt => order == Ordering::Less,
-        Operator::Lte => order != Ordering::Greater,
-    }
+    operator.accepts(compare(value, operand))
+}
+
+/// A comparison with a value that holds strings, inside its type bracket.
+fn collated(
+    operator: Operator,
+    value: RawBsonRef<'_>,
+    operand: RawBsonRef<'_>,
+    collation: &Collation,
+) -> bool {
+    bracket_of(value) == bracket_of(operand)
+        && operator.accepts(compare_in(value, operand, Some(collation)))
+}
+
+/// Whether a collation can matter for a value: it is a string or may hold some.
+pub(crate) fn may_hold_strings(value: RawBsonRef<'_>) -> bool {
+    matches!(
+        value,
+        RawBsonRef::String(_)
+            | RawBsonRef::Symbol(_)
+            | RawBsonRef::Document(_)
+            | RawBsonRef::Array(_)
+    )
 }
 
 /// Until MongoDB 8.0 undefined is null to filters.
@@ -200,22 +234,32 @@ pub(crate) struct Membership {
     pub(crate) values: Vec<RawBson>,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) has_null: bool,
+    pub(crate) collation: Option<Collation>,
 }
 
 impl Membership {
-    pub(crate) fn new(mut values: Vec<RawBson>, patterns: Vec<Pattern>) -> Self {
-        values.sort_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()));
-        values.dedup_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()).is_eq());
+    pub(crate) fn new(
+        mut values: Vec<RawBson>,
+        patterns: Vec<Pattern>,
+        collation: Option<Collation>,
+    ) -> Self {
+        let collation =
+            collation.filter(|_| values.iter().any(|v| may_hold_strings(v.as_raw_bson_ref())));
+        let order = |a: &RawBson, b: &RawBson| {
+            compare_in(a.as_raw_bson_ref(), b.as_raw_bson_ref(), collation.as_ref())
+        };
+        values.sort_by(order);
+        values.dedup_by(|a, b| order(a, b).is_eq());
         let has_null = values.iter().any(|value| is_null(value.as_raw_bson_ref()));
-        Self { values, patterns, has_null }
+        Self { values, patterns, has_null, collation }
     }
 
     fn contains(&self, value: RawBsonRef<'_>) -> Result<bool> {
         if self.has_null && is_null(value) {
             return Ok(true);
         }
-        let listed = self.values.binary_search_by(|v| compare(v.as_raw_bson_ref(), value)).is_ok();
-        if listed {
+        let order = |v: &RawBson| compare_in(v.as_raw_bson_ref(), value, self.collation.as_ref());
+        if self.values.binary_search_by(order).is_ok() {
             return Ok(true);
         }
         for pattern in &self.patterns {
@@ -228,7 +272,7 @@ impl Membership {
 
     /// The values, when they say everything: no pattern, no null.
     pub(crate) fn plain_values(&self) -> Option<Vec<&RawBson>> {
-        let plain = self.patterns.is_empty() && !self.has_null;
+        let plain = self.patterns.is_empty() && !self.has_null && self.collation.is_none();
         plain.then(|| self.values.iter().collect())
     }
 }

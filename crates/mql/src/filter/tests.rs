@@ -378,6 +378,39 @@ fn filter() -> impl Strategy<Value = Document> {
     })
 }
 
+#[test]
+fn what_a_filter_implies() {
+    let implies = |one: bson::Document, two: bson::Document| {
+        let parse = |filter| Filter::parse(&raw(filter), &Context::new(0)).unwrap();
+        parse(one).implies(&parse(two))
+    };
+    for (one, two) in [
+        (doc! {"a": 5}, doc! {"a": {"$gt": 4}}),
+        (doc! {"a": {"$gt": 5}}, doc! {"a": {"$gte": 5}}),
+        (doc! {"a": {"$gte": 6}, "b": 1}, doc! {"a": {"$gt": 5}}),
+        (doc! {"a": {"$in": [6, 7]}}, doc! {"a": {"$gt": 5}}),
+        (doc! {"a": {"$lt": 5}}, doc! {"a": {"$exists": true}}),
+        (doc! {"a": 5, "s": "x"}, doc! {"s": "x"}),
+        (doc! {"a": 5}, doc! {"a": {"$in": [4, 5]}}),
+        (doc! {"a": 5}, doc! {"$or": [{"a": 5}, {"b": 1}]}),
+        (doc! {"$or": [{"a": 5}, {"a": 6}]}, doc! {"a": {"$gte": 5}}),
+        (doc! {"a": 1}, doc! {}),
+    ] {
+        assert!(implies(one.clone(), two.clone()), "{one} {two}");
+    }
+    for (one, two) in [
+        (doc! {"a": {"$gte": 5}}, doc! {"a": {"$gt": 5}}),
+        (doc! {"a": {"$gt": 3}}, doc! {"a": {"$gt": 5}}),
+        (doc! {"a": bson::Bson::Null}, doc! {"a": {"$exists": true}}),
+        (doc! {"a": "x"}, doc! {"a": {"$gt": 5}}),
+        (doc! {"b": 6}, doc! {"a": {"$gt": 5}}),
+        (doc! {}, doc! {"a": 5}),
+        (doc! {"a": {"$ne": 5}}, doc! {"a": {"$exists": true}}),
+    ] {
+        assert!(!implies(one.clone(), two.clone()), "{one} {two}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 1500, max_global_rejects: 100_000, failure_persistence: None, ..Default::default()
@@ -402,6 +435,17 @@ proptest! {
             let intervals = filter.intervals(path, true).unwrap_or_default();
             let open = filter.intervals(path, true).is_none();
             prop_assert!(open || intervals.iter().any(|i| i.contains(&full)));
+        }
+    }
+
+    /// A filter that implies another matches nothing that the other does not match.
+    #[test]
+    fn implied_filters_match_as_well(one in filter(), two in filter(), doc in document()) {
+        let parse = |filter| Filter::parse(&raw(filter), &Context::new(0));
+        let (Ok(one), Ok(two)) = (parse(one), parse(two)) else { return Ok(()) };
+        let doc = raw(doc);
+        if one.implies(&two) && one.matches(&doc).unwrap() {
+            prop_assert!(two.matches(&doc).unwrap());
         }
     }
 

@@ -7,20 +7,23 @@ use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 use super::accumulators::{Accumulator, State};
 use super::parse::too_much_memory;
 use crate::expr::{Expr, append};
-use crate::{Context, MqlError, Result, key};
+use crate::{Collation, Context, MqlError, Result, key};
 
 /// A parsed `$group`.
 #[derive(Debug)]
 pub(super) struct Group {
     id: Expr,
     fields: Vec<(String, Accumulator, Expr)>,
+    collation: Option<Collation>,
 }
 
 impl Group {
     /// What `$sortByCount` groups: by an expression, with a count.
-    pub(super) fn counting(id: Expr) -> Self {
+    pub(super) fn counting(id: Expr, context: &Context) -> Self {
         let one = Expr::Constant(RawBson::Int32(1));
-        Self { id, fields: vec![("count".to_owned(), Accumulator::Sum, one)] }
+        let sum = Accumulator::plain("$sum", None);
+        let collation = context.collation.clone();
+        Self { id, fields: vec![("count".to_owned(), sum, one)], collation }
     }
 }
 
@@ -42,7 +45,7 @@ pub(super) fn parse(spec: &RawDocument, context: &Context) -> Result<Group> {
         fields.push((name.to_owned(), accumulator, expr));
     }
     let id = id.ok_or_else(|| MqlError::new(15955, "a group specification must include an _id"))?;
-    Ok(Group { id, fields })
+    Ok(Group { id, fields, collation: context.collation.clone() })
 }
 
 fn accumulator(
@@ -64,14 +67,7 @@ fn accumulator(
     if !operator.as_str().starts_with('$') {
         return Err(shape());
     }
-    let accumulator = Accumulator::by_name(operator.as_str())?;
-    if accumulator == Accumulator::Count {
-        if argument.as_document().is_none_or(|document| !document.is_empty()) {
-            return Err(MqlError::bad_value("$count takes no arguments, i.e. $count:{}"));
-        }
-        return Ok((accumulator, Expr::Constant(RawBson::Null)));
-    }
-    Ok((accumulator, Expr::parse(argument, context)?))
+    Accumulator::parse(operator.as_str(), argument, context)
 }
 
 /// One execution of a `$group`.
@@ -93,7 +89,8 @@ impl Groups {
         memory_bytes: usize,
     ) -> Result<()> {
         let id = group.id.evaluate(doc)?;
-        let key = id.get().map_or_else(key::missing, key::encode);
+        let collation = group.collation.as_ref();
+        let key = id.get().map_or_else(key::missing, |id| key::encode_in(id, collation));
         let place = match self.places.get(&key) {
             Some(&place) => place,
             None => {
@@ -106,7 +103,7 @@ impl Groups {
         };
         let states = &mut self.groups[place].1;
         for ((_, _, expr), state) in group.fields.iter().zip(states) {
-            self.bytes += state.add(expr.evaluate(doc)?)?;
+            self.bytes += state.add(expr.evaluate(doc)?, doc)?;
         }
         if self.bytes > memory_bytes {
             return Err(too_much_memory("$group", memory_bytes));

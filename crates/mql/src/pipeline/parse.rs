@@ -2,16 +2,22 @@
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
+use super::bucket::{self, BucketAuto};
+use super::facet::Facet;
+use super::graph::GraphLookup;
 use super::group::{self, Group};
+use super::join::Lookup;
+use super::redact::Redact;
+use super::union::Union;
 use super::unwind::Unwind;
-use super::{Projection, Sort, Stage};
+use super::{Projection, Sort, Stage, sub};
 use crate::expr::{Expr, FieldPath};
 use crate::mutate::split;
 use crate::number::Number;
 use crate::operators::{Kind, is_refused};
 use crate::{Context, Filter, MqlError, Result, code};
 
-/// Parses one stage; `$sortByCount` becomes two.
+/// Parses one stage; `$sortByCount` and `$bucket` become two.
 pub(super) fn stage(stage: &RawDocumentBuf, context: &Context, out: &mut Vec<Stage>) -> Result<()> {
     let mut fields = stage.iter();
     let (Some(first), None) = (fields.next(), fields.next()) else {
@@ -34,10 +40,30 @@ pub(super) fn stage(stage: &RawDocumentBuf, context: &Context, out: &mut Vec<Sta
         "$limit" => Stage::Limit(count_of(name, value, 1)?),
         "$count" => Stage::Count(count_name(value)?),
         "$group" => Stage::Group(group::parse(document(name, 15947, value)?, context)?),
-        "$sort" => Stage::Sort(sort(document(name, 15973, value)?)?),
+        "$sort" => Stage::Sort(sort(document(name, 15973, value)?, context)?),
+        "$lookup" => {
+            Stage::Lookup(Box::new(Lookup::parse(document(name, 40319, value)?, context)?))
+        }
+        "$graphLookup" => {
+            let spec = document(name, 40327, value)?;
+            Stage::GraphLookup(Box::new(GraphLookup::parse(spec, context)?))
+        }
+        "$unionWith" => Stage::Union(Union::parse(value, context)?),
+        "$facet" => Stage::Facet(Facet::parse(document(name, 40169, value)?, context)?),
+        "$bucket" => {
+            let [group, sort] = bucket::bucket(document(name, 40201, value)?, context)?;
+            out.push(group);
+            sort
+        }
+        "$bucketAuto" => {
+            let spec = document(name, 40240, value)?;
+            Stage::BucketAuto(Box::new(BucketAuto::parse(spec, context)?))
+        }
+        "$redact" => Stage::Redact(Redact::parse(value, context)?),
+        "$documents" => Stage::Documents(sub::documents(value, context)?),
         "$sample" => Stage::Sample(sample(document(name, 28745, value)?)?),
         "$sortByCount" => {
-            out.push(Stage::Group(Group::counting(Expr::parse(value, context)?)));
+            out.push(Stage::Group(Group::counting(Expr::parse(value, context)?, context)));
             Stage::Sort(Sort::parse(&rawdoc! { "count": -1 })?)
         }
         _ if is_refused(Kind::Stage, name) => return Err(MqlError::not_implemented(name)),
@@ -157,11 +183,11 @@ fn count_name(value: RawBsonRef<'_>) -> Result<String> {
     }
 }
 
-fn sort(spec: &RawDocument) -> Result<Sort> {
+fn sort(spec: &RawDocument, context: &Context) -> Result<Sort> {
     if spec.is_empty() {
         return Err(MqlError::new(15976, "$sort stage must have at least one sort key"));
     }
-    Sort::parse(spec)
+    Ok(Sort::parse(spec)?.collated(context.collation.clone()))
 }
 
 fn sample(spec: &RawDocument) -> Result<u64> {

@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use bson::{RawBsonRef, RawDocumentBuf, rawdoc};
 
 use super::accumulators::narrow;
+use super::bucket::Waiting;
+use super::facet::Facets;
 use super::group::Groups;
+use super::join::Joining;
 use super::parse::too_much_memory;
 use super::{Pipeline, Stage};
 use crate::mutate::set;
@@ -27,6 +30,9 @@ enum State {
     Groups(Groups),
     Sorting(Sorting),
     Sampling(Vec<RawDocumentBuf>, usize, u64, u64),
+    Joining(Joining),
+    Facets(Facets),
+    Waiting(Waiting),
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +52,9 @@ impl PipelineRun {
                 Stage::Group(_) => State::Groups(Groups::default()),
                 Stage::Sort(_) => State::Sorting(Sorting::default()),
                 Stage::Sample(_) => State::Sampling(Vec::new(), 0, 0, seed),
+                Stage::Lookup(_) => State::Joining(Joining::default()),
+                Stage::Facet(facet) => State::Facets(facet.start()),
+                Stage::BucketAuto(_) => State::Waiting(Waiting::default()),
                 _ => State::Nothing,
             })
             .collect();
@@ -72,8 +81,26 @@ impl PipelineRun {
             for doc in self.drain(at)? {
                 self.feed(at + 1, doc, &mut out)?;
             }
+            self.append_union(at, &mut out)?;
         }
         Ok(out)
+    }
+
+    /// The documents of another collection, sent on as they are read. What later stages give is
+    /// held until the end.
+    fn append_union(&mut self, at: usize, out: &mut Vec<RawDocumentBuf>) -> Result<()> {
+        let Stage::Union(union) = &self.pipeline.stages()[at] else { return Ok(()) };
+        let memory_bytes = self.pipeline.inner.memory_bytes;
+        let (mut held, mut bytes) = (out.len(), 0);
+        for doc in union.read()? {
+            self.feed(at + 1, doc?, out)?;
+            bytes += out[held..].iter().map(|doc| doc.as_bytes().len()).sum::<usize>();
+            held = out.len();
+            if bytes > memory_bytes {
+                return Err(too_much_memory("$unionWith", memory_bytes));
+            }
+        }
+        Ok(())
     }
 
     /// Whether no further input can change the output (a `$limit` is full): stop reading.
@@ -156,6 +183,20 @@ impl PipelineRun {
                 }
                 Ok(vec![])
             }
+            (Stage::Lookup(lookup), State::Joining(state)) => {
+                Ok(vec![lookup.apply(state, &doc, memory_bytes)?])
+            }
+            (Stage::GraphLookup(lookup), _) => Ok(vec![lookup.apply(&doc, memory_bytes)?]),
+            (Stage::Redact(redact), _) => Ok(redact.apply(&doc)?.into_iter().collect()),
+            (Stage::Facet(_), State::Facets(facets)) => {
+                facets.add(&doc, memory_bytes)?;
+                Ok(vec![])
+            }
+            (Stage::BucketAuto(buckets), State::Waiting(waiting)) => {
+                buckets.add(waiting, doc, memory_bytes)?;
+                Ok(vec![])
+            }
+            (Stage::Union(_) | Stage::Documents(_), _) => Ok(vec![doc]),
             (stage, state) => unreachable!("the state of {stage:?} was made for it, not {state:?}"),
         }
     }
@@ -186,6 +227,11 @@ impl PipelineRun {
             (Stage::Group(group), State::Groups(groups)) => groups.finish(group),
             (Stage::Sort(_), State::Sorting(sorting)) => Ok(sorting.finish()),
             (Stage::Sample(_), State::Sampling(held, ..)) => Ok(std::mem::take(held)),
+            (Stage::Facet(facet), State::Facets(facets)) => Ok(vec![facets.finish(facet)?]),
+            (Stage::BucketAuto(buckets), State::Waiting(waiting)) => {
+                buckets.finish(waiting, self.pipeline.inner.memory_bytes)
+            }
+            (Stage::Documents(documents), _) => Ok(documents.clone()),
             _ => Ok(vec![]),
         }
     }
@@ -258,11 +304,8 @@ fn reservoir(
 }
 
 fn random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *seed;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    *seed = seed.wrapping_add(1);
+    crate::expr::mixed(*seed)
 }
 
 /// A pipeline over an iterator.

@@ -1,5 +1,7 @@
 //! Tests of pipelines.
 
+mod others;
+
 use bson::rawdoc;
 
 use super::*;
@@ -151,7 +153,7 @@ fn the_leading_match_can_be_pushed_down() {
 
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
-    for stage in [rawdoc! { "$lookup": {} }, rawdoc! { "$facet": {} }, rawdoc! { "$out": "x" }] {
+    for stage in [rawdoc! { "$lookup": {} }, rawdoc! { "$fill": {} }, rawdoc! { "$out": "x" }] {
         assert_eq!(refused(stage), code::NOT_IMPLEMENTED);
     }
     assert_eq!(refused(rawdoc! { "$nonsense": {} }), 40324);
@@ -164,7 +166,7 @@ fn what_is_not_supported_is_refused_by_name() {
     assert_eq!(refused(rawdoc! { "$sort": {} }), 15976);
     assert_eq!(refused(rawdoc! { "$group": { "_id": 1, "a": { "$nope": 1 } } }), 15952);
     assert_eq!(
-        refused(rawdoc! { "$group": { "_id": 1, "a": { "$topN": 1 } } }),
+        refused(rawdoc! { "$group": { "_id": 1, "a": { "$rank": 1 } } }),
         code::NOT_IMPLEMENTED
     );
 }

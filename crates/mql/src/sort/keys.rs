@@ -7,7 +7,7 @@ use bson::{RawArray, RawBsonRef, RawDocument};
 
 use crate::path::{Part, Path};
 use crate::types::bracket;
-use crate::{MqlError, Result, key};
+use crate::{Collation, MqlError, Result, key};
 
 /// How far one field's path has been followed.
 #[derive(Clone)]
@@ -23,23 +23,25 @@ pub(super) fn smallest(
     doc: &RawDocument,
     paths: &[Path],
     fields: &[(String, bool)],
+    collation: Option<&Collation>,
 ) -> Result<Vec<u8>> {
     let root = RawBsonRef::Document(doc);
     let cursors = paths.iter().map(|path| Cursor::At(root, &path.parts)).collect();
     let mut best = None;
-    explore(cursors, fields, &mut best)?;
+    explore(cursors, fields, collation, &mut best)?;
     Ok(best.unwrap_or_default())
 }
 
 fn explore(
     cursors: Vec<Cursor<'_, '_>>,
     fields: &[(String, bool)],
+    collation: Option<&Collation>,
     best: &mut Option<Vec<u8>>,
 ) -> Result<()> {
     let mut advanced = Vec::with_capacity(cursors.len());
     let mut array: Option<&RawArray> = None;
     for cursor in cursors {
-        let cursor = advance(cursor)?;
+        let cursor = advance(cursor, collation)?;
         if let Cursor::At(RawBsonRef::Array(found), _) = cursor {
             let same = |known: &RawArray| std::ptr::eq(known.as_bytes(), found.as_bytes());
             if array.is_some_and(|known| !same(known)) {
@@ -56,18 +58,20 @@ fn explore(
     let elements = array.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
     if elements.is_empty() {
         let empty = advanced.into_iter().map(in_empty).collect();
-        return explore(empty, fields, best);
+        return explore(empty, fields, collation, best);
     }
     for element in &elements {
-        let inside =
-            advanced.iter().map(|cursor| in_element(cursor, *element, &elements)).collect();
-        explore(inside, fields, best)?;
+        let inside = |cursor| in_element(cursor, *element, &elements, collation);
+        explore(advanced.iter().map(inside).collect(), fields, collation, best)?;
     }
     Ok(())
 }
 
 /// Follows a path through embedded documents, to its end or to an array.
-fn advance<'d, 'p>(mut cursor: Cursor<'d, 'p>) -> Result<Cursor<'d, 'p>> {
+fn advance<'d, 'p>(
+    mut cursor: Cursor<'d, 'p>,
+    collation: Option<&Collation>,
+) -> Result<Cursor<'d, 'p>> {
     while let Cursor::At(value, parts) = cursor {
         cursor = match (value, parts) {
             (RawBsonRef::Array(_), _) => return Ok(cursor),
@@ -75,7 +79,7 @@ fn advance<'d, 'p>(mut cursor: Cursor<'d, 'p>) -> Result<Cursor<'d, 'p>> {
                 Some(inner) => Cursor::At(inner, rest),
                 None => Cursor::Done(key::missing()),
             },
-            (value, []) => Cursor::Done(key::encode(value)),
+            (value, []) => Cursor::Done(key::encode_in(value, collation)),
             _ => Cursor::Done(key::missing()),
         };
     }
@@ -96,15 +100,16 @@ fn in_element<'d, 'p>(
     cursor: &Cursor<'d, 'p>,
     element: RawBsonRef<'d>,
     elements: &[RawBsonRef<'d>],
+    collation: Option<&Collation>,
 ) -> Cursor<'d, 'p> {
     let Cursor::At(_, parts) = cursor else { return cursor.clone() };
     let Some((first, rest)) = parts.split_first() else {
         // Elements that are arrays are values here: one level is entered, no more.
-        return Cursor::Done(key::encode(element));
+        return Cursor::Done(key::encode_in(element, collation));
     };
     if let Some(selected) = first.index.and_then(|index| elements.get(index)) {
         return match rest {
-            [] => Cursor::Done(key::encode(*selected)),
+            [] => Cursor::Done(key::encode_in(*selected, collation)),
             _ => Cursor::At(*selected, rest),
         };
     }

@@ -4,8 +4,8 @@ use bson::raw::cstr;
 use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocumentBuf};
 
 use super::paths::{Change, Leaf};
-use crate::compare::{compare, equal};
-use crate::{Filter, MqlError, Result, Sort, types};
+use crate::compare::compare_in;
+use crate::{Collation, Filter, MqlError, Result, Sort, types};
 
 /// The elements of the array an operator meets; a missing one is empty.
 fn elements(operator: &str, current: Option<RawBsonRef<'_>>, path: &str) -> Result<Vec<RawBson>> {
@@ -34,7 +34,7 @@ fn array(items: &[RawBson]) -> RawBson {
 /// How `$push` orders the array after adding.
 #[derive(Debug)]
 pub(super) enum Order {
-    Values { ascending: bool },
+    Values { ascending: bool, collation: Option<Collation> },
     Fields(Sort),
 }
 
@@ -74,8 +74,9 @@ impl Push {
     fn sort(&self, items: &mut Vec<RawBson>) -> Result<()> {
         match &self.order {
             None => {}
-            Some(Order::Values { ascending }) => items.sort_by(|a, b| {
-                let order = compare(a.as_raw_bson_ref(), b.as_raw_bson_ref());
+            Some(Order::Values { ascending, collation }) => items.sort_by(|a, b| {
+                let (a, b) = (a.as_raw_bson_ref(), b.as_raw_bson_ref());
+                let order = compare_in(a, b, collation.as_ref());
                 if *ascending { order } else { order.reverse() }
             }),
             Some(Order::Fields(sort)) => {
@@ -93,7 +94,7 @@ impl Push {
 
 /// `$addToSet`: adds what no element equals.
 #[derive(Debug)]
-pub(super) struct AddToSet(pub(super) Vec<RawBson>);
+pub(super) struct AddToSet(pub(super) Vec<RawBson>, pub(super) Option<Collation>);
 
 impl Leaf for AddToSet {
     fn change(&self, current: Option<RawBsonRef<'_>>, path: &str) -> Result<Change> {
@@ -102,7 +103,10 @@ impl Leaf for AddToSet {
         let before = items.len();
         for value in &self.0 {
             let value_ref = value.as_raw_bson_ref();
-            if !items.iter().any(|item| equal(item.as_raw_bson_ref(), value_ref)) {
+            let same = |item: &RawBson| {
+                compare_in(item.as_raw_bson_ref(), value_ref, self.1.as_ref()).is_eq()
+            };
+            if !items.iter().any(same) {
                 items.push(value.clone());
             }
         }
@@ -115,7 +119,7 @@ impl Leaf for AddToSet {
 #[derive(Debug)]
 pub(super) enum Pull {
     /// Elements equal to one of these.
-    Equal(Vec<RawBson>),
+    Equal(Vec<RawBson>, Option<Collation>),
     /// Documents that match.
     Documents(Filter),
     /// Elements that satisfy a predicate: the filter is on the field with the empty name.
@@ -143,8 +147,11 @@ impl Leaf for Pull {
 impl Pull {
     fn removes(&self, element: RawBsonRef<'_>) -> Result<bool> {
         match self {
-            Self::Equal(values) => {
-                Ok(values.iter().any(|value| equal(value.as_raw_bson_ref(), element)))
+            Self::Equal(values, collation) => {
+                let order = |value: &RawBson| {
+                    compare_in(value.as_raw_bson_ref(), element, collation.as_ref())
+                };
+                Ok(values.iter().any(|value| order(value).is_eq()))
             }
             Self::Documents(filter) => match element {
                 RawBsonRef::Document(doc) => filter.matches(doc),

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use bson::{RawBson, RawBsonRef};
 
 use super::paths::{Change, Leaf};
-use crate::compare::compare;
+use crate::compare::compare_in;
 use crate::expr::{Operation, calculate};
-use crate::{MqlError, Result, types};
+use crate::{Collation, MqlError, Result, types};
 
 /// Sets a value; also what `$currentDate` sets.
 #[derive(Debug)]
@@ -71,12 +71,15 @@ impl Leaf for Calculate {
 pub(super) struct Bound {
     pub(super) wanted: Ordering,
     pub(super) operand: RawBson,
+    pub(super) collation: Option<Collation>,
 }
 
 impl Leaf for Bound {
     fn change(&self, current: Option<RawBsonRef<'_>>, _: &str) -> Result<Change> {
         let operand = self.operand.as_raw_bson_ref();
-        let puts = current.is_none_or(|current| compare(operand, current) == self.wanted);
+        let collation = self.collation.as_ref();
+        let order = |current| compare_in(operand, current, collation);
+        let puts = current.is_none_or(|current| order(current) == self.wanted);
         Ok(if puts { Change::Put(self.operand.clone()) } else { Change::Keep })
     }
 }

@@ -151,14 +151,19 @@ fn leaf(
         "$unset" => Box::new(Unset),
         "$inc" => calculation("$inc", Operation::Add, path, operand)?,
         "$mul" => calculation("$mul", Operation::Multiply, path, operand)?,
-        "$min" => Box::new(Bound { wanted: Ordering::Less, operand: operand.into() }),
-        "$max" => Box::new(Bound { wanted: Ordering::Greater, operand: operand.into() }),
+        "$min" => Box::new(bound(Ordering::Less, operand, context)),
+        "$max" => Box::new(bound(Ordering::Greater, operand, context)),
         "$currentDate" => Box::new(Set(current_date(path, operand, context)?)),
-        "$push" => Box::new(push(operand)?),
-        "$addToSet" => Box::new(AddToSet(each_or_one("$addToSet", operand)?)),
+        "$push" => Box::new(push(operand, context)?),
+        "$addToSet" => {
+            let values = each_or_one("$addToSet", operand)?;
+            Box::new(AddToSet(values, context.collation.clone()))
+        }
         "$pull" => Box::new(pull(operand, context)?),
         "$pullAll" => match operand {
-            RawBsonRef::Array(array) => Box::new(Pull::Equal(values(array)?)),
+            RawBsonRef::Array(array) => {
+                Box::new(Pull::Equal(values(array)?, context.collation.clone()))
+            }
             _ => {
                 let message = "$pullAll requires an array argument";
                 return Err(MqlError::bad_value(message));
@@ -170,6 +175,10 @@ fn leaf(
         },
         _ => Box::new(bits(path, operand)?),
     })
+}
+
+fn bound(wanted: Ordering, operand: RawBsonRef<'_>, context: &Context) -> Bound {
+    Bound { wanted, operand: operand.into(), collation: context.collation.clone() }
 }
 
 fn values(array: &RawArray) -> Result<Vec<RawBson>> {
@@ -235,7 +244,7 @@ fn each_or_one(operator: &str, operand: RawBsonRef<'_>) -> Result<Vec<RawBson>> 
     }
 }
 
-fn push(operand: RawBsonRef<'_>) -> Result<Push> {
+fn push(operand: RawBsonRef<'_>, context: &Context) -> Result<Push> {
     let values = each_or_one("$push", operand)?;
     let mut push = Push { values, position: None, order: None, slice: None };
     let RawBsonRef::Document(doc) = operand else { return Ok(push) };
@@ -253,7 +262,7 @@ fn push(operand: RawBsonRef<'_>) -> Result<Push> {
             "$each" => {}
             "$position" => push.position = Some(integer("$position", value)?),
             "$slice" => push.slice = Some(integer("$slice", value)?),
-            "$sort" => push.order = Some(order(value)?),
+            "$sort" => push.order = Some(order(value, context)?),
             other => {
                 let message = format!("Unrecognized clause in $push: {other}");
                 return Err(MqlError::bad_value(message));
@@ -263,11 +272,16 @@ fn push(operand: RawBsonRef<'_>) -> Result<Push> {
     Ok(push)
 }
 
-fn order(value: RawBsonRef<'_>) -> Result<Order> {
+fn order(value: RawBsonRef<'_>, context: &Context) -> Result<Order> {
+    let collation = context.collation.clone();
     match value {
-        RawBsonRef::Document(spec) if !spec.is_empty() => Ok(Order::Fields(Sort::parse(spec)?)),
+        RawBsonRef::Document(spec) if !spec.is_empty() => {
+            Ok(Order::Fields(Sort::parse(spec)?.collated(collation)))
+        }
         other => match Number::of(other).and_then(Number::as_integer) {
-            Some(direction @ (1 | -1)) => Ok(Order::Values { ascending: direction == 1 }),
+            Some(direction @ (1 | -1)) => {
+                Ok(Order::Values { ascending: direction == 1, collation })
+            }
             _ => {
                 let message = "The $sort element value must be either 1 or -1, or a document";
                 Err(MqlError::bad_value(message))
@@ -286,7 +300,7 @@ fn pull(operand: RawBsonRef<'_>, context: &Context) -> Result<Pull> {
             let filter = rawdoc! { "": RawBson::from(operand) };
             Ok(Pull::Values(Filter::parse(&filter, context)?))
         }
-        other => Ok(Pull::Equal(vec![other.into()])),
+        other => Ok(Pull::Equal(vec![other.into()], context.collation.clone())),
     }
 }
 
