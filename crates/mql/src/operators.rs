@@ -49,6 +49,7 @@ const STAGES: &[&str] = &[
     "$collStats",
     "$currentOp",
     "$densify",
+    "$documents",
     "$fill",
     "$geoNear",
     "$graphLookup",

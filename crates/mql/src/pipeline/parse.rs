@@ -60,7 +60,8 @@ pub(super) fn stage(stage: &RawDocumentBuf, context: &Context, out: &mut Vec<Sta
             Stage::BucketAuto(Box::new(BucketAuto::parse(spec, context)?))
         }
         "$redact" => Stage::Redact(Redact::parse(value, context)?),
-        "$documents" => Stage::Documents(sub::documents(value, context)?),
+        // Who can read other collections knows that this one reads none.
+        "$documents" if context.others.is_some() => Stage::Documents(sub::documents(value, context)?),
         "$sample" => Stage::Sample(sample(document(name, 28745, value)?)?),
         "$sortByCount" => {
             out.push(Stage::Group(Group::counting(Expr::parse(value, context)?, context)));
