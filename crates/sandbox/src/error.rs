@@ -96,9 +96,13 @@ impl From<Failure> for SandboxError {
 pub(crate) mod codes {
     pub(crate) use portolan_wire::codes::*;
 
+    pub(crate) const NO_MATCHING_DOCUMENT: i32 = 47;
     pub(crate) const INVALID_ID_FIELD: i32 = 53;
     pub(crate) const CANNOT_INDEX_PARALLEL_ARRAYS: i32 = 171;
     pub(crate) const SNAPSHOT_UNAVAILABLE: i32 = 246;
+    pub(crate) const INVALID_RESUME_TOKEN: i32 = 260;
+    pub(crate) const CHANGE_STREAM_FATAL: i32 = 280;
+    pub(crate) const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
     pub(crate) const NO_QUERY_EXECUTION_PLANS: i32 = 291;
     pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
     pub(crate) const FIELD_IS_MISSING: i32 = 40414;
@@ -124,6 +128,14 @@ impl Failure {
     pub(crate) fn with_extra(self, extra: RawDocumentBuf) -> Self {
         match self {
             Self::Refused(error) => error.with_extra(extra).into(),
+            storage @ Self::Storage(_) => storage,
+        }
+    }
+
+    /// Adds a label on which drivers act.
+    pub(crate) fn with_label(self, label: &str) -> Self {
+        match self {
+            Self::Refused(error) => error.with_label(label).into(),
             storage @ Self::Storage(_) => storage,
         }
     }

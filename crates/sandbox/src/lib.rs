@@ -4,9 +4,11 @@
 //! queries are evaluated by `portolan-mql`; drivers reach it through `portolan-wire`. A write is
 //! durable when it is acknowledged; a delete evaluates its filter and removes in one transaction.
 //! Transactions of several commands are held in memory until they
-//! commit. What is not here: the network, authentication, cursors (all in `wire`), change streams.
+//! commit. Change streams read the log that every commit writes. What is not here: the network,
+//! authentication, cursors (all in `wire`).
 
 mod backend;
+mod changes;
 mod commands;
 mod engine;
 mod error;
@@ -32,7 +34,7 @@ use portolan_runtime::Runtime;
 use portolan_wire::Backend;
 
 use engine::Engine;
-use store::{Store, WriteQueue};
+use store::{LogLimits, Store, StoreOptions, WriteQueue};
 use transactions::Transactions;
 
 /// How a sandbox is run.
@@ -40,13 +42,22 @@ use transactions::Transactions;
 pub struct SandboxOptions {
     /// Memory for pages of the file, in bytes.
     pub cache_bytes: usize,
+    /// Bytes of events that change streams can go back to, at most.
+    pub log_bytes_max: u64,
+    /// Such events, at most.
+    pub log_events_max: u64,
     /// Answers `getParameter enableTestCommands` with true.
     pub test_mode: bool,
 }
 
 impl Default for SandboxOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, test_mode: true }
+        Self {
+            cache_bytes: 64 * 1024 * 1024,
+            log_bytes_max: 128 * 1024 * 1024,
+            log_events_max: 1_000_000,
+            test_mode: true,
+        }
     }
 }
 
@@ -68,10 +79,15 @@ impl Sandbox {
         options: SandboxOptions,
         runtime: Runtime,
     ) -> Result<Arc<Self>, SandboxError> {
-        let (folder, cache_bytes) = (folder.to_owned(), options.cache_bytes);
+        let folder = folder.to_owned();
+        let log = LogLimits {
+            bytes_max: options.log_bytes_max,
+            events_max: options.log_events_max,
+        };
+        let for_opening = StoreOptions { cache_bytes: options.cache_bytes, log };
         let for_store = runtime.clone();
         let opened = runtime
-            .spawn_blocking(move || Store::open(&folder, cache_bytes, for_store))
+            .spawn_blocking(move || Store::open(&folder, for_opening, for_store))
             .await
             .map_err(|error| SandboxError::Storage(error.to_string()))??;
         let store = Arc::new(opened);

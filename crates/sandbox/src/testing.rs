@@ -8,7 +8,7 @@ use futures::StreamExt;
 use portolan_model::Namespace;
 use portolan_runtime::Runtime;
 use portolan_wire::{
-    Account, Backend, Command, CommandContext, CommandError, Reply, User, UserRole,
+    Account, Backend, Command, CommandContext, CommandError, Reply, Tail, User, UserRole,
 };
 
 use crate::{Accounts, Sandbox, SandboxOptions};
@@ -41,8 +41,23 @@ impl World {
     }
 
     pub(crate) async fn with(runtime: Runtime) -> Self {
+        Self::opened(runtime, SandboxOptions::default()).await
+    }
+
+    /// With a change log that is bounded like this.
+    pub(crate) async fn with_log(runtime: Runtime, bytes_max: u64, events_max: u64) -> Self {
+        let options = SandboxOptions {
+            log_bytes_max: bytes_max,
+            log_events_max: events_max,
+            ..SandboxOptions::default()
+        };
+        Self::opened(runtime, options).await
+    }
+
+    async fn opened(runtime: Runtime, options: SandboxOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let sandbox = open(folder.path(), runtime).await;
+        let opened = Sandbox::open(folder.path(), options, runtime).await;
+        let sandbox = opened.expect("a sandbox");
         let backend = sandbox.backend(Arc::new(NoAccounts), "127.0.0.1:27017");
         Self { _folder: folder, sandbox, backend, user: None }
     }
@@ -80,6 +95,21 @@ impl World {
                 let documents: Vec<bson::Bson> = documents.into_iter().map(Into::into).collect();
                 Ok(doc! { "ns": cursor.namespace, "documents": documents })
             }
+            Reply::Tail(tail) => panic!("{} has no end", tail.namespace),
+        }
+    }
+
+    /// Opens a change stream.
+    pub(crate) async fn watch(
+        &self,
+        database: &str,
+        command: Document,
+    ) -> Result<Box<dyn Tail>, CommandError> {
+        let body = RawDocumentBuf::try_from(&command).expect("a document");
+        let command = Command::new(database, body).expect("a command");
+        match self.backend.run(&self.context(), command).await? {
+            Reply::Tail(reply) => Ok(reply.tail),
+            _ => panic!("no change stream"),
         }
     }
 
@@ -163,5 +193,99 @@ impl Fields for Document {
 
     fn list(&self, name: &str) -> Result<&Vec<bson::Bson>, ()> {
         self.get_array(name).map_err(|_| ())
+    }
+}
+
+/// Does to a document what `updateDescription` says.
+pub(crate) fn apply_diff(document: &mut Document, diff: &Document) {
+    let part = |name: &str| diff.get_document(name).expect("a part");
+    let parts = |path: &str| match part("disambiguatedPaths").get_array(path) {
+        Ok(parts) => parts.iter().map(step).collect::<Vec<_>>(),
+        Err(_) => path.split('.').map(|part| step(&bson::Bson::from(part))).collect(),
+    };
+    for name in diff.list("removedFields").expect("a list") {
+        let path = parts(name.as_str().expect("a path"));
+        let (last, way) = path.split_last().expect("a part");
+        match (last, walk(document, way)) {
+            (Step::Field(name), Place::Document(inside)) => drop(inside.remove(name)),
+            _ => panic!("{name} cannot be removed"),
+        }
+    }
+    for (path, value) in part("updatedFields") {
+        let path = parts(path);
+        let (last, way) = path.split_last().expect("a part");
+        match (last, walk(document, way)) {
+            (Step::Field(name), Place::Document(inside)) => drop(inside.insert(name, value)),
+            (Step::Index(index), Place::Array(inside)) if *index < inside.len() => {
+                inside[*index] = value.clone();
+            }
+            (Step::Index(_), Place::Array(inside)) => inside.push(value.clone()),
+            (Step::Index(index), Place::Document(inside)) => {
+                inside.insert(index.to_string(), value);
+            }
+            _ => panic!("nothing can be set there"),
+        }
+    }
+    for array in diff.list("truncatedArrays").expect("a list") {
+        let array = array.as_document().expect("an array");
+        let Place::Array(inside) = walk(document, &parts(array.text("field").expect("a path")))
+        else {
+            panic!("{array} is no array");
+        };
+        let size = array.int("newSize").expect("a size");
+        inside.truncate(size.try_into().expect("a size"));
+    }
+}
+
+enum Step {
+    Field(String),
+    Index(usize),
+}
+
+enum Place<'d> {
+    Document(&'d mut Document),
+    Array(&'d mut Vec<bson::Bson>),
+}
+
+fn step(part: &bson::Bson) -> Step {
+    match part {
+        bson::Bson::Int32(index) => Step::Index((*index).try_into().expect("an index")),
+        part => {
+            let name = part.as_str().expect("a name");
+            name.parse().map_or_else(|_| Step::Field(name.to_owned()), Step::Index)
+        }
+    }
+}
+
+fn walk<'d>(document: &'d mut Document, way: &[Step]) -> Place<'d> {
+    let mut place = Place::Document(document);
+    for step in way {
+        let inside = match (place, step) {
+            (Place::Document(document), Step::Field(name)) => document.get_mut(name),
+            (Place::Document(document), Step::Index(index)) => document.get_mut(index.to_string()),
+            (Place::Array(array), Step::Index(index)) => array.get_mut(*index),
+            (Place::Array(_), Step::Field(_)) => None,
+        };
+        place = match inside {
+            Some(bson::Bson::Document(document)) => Place::Document(document),
+            Some(bson::Bson::Array(array)) => Place::Array(array),
+            _ => panic!("a path leads nowhere"),
+        };
+    }
+    place
+}
+
+/// The same with the fields of every document in the order of their names.
+pub(crate) fn sorted(document: &Document) -> Document {
+    let mut fields: Vec<_> = document.iter().collect();
+    fields.sort_by_key(|(name, _)| name.as_str());
+    fields.into_iter().map(|(name, value)| (name.clone(), sorted_value(value))).collect()
+}
+
+fn sorted_value(value: &bson::Bson) -> bson::Bson {
+    match value {
+        bson::Bson::Document(document) => bson::Bson::Document(sorted(document)),
+        bson::Bson::Array(array) => bson::Bson::Array(array.iter().map(sorted_value).collect()),
+        other => other.clone(),
     }
 }

@@ -217,10 +217,10 @@ impl Transactions {
     ) -> Result<(), Failure> {
         let newest = self.store.snapshot()?;
         for operation in operations {
-            let Operation::Change { namespace, uuid, change } = operation else { continue };
+            let Operation::Change { entry, change } = operation else { continue };
             transaction.change_bytes += change.size_bytes();
             let id = change.document().get("_id")?.map(key::encode).unwrap_or_default();
-            let document = (*uuid, id);
+            let document = (entry.uuid, id);
             if transaction.claimed.contains(&document) {
                 continue;
             }
@@ -231,7 +231,7 @@ impl Transactions {
             claims.insert(document.clone(), session.to_vec());
             transaction.claimed.insert(document.clone());
             drop(claims);
-            if changed_since(&newest, namespace, &document, change)? {
+            if changed_since(&newest, &entry.namespace, &document, change)? {
                 return Err(write_conflict());
             }
         }

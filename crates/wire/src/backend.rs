@@ -58,6 +58,47 @@ pub enum Reply {
     Document(RawDocumentBuf),
     /// Documents that the client fetches in batches.
     Cursor(CursorReply),
+    /// Documents that go on coming, such as a change stream.
+    Tail(TailReply),
+}
+
+/// A result that has no end: its cursor stays open when there is nothing more for now, and a
+/// `getMore` waits for what comes.
+pub struct TailReply {
+    /// `cursor.ns`.
+    pub namespace: String,
+    /// Where the documents come from. Dropped when the cursor is closed.
+    pub tail: Box<dyn Tail>,
+    /// Documents in the first batch; 101 when absent.
+    pub batch_size: Option<u32>,
+    /// Whether a `getMore` waits; otherwise it answers at once with what there is.
+    pub awaits: bool,
+}
+
+/// The source of a [`TailReply`].
+#[async_trait]
+pub trait Tail: Send + Sync {
+    /// What there is now, at most so many documents and 16 MiB. Does not wait for more.
+    ///
+    /// # Errors
+    /// What the client is to see; the cursor is closed.
+    async fn read(&mut self, documents_max: Option<u64>) -> Result<TailBatch, CommandError>;
+
+    /// Returns when there may be more than the last [`Tail::read`] gave.
+    async fn changed(&mut self);
+}
+
+/// What a [`Tail`] gives at a time.
+#[derive(Debug, Default)]
+pub struct TailBatch {
+    /// The documents, in order.
+    pub documents: Vec<RawDocumentBuf>,
+    /// `cursor.postBatchResumeToken`; only change streams have it.
+    pub resume_token: Option<RawDocumentBuf>,
+    /// Nothing was found in a part of what there is: read on at once.
+    pub unfinished: bool,
+    /// The end has come after all.
+    pub closed: bool,
 }
 
 /// A result that the server cuts into batches.

@@ -6,6 +6,7 @@
 
 mod batch;
 mod commands;
+mod tailing;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use batch::{Batch, Position};
 pub(crate) use commands::{abandon, end_all_sessions, end_sessions, get_more, kill_cursors, open};
+pub(crate) use tailing::{Tailing, open as open_tail};
 
 use crate::error::{CommandError, codes};
 
@@ -31,10 +33,29 @@ struct Entry {
     owner: Owner,
     namespace: String,
     /// `None` while a `getMore` reads from it.
-    position: Option<Position>,
+    source: Option<Source>,
+    change_stream: bool,
     used_boot_ms: u64,
     timeless: bool,
     killed: CancellationToken,
+}
+
+/// Where the documents of a cursor come from.
+pub(crate) enum Source {
+    Stream(Position),
+    Tail(Tailing),
+}
+
+impl From<Position> for Source {
+    fn from(position: Position) -> Self {
+        Self::Stream(position)
+    }
+}
+
+impl From<Tailing> for Source {
+    fn from(tailing: Tailing) -> Self {
+        Self::Tail(tailing)
+    }
 }
 
 /// All open cursors of a server.
@@ -67,11 +88,17 @@ impl Cursors {
     }
 
     /// Keeps a cursor and gives its id.
-    pub(crate) fn insert(&self, opening: Opening, position: Position) -> Result<i64, CommandError> {
+    pub(crate) fn insert(
+        &self,
+        opening: Opening,
+        source: impl Into<Source>,
+    ) -> Result<i64, CommandError> {
+        let source = source.into();
         let entry = Entry {
             owner: opening.owner,
             namespace: opening.namespace,
-            position: Some(position),
+            change_stream: matches!(&source, Source::Tail(tail) if tail.is_change_stream()),
+            source: Some(source),
             used_boot_ms: self.runtime.boot_ms(),
             timeless: opening.timeless,
             killed: CancellationToken::new(),
@@ -95,7 +122,7 @@ impl Cursors {
         let mut entries = self.lock();
         let entry = entries.get_mut(&id).ok_or_else(|| CommandError::cursor_not_found(id))?;
         check_owner(id, entry, owner)?;
-        let position = entry.position.take().ok_or_else(|| {
+        let source = entry.source.take().ok_or_else(|| {
             CommandError::new(codes::CURSOR_IN_USE, format!("cursor id {id} is already in use"))
         })?;
         Ok(CheckedOut {
@@ -103,9 +130,14 @@ impl Cursors {
             id,
             namespace: entry.namespace.clone(),
             killed: entry.killed.clone(),
-            position: Some(position),
+            source: Some(source),
             keep: false,
         })
+    }
+
+    /// Whether a cursor is a change stream; false if there is none of this id.
+    pub(crate) fn is_change_stream(&self, id: i64) -> bool {
+        self.lock().get(&id).is_some_and(|entry| entry.change_stream)
     }
 
     /// Closes a cursor. `None`: there is none of this id.
@@ -142,7 +174,7 @@ impl Cursors {
         let now_ms = self.runtime.boot_ms();
         self.lock().retain(|id, entry| {
             let idle = now_ms.saturating_sub(entry.used_boot_ms) >= self.idle_ms;
-            let expired = idle && entry.position.is_some() && !entry.timeless;
+            let expired = idle && entry.source.is_some() && !entry.timeless;
             if expired {
                 tracing::debug!(cursor = id, namespace = entry.namespace, "idle cursor closed");
             }
@@ -182,13 +214,13 @@ pub(crate) struct CheckedOut<'a> {
     id: i64,
     pub(crate) namespace: String,
     pub(crate) killed: CancellationToken,
-    position: Option<Position>,
+    source: Option<Source>,
     keep: bool,
 }
 
 impl CheckedOut<'_> {
-    pub(crate) fn position(&mut self) -> &mut Position {
-        self.position.as_mut().expect("the position leaves only when the value is consumed")
+    pub(crate) fn source(&mut self) -> &mut Source {
+        self.source.as_mut().expect("the source leaves only when the value is consumed")
     }
 
     /// Leaves the cursor open for the next batch.
@@ -203,7 +235,7 @@ impl Drop for CheckedOut<'_> {
         if !self.keep {
             entries.remove(&self.id);
         } else if let Some(entry) = entries.get_mut(&self.id) {
-            entry.position = self.position.take();
+            entry.source = self.source.take();
             entry.used_boot_ms = self.cursors.runtime.boot_ms();
         }
     }

@@ -44,8 +44,15 @@ pub(crate) async fn run(
         let message = format!("Command {} requires authentication", command.name);
         return Err(CommandError::new(codes::UNAUTHORIZED, message));
     }
-    let owned = labels::Owned::of(&command);
-    let outcome = match fate(shared, session, &command) {
+    let mut owned = labels::Owned::of(&command);
+    if let Some(RawBsonRef::Int64(id)) = command.get("getMore") {
+        owned.change_stream = shared.cursors.is_change_stream(id);
+    }
+    let fate = fate(shared, session, &command);
+    if fate.as_ref().is_some_and(|fate| !fate.labels_streams) {
+        owned.change_stream = false;
+    }
+    let outcome = match fate {
         None => run_open(shared, session, command, cancelled).await,
         Some(fate) => run_fated(shared, session, command, cancelled, fate).await,
     };
@@ -100,9 +107,7 @@ async fn run_open(
     match command.name.as_str() {
         "getMore" => {
             let owner = session.owner(&command);
-            let limit_ms = command.max_time_ms()?;
-            let work = cursors::get_more(&shared.cursors, &owner, &command);
-            within_limit(shared, limit_ms, work).await
+            cursors::get_more(shared, &owner, &command).await
         }
         _ => {
             let limit_ms = command.max_time_ms()?;
@@ -199,6 +204,7 @@ async fn run_backend(
     match shared.backend.run(&context, command).await? {
         Reply::Document(document) => Ok(document),
         Reply::Cursor(reply) => cursors::open(&shared.cursors, owner, timeless, reply).await,
+        Reply::Tail(reply) => cursors::open_tail(&shared.cursors, owner, timeless, reply).await,
     }
 }
 

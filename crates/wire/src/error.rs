@@ -85,6 +85,7 @@ const NAMES: &[(i32, &str)] = &[
     (29, "NonExistentPath"),
     (40, "ConflictingUpdateOperators"),
     (43, "CursorNotFound"),
+    (47, "NoMatchingDocument"),
     (48, "NamespaceExists"),
     (50, "MaxTimeMSExpired"),
     (52, "DollarPrefixedFieldName"),

@@ -70,6 +70,8 @@ pub(crate) struct Fate {
     pub(crate) close: bool,
     /// Run before the connection is closed.
     pub(crate) run_before_close: bool,
+    /// Errors of change streams get their labels by themselves.
+    pub(crate) labels_streams: bool,
     write_concern_error: Option<RawDocumentBuf>,
     labels: Option<Vec<String>>,
 }
@@ -94,6 +96,8 @@ pub(crate) struct Named<'c> {
     pub(crate) name: &'c str,
     pub(crate) numbered: bool,
     pub(crate) in_transaction: bool,
+    /// It opens or reads a change stream.
+    pub(crate) change_stream: bool,
 }
 
 impl<'c> Named<'c> {
@@ -102,6 +106,7 @@ impl<'c> Named<'c> {
             name: &command.name,
             numbered: command.txn_number().is_some(),
             in_transaction: command.get_bool("autocommit").ok().flatten() == Some(false),
+            change_stream: opens_change_stream(command),
         }
     }
 
@@ -118,6 +123,14 @@ impl<'c> Named<'c> {
     pub(crate) fn is_statement(&self) -> bool {
         self.in_transaction && !self.ends_transaction()
     }
+}
+
+fn opens_change_stream(command: &Command) -> bool {
+    let Ok(Some(stages)) = command.get_array("pipeline") else { return false };
+    let first = stages.into_iter().next().and_then(Result::ok);
+    let stage = first.and_then(|stage| stage.as_document());
+    command.name == "aggregate"
+        && stage.is_some_and(|stage| matches!(stage.get("$changeStream"), Ok(Some(_))))
 }
 
 /// The fail points of a server.
@@ -219,6 +232,7 @@ impl Action {
         Fate {
             block_ms: self.block_ms,
             run_before_close: self.close && error.is_none() && point == TRANSACTIONAL_WRITE,
+            labels_streams: point == GET_MORE && self.labels.is_none(),
             error,
             close: self.close,
             write_concern_error: self.write_concern_error.clone(),

@@ -9,6 +9,7 @@ use crate::error::CommandError;
 use crate::fail_point::Named;
 
 const RETRYABLE_WRITE: &str = "RetryableWriteError";
+const RESUMABLE: &str = "ResumableChangeStreamError";
 const TRANSIENT: &str = "TransientTransactionError";
 
 /// Codes after which a numbered write may be sent again: the server went away or gave up its place.
@@ -17,6 +18,10 @@ const RETRYABLE: &[i32] = &[6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 1
 /// LockTimeout, WriteConflict, StaleConfig's kin of snapshots, NoSuchTransaction,
 /// PreparedTransactionInProgress.
 const TRANSIENT_ONLY: &[i32] = &[24, 112, 239, 246, 251, 267];
+
+/// Codes after which a change stream may go on where it stood, beside the ones above: StaleShardVersion,
+/// FailedToSatisfyReadPreference, StaleEpoch, RetryChangeStream, StaleConfig.
+const RESUMABLE_ONLY: &[i32] = &[63, 133, 150, 234, 13_388];
 
 /// The labels of an error that a command ended with.
 pub(crate) fn of_error(command: Named<'_>, code: i32) -> Vec<String> {
@@ -31,6 +36,9 @@ pub(crate) fn of_error(command: Named<'_>, code: i32) -> Vec<String> {
     }
     if command.is_retryable() && RETRYABLE.contains(&code) {
         labels.push(RETRYABLE_WRITE.to_owned());
+    }
+    if command.change_stream && (RETRYABLE.contains(&code) || RESUMABLE_ONLY.contains(&code)) {
+        labels.push(RESUMABLE.to_owned());
     }
     labels
 }
@@ -63,16 +71,22 @@ pub(crate) struct Owned {
     name: String,
     numbered: bool,
     in_transaction: bool,
+    pub(crate) change_stream: bool,
 }
 
 impl Owned {
     pub(crate) fn of(command: &Command) -> Self {
-        let Named { name, numbered, in_transaction } = Named::of(command);
-        Self { name: name.to_owned(), numbered, in_transaction }
+        let Named { name, numbered, in_transaction, change_stream } = Named::of(command);
+        Self { name: name.to_owned(), numbered, in_transaction, change_stream }
     }
 
     pub(crate) fn named(&self) -> Named<'_> {
-        let Self { name, numbered, in_transaction } = self;
-        Named { name, numbered: *numbered, in_transaction: *in_transaction }
+        let Self { name, numbered, in_transaction, change_stream } = self;
+        Named {
+            name,
+            numbered: *numbered,
+            in_transaction: *in_transaction,
+            change_stream: *change_stream,
+        }
     }
 }

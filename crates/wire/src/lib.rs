@@ -30,7 +30,9 @@ mod server_info;
 mod shared;
 mod user;
 
-pub use backend::{Backend, CommandContext, CursorReply, Identity, Reply, Topology};
+pub use backend::{
+    Backend, CommandContext, CursorReply, Identity, Reply, Tail, TailBatch, TailReply, Topology,
+};
 pub use command::{Command, GENERIC_FIELDS, type_name};
 pub use error::{CommandError, WireError, code_name, codes};
 pub use gate::AddressGate;

@@ -9,7 +9,7 @@ use portolan_wire::{Command, CursorReply, Reply};
 use super::fields::{self, Statement};
 use super::output::{self, Documents, as_mql};
 use super::sink::Sink;
-use super::{Call, Need, explain, find, stats};
+use super::{Call, Need, explain, find, stats, watch};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
 use crate::scan::{Matches, Patience};
@@ -27,6 +27,9 @@ pub(crate) const FIELDS: &[&str] = &[
 ];
 
 pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
+    if watch::is_asked(&call.command)? {
+        return watch::run(call).await;
+    }
     let namespace = begin(&call)?;
     if call.command.get_bool("explain")?.unwrap_or(false) {
         return explain::explain_command(&call, &call.command, "queryPlanner").await;
@@ -78,7 +81,7 @@ fn without_collection(command: &Command) -> Result<Failure, Failure> {
     Ok(refuse(codes::INVALID_NAMESPACE, message))
 }
 
-fn batch_size(command: &Command) -> Result<Option<u32>, Failure> {
+pub(super) fn batch_size(command: &Command) -> Result<Option<u32>, Failure> {
     let Some(document) = command.get_document("cursor")? else {
         let message =
             "The 'cursor' option is required, except for aggregate with the explain argument";

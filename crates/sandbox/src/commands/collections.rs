@@ -5,14 +5,15 @@ use bson::{RawBsonRef, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 use portolan_wire::{Command, Reply};
 
-use super::fields::{self, writable};
+use super::fields::{self, Statement, writable};
 use super::writes::{check_uuid, write_alone};
 use super::{Call, Need};
 use crate::error::{Failure, codes, refuse};
-use crate::store::Writing;
+use crate::store::{Event, Writing, namespace_document};
 
 /// Options of `create` that change nothing here.
-const CREATE_FIELDS: &[&str] = &["autoIndexId", "idIndex", "collation", "capped"];
+const CREATE_FIELDS: &[&str] =
+    &["autoIndexId", "idIndex", "collation", "capped", "changeStreamPreAndPostImages"];
 /// Options of `create` that MongoDB knows and this cluster does not implement.
 const CREATE_REFUSED: &[&str] = &[
     "timeseries",
@@ -23,7 +24,6 @@ const CREATE_REFUSED: &[&str] = &[
     "validationAction",
     "expireAfterSeconds",
     "clusteredIndex",
-    "changeStreamPreAndPostImages",
     "encryptedFields",
     "indexOptionDefaults",
     "storageEngine",
@@ -42,15 +42,31 @@ pub(crate) async fn create(call: Call) -> Result<Reply, Failure> {
     fields::only(command, CREATE_FIELDS)?;
     fields::simple_collation(command.get_document("collation")?)?;
     let namespace = begin(&call)?;
+    let images = images(command)?.unwrap_or(false);
     write_alone(&call, move |writing| {
         if writing.entry(&namespace)?.is_some() {
             let message = format!("Collection {namespace} already exists.");
             return Err(refuse(codes::NAMESPACE_EXISTS, message));
         }
-        writing.create(&namespace)?;
+        let mut entry = writing.create(&namespace)?;
+        if images {
+            entry.images = true;
+            writing.catalog()?.put(&entry)?;
+        }
         Ok(RawDocumentBuf::new())
     })
     .await
+}
+
+/// `changeStreamPreAndPostImages`.
+fn images(command: &Command) -> Result<Option<bool>, Failure> {
+    let Some(document) = command.get_document("changeStreamPreAndPostImages")? else {
+        return Ok(None);
+    };
+    let options = Statement { place: "changeStreamPreAndPostImages", document };
+    options.only(&["enabled"])?;
+    options.required("enabled")?;
+    options.flag("enabled").map(Some)
 }
 
 fn unsupported(command: &str, option: &str) -> Failure {
@@ -92,6 +108,9 @@ pub(crate) async fn drop_database(call: Call) -> Result<Reply, Failure> {
         let entries = writing.catalog()?.of_database(&database)?;
         for entry in &entries {
             writing.drop_collection(entry)?;
+        }
+        if !entries.is_empty() {
+            writing.log(Event::drop_database(&database))?;
         }
         let mut reply = RawDocumentBuf::new();
         if !entries.is_empty() {
@@ -149,11 +168,16 @@ fn rename_to(
         let message = "Can't rename a collection to itself";
         return Err(refuse(codes::ILLEGAL_OPERATION, message));
     }
+    let mut description = rawdoc! { "to": namespace_document(to) };
     match writing.entry(to)? {
-        Some(target) if drop_target => writing.drop_collection(&target)?,
+        Some(target) if drop_target => {
+            writing.remove_collection(&target)?;
+            description.append(cstr!("dropTarget"), target.uuid_binary());
+        }
         Some(_) => return Err(refuse(codes::NAMESPACE_EXISTS, "target namespace exists")),
         None => {}
     }
+    writing.log(Event::new("rename", from, entry.uuid).to(to).description(description))?;
     let mut catalog = writing.catalog()?;
     catalog.remove(from)?;
     entry.namespace = to.clone();
@@ -163,15 +187,24 @@ fn rename_to(
 
 pub(crate) async fn modify(call: Call) -> Result<Reply, Failure> {
     let namespace = begin(&call)?;
-    if let Some(option) = call.command.unknown_fields(&[]).first() {
+    if let Some(option) = call.command.unknown_fields(&["changeStreamPreAndPostImages"]).first() {
         return Err(unsupported("collMod", option));
     }
-    call.blocking(move |call| {
-        if call.snapshot()?.catalog()?.get(&namespace)?.is_none() {
+    let images = images(&call.command)?;
+    write_alone(&call, move |writing| {
+        let Some(mut entry) = writing.entry(&namespace)? else {
             let message = format!("ns does not exist: {namespace}");
             return Err(refuse(codes::NAMESPACE_NOT_FOUND, message));
+        };
+        let mut options = RawDocumentBuf::new();
+        if let Some(enabled) = images {
+            entry.images = enabled;
+            writing.catalog()?.put(&entry)?;
+            options
+                .append(cstr!("changeStreamPreAndPostImages"), rawdoc! { "enabled": enabled });
         }
-        Ok(Reply::Document(RawDocumentBuf::new()))
+        writing.log(Event::new("modify", &namespace, entry.uuid).description(options))?;
+        Ok(RawDocumentBuf::new())
     })
     .await
 }

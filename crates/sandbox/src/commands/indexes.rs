@@ -1,7 +1,7 @@
 //! `createIndexes`, `dropIndexes`, `listIndexes`.
 
 use bson::raw::cstr;
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use futures::StreamExt;
 use futures::stream;
 use portolan_model::Namespace;
@@ -12,7 +12,7 @@ use super::writes::{check_uuid, write_alone};
 use super::{Call, Need, lists};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::is_id_pattern;
-use crate::store::{CollectionEntry, ID_INDEX, IndexEntry, IndexField, Writing, index_fields};
+use crate::store::{CollectionEntry, Event, ID_INDEX, IndexEntry, IndexField, Writing, index_fields};
 
 /// Fields of an index that mean what they say here, or nothing.
 const KNOWN: &[&str] =
@@ -195,8 +195,17 @@ fn build(
     for position in before..after {
         collection.build_index(position)?;
     }
+    let made = collection.tables.entry.indexes[before..after].iter().map(index_document);
+    let event = index_event("createIndexes", &collection.tables.entry, made.collect());
     writing.finish(collection)?;
+    if before < after {
+        writing.log(event)?;
+    }
     Ok(created_reply(before, after, created))
+}
+
+fn index_event(kind: &str, entry: &CollectionEntry, indexes: RawArrayBuf) -> Event {
+    Event::new(kind, &entry.namespace, entry.uuid).description(rawdoc! { "indexes": indexes })
 }
 
 fn created_reply(before: usize, after: usize, created: bool) -> RawDocumentBuf {
@@ -260,11 +269,16 @@ fn drop_indexes(
     mut entry: CollectionEntry,
 ) -> Result<RawDocumentBuf, Failure> {
     let before = entry.indexes.len();
+    let mut dropped = Vec::new();
     for position in chosen(command, &entry)? {
         writing.drop_index_table(&entry, &entry.indexes[position])?;
-        entry.indexes.remove(position);
+        dropped.push(index_document(&entry.indexes.remove(position)));
     }
     writing.catalog()?.put(&entry)?;
+    if !dropped.is_empty() {
+        let dropped = dropped.into_iter().rev().collect();
+        writing.log(index_event("dropIndexes", &entry, dropped))?;
+    }
     Ok(rawdoc! { "nIndexesWas": i32::try_from(before + 1).unwrap_or(i32::MAX) })
 }
 

@@ -61,10 +61,14 @@ fn list_collections(call: &Call, authorized_only: bool) -> Result<Vec<RawDocumen
 }
 
 fn collection_document(entry: &CollectionEntry) -> RawDocumentBuf {
+    let mut options = RawDocumentBuf::new();
+    if entry.images {
+        options.append(cstr!("changeStreamPreAndPostImages"), rawdoc! { "enabled": true });
+    }
     rawdoc! {
         "name": entry.namespace.collection.as_str(),
         "type": "collection",
-        "options": {},
+        "options": options,
         "info": { "readOnly": false, "uuid": entry.uuid_binary() },
         "idIndex": { "v": 2, "key": { "_id": 1 }, "name": ID_INDEX },
     }

@@ -19,6 +19,7 @@ mod stats;
 mod transaction;
 mod update;
 mod validate;
+mod watch;
 mod writes;
 
 pub(crate) use documents::prepare_document;

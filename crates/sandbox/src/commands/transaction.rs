@@ -133,7 +133,7 @@ pub(crate) async fn commit(call: Call) -> Result<Reply, Failure> {
             let queue = &call.engine.queue;
             queue
                 .write_alone(move |writing| {
-                    replay(writing, operations)?;
+                    replay(writing, &key, operations)?;
                     writing.remember(&key, &record)
                 })
                 .await?;

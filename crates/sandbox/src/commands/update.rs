@@ -14,7 +14,7 @@ use super::{Call, prepare_document};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
 use crate::scan::{Patience, matching_records};
-use crate::store::{CollectionEntry, CollectionWriter, RecordId, Writing};
+use crate::store::{CollectionEntry, CollectionWriter, Manner, RecordId, Writing};
 
 const FIELDS: &[&str] =
     &["updates", "ordered", "let", "bypassDocumentValidation", "collectionUUID"];
@@ -207,7 +207,8 @@ pub(crate) fn change(
         return Ok(None);
     }
     check_size(&new)?;
-    collection.replace(record, old, &new)?;
+    let manner = if update.is_replacement() { Manner::Replacement } else { Manner::Update };
+    collection.replace(record, old, &new, manner)?;
     Ok(Some(new))
 }
 

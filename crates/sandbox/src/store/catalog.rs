@@ -43,12 +43,15 @@ pub(crate) struct CollectionEntry {
     pub(crate) uuid: [u8; 16],
     pub(crate) indexes: Vec<IndexEntry>,
     pub(crate) next_index: u32,
+    /// Whether the change log keeps documents as they were before and after a change
+    /// (`changeStreamPreAndPostImages`).
+    pub(crate) images: bool,
 }
 
 impl CollectionEntry {
     /// A collection without documents or secondary indexes.
     pub(crate) fn new(namespace: Namespace, uuid: [u8; 16]) -> Self {
-        Self { namespace, uuid, indexes: Vec::new(), next_index: 1 }
+        Self { namespace, uuid, indexes: Vec::new(), next_index: 1, images: false }
     }
 
     /// The UUID as BSON has it on the wire.
@@ -85,7 +88,7 @@ impl CollectionEntry {
             .collect::<Result<_, Failure>>()?;
         let row = doc! {
             "uuid": self.uuid_binary(), "indexes": indexes,
-            "nextIndex": i64::from(self.next_index),
+            "nextIndex": i64::from(self.next_index), "images": self.images,
         };
         Ok(RawDocumentBuf::try_from(&row)?.into_bytes())
     }
@@ -104,6 +107,7 @@ impl CollectionEntry {
             uuid: uuid.try_into().map_err(|_| damaged("uuid"))?,
             indexes,
             next_index: number(row, "nextIndex")?,
+            images: row.get_bool("images").unwrap_or(false),
         })
     }
 }

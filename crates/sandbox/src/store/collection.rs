@@ -11,13 +11,20 @@ use portolan_mql::key;
 
 use super::catalog::{CollectionEntry, ID_INDEX, IndexEntry};
 use super::keys::{after_prefix, document_keys};
-use super::target::{Change, Operation, Target};
+use super::target::{Change, ChangedIn, Operation, Target};
 use super::{CATALOG, Catalog, ReadTable, Readable, SIZES, Snapshot, WriteTable};
 use crate::error::{Failure, codes, refuse};
 
 /// The largest document that a client may store, in bytes.
 pub(crate) const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 const RECORD_BYTES: usize = 8;
+
+/// How a document gets new contents; change streams tell the two apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    Update,
+    Replacement,
+}
 
 /// Number of a record: the order of insertion.
 pub(crate) type RecordId = u64;
@@ -126,18 +133,15 @@ impl<'t> CollectionWriter<'t> {
         self.tables.data.insert(record.as_slice(), document.as_bytes())?;
         self.next_record += 1;
         self.size_change += signed(document.as_bytes().len());
-        self.keep(|| Change::Insert { record: number, document: document.to_owned() });
+        self.keep(|| Change::Insert { record: number, document: document.to_owned() })?;
         Ok(number)
     }
 
-    /// Keeps a change for the commit of the transaction that made it.
-    fn keep(&self, change: impl FnOnce() -> Change) {
-        let CollectionEntry { namespace, uuid, .. } = &self.tables.entry;
-        self.target.keep(|| Operation::Change {
-            namespace: namespace.clone(),
-            uuid: *uuid,
-            change: change(),
-        });
+    /// Keeps a change for the change log, or for the commit of the transaction that made it.
+    fn keep(&self, change: impl FnOnce() -> Change) -> Result<(), Failure> {
+        let CollectionEntry { namespace, uuid, images, .. } = &self.tables.entry;
+        let entry = ChangedIn { namespace: namespace.clone(), uuid: *uuid, images: *images };
+        self.target.keep(|| Operation::Change { entry, change: change() })
     }
 
     /// Puts `new` in the place of `old`, whose `_id` it shares.
@@ -146,6 +150,7 @@ impl<'t> CollectionWriter<'t> {
         record: RecordId,
         old: &RawDocument,
         new: &RawDocument,
+        manner: Manner,
     ) -> Result<(), Failure> {
         let new_entries = self.new_entries(new, Some(record))?;
         let number = record;
@@ -162,8 +167,12 @@ impl<'t> CollectionWriter<'t> {
         }
         self.tables.data.insert(record.as_slice(), new.as_bytes())?;
         self.size_change += signed(new.as_bytes().len()) - signed(old.as_bytes().len());
-        self.keep(|| Change::Replace { record: number, old: old.to_owned(), new: new.to_owned() });
-        Ok(())
+        self.keep(|| Change::Replace {
+            record: number,
+            old: old.to_owned(),
+            new: new.to_owned(),
+            manner,
+        })
     }
 
     /// Removes a document and all that points to it.
@@ -183,8 +192,7 @@ impl<'t> CollectionWriter<'t> {
         self.tables.ids.remove(id_key.as_slice())?;
         self.tables.data.remove(record.as_slice())?;
         self.size_change -= signed(document.as_bytes().len());
-        self.keep(|| Change::Remove { record: number, old: document.to_owned() });
-        Ok(())
+        self.keep(|| Change::Remove { record: number, old: document.to_owned() })
     }
 
     /// Fills the index at `position` from the documents. Used when an index is created.

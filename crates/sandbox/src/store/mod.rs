@@ -3,12 +3,14 @@
 //!
 //! Layout: `catalog` (namespace → UUID, indexes) · `data/<uuid>` (record number → BSON) ·
 //! `ids/<uuid>` (key of `_id` → record number) · `idx/<uuid>/<n>` (key and record number → nothing)
-//! · `sizes` (UUID → bytes of documents) · `sessions` (retryable writes) · `meta`. All keys and
-//! values are byte strings. What is not here: what commands mean.
+//! · `sizes` (UUID → bytes of documents) · `sessions` (retryable writes) · `log` (time → event) ·
+//! `meta`. All keys and values are byte strings. What is not here: what commands mean.
 
 mod catalog;
 mod collection;
+mod diff;
 mod keys;
+mod log;
 mod open;
 mod paths;
 mod retries;
@@ -21,9 +23,10 @@ pub(crate) use catalog::{
     Catalog, CollectionEntry, ID_INDEX, IndexEntry, IndexField, index_fields, uuid_binary,
 };
 pub(crate) use collection::{
-    Collection, CollectionWriter, DOCUMENT_BYTES_MAX, RecordId, record_id, record_of_entry,
+    Collection, CollectionWriter, DOCUMENT_BYTES_MAX, Manner, RecordId, record_id, record_of_entry,
 };
 pub(crate) use keys::{after_prefix, document_keys, invert};
+pub(crate) use log::{Event, LogLimits, Position, namespace_document};
 pub(crate) use paths::{Found, values_at};
 pub(crate) use retries::{RetryKey, RetryRecord, too_old};
 pub(crate) use table::{ReadTable, Readable, WriteTable};
@@ -31,14 +34,14 @@ pub(crate) use target::{Change, Operation, Private, Target, replay, write_confli
 pub(crate) use writer::{WriteQueue, Writing};
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use portolan_model::Namespace;
 use portolan_runtime::Runtime;
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition};
+use tokio::sync::watch;
 
-use crate::error::{Failure, SandboxError};
+use crate::error::{Failure, SandboxError, codes, refuse};
 use table::PrivateTables;
 
 type Bytes = &'static [u8];
@@ -49,8 +52,13 @@ const META: &str = "meta";
 const CATALOG: &str = "catalog";
 const SIZES: &str = "sizes";
 const SESSIONS: &str = "sessions";
+const LOG: &str = "log";
 const META_LAYOUT: &[u8] = b"layout";
 const META_TICK: &[u8] = b"tick";
+/// Bytes of the rows of the log.
+const META_LOG_BYTES: &[u8] = b"logBytes";
+/// Position of the newest event that the log no longer has.
+const META_LOG_START: &[u8] = b"logStart";
 
 pub(crate) fn definition(name: &str) -> TableDefinition<'_, Bytes, Bytes> {
     TableDefinition::new(name)
@@ -75,14 +83,22 @@ fn read_size(table: &impl Readable, uuid: [u8; 16]) -> Result<u64, Failure> {
     read_number(table, uuid.as_slice())
 }
 
+/// How a store is run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoreOptions {
+    /// Memory for pages of the file, in bytes.
+    pub(crate) cache_bytes: usize,
+    pub(crate) log: LogLimits,
+}
+
 /// The open file.
 pub(crate) struct Store {
     path: PathBuf,
     /// `None` after the file was closed, or could not be opened again after an I/O error.
     database: RwLock<Option<Database>>,
-    cache_bytes: usize,
-    /// Time of the newest durable commit, as a BSON timestamp.
-    tick: AtomicU64,
+    options: StoreOptions,
+    /// Time of the newest durable commit, as a BSON timestamp. Who waits for commits watches it.
+    tick: watch::Sender<u64>,
     pub(crate) runtime: Runtime,
 }
 
@@ -101,7 +117,12 @@ impl Store {
 
     /// The time of the newest durable commit: seconds in the high half, a counter in the low one.
     pub(crate) fn newest_tick(&self) -> u64 {
-        self.tick.load(Ordering::Acquire)
+        *self.tick.borrow()
+    }
+
+    /// Sees every change of [`Store::newest_tick`].
+    pub(crate) fn ticks(&self) -> watch::Receiver<u64> {
+        self.tick.subscribe()
     }
 
     /// The file.
@@ -154,6 +175,23 @@ impl Snapshot {
     /// The tables of a collection of this snapshot's catalog.
     pub(crate) fn open(&self, entry: CollectionEntry) -> Result<Collection<ReadTable>, Failure> {
         Collection::read(self, entry)
+    }
+
+    /// The change log at the snapshot's time.
+    pub(crate) fn log(&self) -> Result<ReadTable, Failure> {
+        self.table(LOG)
+    }
+
+    /// Time of the commit that this is a view of.
+    pub(crate) fn tick(&self) -> Result<u64, Failure> {
+        read_number(&self.table(META)?, META_TICK)
+    }
+
+    /// Where the change log begins: after this position.
+    pub(crate) fn log_start(&self) -> Result<Position, Failure> {
+        let start = self.table(META)?.get(META_LOG_START)?.map(|key| key.value().to_vec());
+        let damaged = || refuse(codes::INTERNAL_ERROR, "the beginning of the log cannot be read");
+        start.as_deref().and_then(Position::from_key).ok_or_else(damaged)
     }
 
     /// Bytes of a collection's documents.

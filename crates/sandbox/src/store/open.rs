@@ -5,13 +5,14 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use portolan_runtime::Runtime;
 use redb::{Database, DatabaseError, StorageError};
+use tokio::sync::watch;
 
 use super::{
-    CATALOG, LAYOUT, META, META_LAYOUT, META_TICK, SESSIONS, SIZES, Store, definition, tick,
+    CATALOG, LAYOUT, META, META_LAYOUT, META_LOG_START, META_TICK, SESSIONS, SIZES, Store,
+    StoreOptions, definition, log, tick,
 };
 use crate::error::{Failure, SandboxError};
 
@@ -21,7 +22,7 @@ impl Store {
     /// Opens the store in `folder`, making both if there is none.
     pub(crate) fn open(
         folder: &Path,
-        cache_bytes: usize,
+        options: StoreOptions,
         runtime: Runtime,
     ) -> Result<Self, SandboxError> {
         fs::create_dir_all(folder).map_err(|error| SandboxError::io(folder, error))?;
@@ -29,13 +30,14 @@ impl Store {
         if !path.try_exists().map_err(|error| SandboxError::io(&path, error))? {
             create(folder, &path, runtime.now_ms())?;
         }
-        let database = open_checked(&path, cache_bytes)?;
+        let database = open_checked(&path, options.cache_bytes)?;
         let newest = check_layout(&path, &database)?;
+        prepare_log(&path, &database, newest)?;
         Ok(Self {
             path,
             database: RwLock::new(Some(database)),
-            cache_bytes,
-            tick: AtomicU64::new(newest),
+            options,
+            tick: watch::Sender::new(newest),
             runtime,
         })
     }
@@ -61,10 +63,10 @@ impl Store {
         {
             tracing::warn!(path = %self.path.display(), %error, "closing after a failed commit");
         }
-        let opened = open_checked(&self.path, self.cache_bytes)?;
+        let opened = open_checked(&self.path, self.options.cache_bytes)?;
         let newest = check_layout(&self.path, &opened)?;
         *database = Some(opened);
-        self.tick.store(newest, Ordering::Release);
+        self.tick.send_replace(newest);
         Ok(newest)
     }
 }
@@ -91,14 +93,16 @@ fn draft_path(path: &Path) -> PathBuf {
 
 fn write_layout(database: &Database, now_ms: i64) -> Result<(), Failure> {
     let tx = database.begin_write()?;
+    let first = tick::next(0, now_ms);
     {
         for name in [CATALOG, SIZES, SESSIONS] {
             tx.open_table(definition(name))?;
         }
         let mut meta = tx.open_table(definition(META))?;
         meta.insert(META_LAYOUT, LAYOUT.to_be_bytes().as_slice())?;
-        meta.insert(META_TICK, tick::next(0, now_ms).to_be_bytes().as_slice())?;
+        meta.insert(META_TICK, first.to_be_bytes().as_slice())?;
     }
+    log::prepare(&tx, first)?;
     tx.commit()?;
     Ok(())
 }
@@ -137,6 +141,25 @@ fn open_error(path: &Path, error: DatabaseError) -> SandboxError {
             damaged(path, error.to_string())
         }
         other => SandboxError::Storage(other.to_string()),
+    }
+}
+
+/// A file from before there was a change log gets one that begins now.
+fn prepare_log(path: &Path, database: &Database, newest: u64) -> Result<(), SandboxError> {
+    let prepare = || -> Result<(), Failure> {
+        use redb::ReadableDatabase;
+        let meta = database.begin_read()?.open_table(definition(META))?;
+        if meta.get(META_LOG_START)?.is_some() {
+            return Ok(());
+        }
+        let tx = database.begin_write()?;
+        log::prepare(&tx, newest)?;
+        tx.commit()?;
+        Ok(())
+    };
+    match prepare() {
+        Err(Failure::Storage(error)) => Err(damaged(path, error.to_string())),
+        done => Ok(done?),
     }
 }
 

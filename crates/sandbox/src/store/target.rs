@@ -8,11 +8,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bson::RawDocumentBuf;
+use bson::{RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 use redb::{ReadTransaction, WriteTransaction};
 
-use super::collection::{CollectionWriter, RecordId};
+use super::catalog::{CollectionEntry, ID_INDEX};
+use super::collection::{CollectionWriter, Manner, RecordId};
+use super::diff::Diff;
+use super::log::{ChangeLog, Event};
+use super::retries::RetryKey;
 use super::table::{PrivateTables, WriteTable};
 use super::{Snapshot, Writing};
 use crate::error::{Failure, codes, refuse};
@@ -20,7 +24,7 @@ use crate::error::{Failure, codes, refuse};
 /// Where a write goes.
 #[derive(Clone, Copy)]
 pub(crate) enum Target<'t> {
-    File(&'t WriteTransaction),
+    File { tx: &'t WriteTransaction, log: &'t ChangeLog },
     Private(&'t Private),
 }
 
@@ -28,7 +32,7 @@ impl<'t> Target<'t> {
     /// Opens a table, which is made if there is none.
     pub(super) fn table(self, name: &str) -> Result<WriteTable<'t>, Failure> {
         match self {
-            Self::File(tx) => WriteTable::stored(tx, name),
+            Self::File { tx, .. } => WriteTable::stored(tx, name),
             Self::Private(private) => WriteTable::private(&private.tx, &private.tables, name),
         }
     }
@@ -36,15 +40,34 @@ impl<'t> Target<'t> {
     /// The transaction of the file, for what open transactions may not do.
     pub(super) fn file(self) -> Result<&'t WriteTransaction, Failure> {
         match self {
-            Self::File(tx) => Ok(tx),
+            Self::File { tx, .. } => Ok(tx),
             Self::Private(_) => Err(not_in_transaction()),
         }
     }
 
-    /// Keeps what was done, if it has to be done again at the commit.
-    pub(super) fn keep(self, operation: impl FnOnce() -> Operation) {
-        if let Self::Private(private) = self {
-            private.operations.borrow_mut().push(operation());
+    /// Keeps what was done: in the change log of the file, or to be done again at the commit.
+    pub(super) fn keep(self, operation: impl FnOnce() -> Operation) -> Result<(), Failure> {
+        match self {
+            Self::File { tx, log } => {
+                log.append(tx, operation().event()?)?;
+            }
+            Self::Private(private) => private.operations.borrow_mut().push(operation()),
+        }
+        Ok(())
+    }
+
+    /// Writes an event of what open transactions may not do.
+    pub(super) fn log(self, event: Event) -> Result<(), Failure> {
+        match self {
+            Self::File { tx, log } => log.append(tx, event),
+            Self::Private(_) => Err(not_in_transaction()),
+        }
+    }
+
+    /// What follows in the log belongs to one transaction.
+    pub(super) fn begin_group(self, key: &RetryKey) {
+        if let Self::File { log, .. } = self {
+            log.begin_group(&key.session, key.number);
         }
     }
 }
@@ -58,7 +81,7 @@ fn not_in_transaction() -> Failure {
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
     Insert { record: RecordId, document: RawDocumentBuf },
-    Replace { record: RecordId, old: RawDocumentBuf, new: RawDocumentBuf },
+    Replace { record: RecordId, old: RawDocumentBuf, new: RawDocumentBuf, manner: Manner },
     Remove { record: RecordId, old: RawDocumentBuf },
 }
 
@@ -91,8 +114,48 @@ impl Change {
 /// Something to do at the commit.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
-    Create(Namespace),
-    Change { namespace: Namespace, uuid: [u8; 16], change: Change },
+    Create(CollectionEntry),
+    Change { entry: ChangedIn, change: Change },
+}
+
+/// What a change has to know of its collection.
+#[derive(Debug, Clone)]
+pub(crate) struct ChangedIn {
+    pub(crate) namespace: Namespace,
+    pub(crate) uuid: [u8; 16],
+    /// Whether the log keeps documents as they were before and after.
+    pub(crate) images: bool,
+}
+
+impl Operation {
+    /// What the change log says of it.
+    fn event(self) -> Result<Event, Failure> {
+        let (entry, change) = match self {
+            Self::Create(entry) => return Ok(created(&entry)),
+            Self::Change { entry, change } => (entry, change),
+        };
+        let event = |kind| Event::new(kind, &entry.namespace, entry.uuid);
+        Ok(match change {
+            Change::Insert { document, .. } => event("insert").key(&document)?.document(&document),
+            Change::Replace { old, new, manner, .. } => {
+                let event = match manner {
+                    Manner::Replacement => event("replace").key(&new)?.document(&new),
+                    Manner::Update => event("update").key(&new)?.diff(Diff::of(&old, &new)?, &new),
+                };
+                if entry.images { event.images(&old, Some(&new)) } else { event }
+            }
+            Change::Remove { old, .. } => {
+                let event = event("delete").key(&old)?;
+                if entry.images { event.images(&old, None) } else { event }
+            }
+        })
+    }
+}
+
+fn created(entry: &CollectionEntry) -> Event {
+    let id_index = rawdoc! { "v": 2, "key": { "_id": 1 }, "name": ID_INDEX };
+    Event::new("create", &entry.namespace, entry.uuid)
+        .description(rawdoc! { "idIndex": id_index })
 }
 
 /// The writes of an open transaction, over the snapshot that it reads.
@@ -137,13 +200,18 @@ pub(crate) fn write_conflict() -> Failure {
 
 /// Does a transaction's operations in the file. Must run in a file transaction of its own, which is
 /// given up when this is refused.
-pub(crate) fn replay(writing: &Writing<'_>, operations: Vec<Operation>) -> Result<(), Failure> {
+pub(crate) fn replay(
+    writing: &Writing<'_>,
+    key: &RetryKey,
+    operations: Vec<Operation>,
+) -> Result<(), Failure> {
+    writing.begin_group(key);
     let mut replay = Replay { writing, open: None, made: HashMap::new() };
     for operation in operations {
         match operation {
-            Operation::Create(namespace) => replay.create(&namespace)?,
-            Operation::Change { namespace, uuid, change } => {
-                replay.change(&namespace, uuid, change)?;
+            Operation::Create(entry) => replay.create(&entry.namespace)?,
+            Operation::Change { entry, change } => {
+                replay.change(&entry.namespace, entry.uuid, change)?;
             }
         }
     }
@@ -193,9 +261,9 @@ impl Replay<'_, '_> {
                 let made = collection.insert(&document).map_err(as_conflict)?;
                 self.made.insert((uuid, known_as), made);
             }
-            Change::Replace { old, new, .. } => {
+            Change::Replace { old, new, manner, .. } => {
                 unchanged(collection, record, &old)?;
-                collection.replace(record, &old, &new).map_err(as_conflict)?;
+                collection.replace(record, &old, &new, manner).map_err(as_conflict)?;
             }
             Change::Remove { old, .. } => {
                 unchanged(collection, record, &old)?;

@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use portolan_model::Namespace;
 use portolan_runtime::InjectedFault;
@@ -15,10 +14,11 @@ use portolan_wire::CommandError;
 use redb::{Durability, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
+use super::log::{ChangeLog, Event};
 use super::retries::Retries;
 use super::{
     CATALOG, Catalog, CollectionEntry, CollectionWriter, META, META_TICK, Operation, Private,
-    RetryKey, RetryRecord, SIZES, Store, Target, WriteTable, definition, tick,
+    RetryKey, RetryRecord, SIZES, Store, Target, WriteTable, definition,
 };
 use crate::error::{Failure, codes, refuse, storage_error};
 
@@ -62,7 +62,7 @@ impl<'t> Writing<'t> {
         let entry = CollectionEntry::new(namespace.clone(), self.runtime.uuid_v4());
         self.catalog()?.put(&entry)?;
         self.open(entry.clone())?.finish()?;
-        self.target.keep(|| Operation::Create(namespace.clone()));
+        self.target.keep(|| Operation::Create(entry.clone()))?;
         Ok(entry)
     }
 
@@ -83,8 +83,24 @@ impl<'t> Writing<'t> {
         collection.finish()
     }
 
-    /// Removes a collection and its tables.
+    /// Removes a collection, and says so in the change log.
     pub(crate) fn drop_collection(&self, entry: &CollectionEntry) -> Result<(), Failure> {
+        self.remove_collection(entry)?;
+        self.log(Event::new("drop", &entry.namespace, entry.uuid))
+    }
+
+    /// Adds an event to the change log, of what is not the change of a document.
+    pub(crate) fn log(&self, event: Event) -> Result<(), Failure> {
+        self.target.log(event)
+    }
+
+    /// The changes that follow are those of one transaction.
+    pub(super) fn begin_group(&self, key: &RetryKey) {
+        self.target.begin_group(key);
+    }
+
+    /// Removes a collection and its tables.
+    pub(crate) fn remove_collection(&self, entry: &CollectionEntry) -> Result<(), Failure> {
         let tx = self.target.file()?;
         self.catalog()?.remove(&entry.namespace)?;
         tx.open_table(definition(SIZES))?.remove(entry.uuid.as_slice())?;
@@ -274,14 +290,14 @@ async fn commit(store: &Arc<Store>, batch: Batch) {
 type Ran = (Vec<Box<dyn Write>>, Result<(), CommandError>);
 
 fn run_batch(store: &Store, mut batch: Batch) -> Ran {
-    let number = tick::next(store.newest_tick(), batch.now_ms);
+    let newest = store.newest_tick();
     let committed = match store.with_database(|database| {
         let tx = database.begin_write()?;
-        run_writes(store, tx, &mut batch, number)
+        run_writes(store, tx, &mut batch, newest)
     }) {
         Ok(()) => Ok(()),
         Err(Failure::Refused(error)) => Err(*error),
-        Err(Failure::Storage(error)) => settle(store, number, &error),
+        Err(Failure::Storage(error)) => settle(store, newest, &error),
     };
     (batch.writes, committed)
 }
@@ -290,12 +306,13 @@ fn run_writes(
     store: &Store,
     mut tx: WriteTransaction,
     batch: &mut Batch,
-    number: u64,
+    newest: u64,
 ) -> Result<(), Failure> {
     tx.set_durability(Durability::Immediate)
         .map_err(|error| refuse(codes::INTERNAL_ERROR, error.to_string()))?;
-    let writing =
-        Writing { target: Target::File(&tx), now_ms: batch.now_ms, runtime: &store.runtime };
+    let log = ChangeLog::new(newest, batch.now_ms, store.options.log);
+    let target = Target::File { tx: &tx, log: &log };
+    let writing = Writing { target, now_ms: batch.now_ms, runtime: &store.runtime };
     for write in &mut batch.writes {
         write.run(&writing)?;
     }
@@ -306,20 +323,21 @@ fn run_writes(
     if batch.forget {
         Retries::open(&tx)?.forget_old(batch.now_ms)?;
     }
+    let number = log.finish(&tx)?;
     tx.open_table(definition(META))?.insert(META_TICK, number.to_be_bytes().as_slice())?;
     tx.commit()?;
-    store.tick.store(number, Ordering::Release);
+    store.tick.send_replace(number);
     Ok(())
 }
 
 /// After a failure of the store: opens the file again and looks whether the commit is there.
-fn settle(store: &Store, number: u64, error: &redb::Error) -> Result<(), CommandError> {
+fn settle(store: &Store, before: u64, error: &redb::Error) -> Result<(), CommandError> {
     tracing::error!(path = %store.path().display(), %error, "a commit failed");
     if matches!(error, redb::Error::DatabaseClosed) {
         return Err(storage_error(error));
     }
     match store.reopen() {
-        Ok(newest) if newest == number => Ok(()),
+        Ok(newest) if newest > before => Ok(()),
         Ok(_) => Err(storage_error(error)),
         Err(reopen) => {
             tracing::error!(error = %reopen, "the store could not be opened again");

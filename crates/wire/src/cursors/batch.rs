@@ -24,6 +24,8 @@ pub(crate) struct Batch {
     pub(crate) documents: RawArrayBuf,
     /// Nothing comes after this batch.
     pub(crate) last: bool,
+    /// Where a change stream goes on after this batch.
+    pub(crate) resume_token: Option<RawDocumentBuf>,
 }
 
 impl Position {
@@ -36,7 +38,7 @@ impl Position {
 
     /// The next batch: at most `count` documents and 16 MiB, but at least one document.
     pub(crate) async fn next_batch(&mut self, count: Option<u64>) -> Result<Batch, CommandError> {
-        let mut batch = Batch { documents: RawArrayBuf::new(), last: false };
+        let mut batch = Batch { documents: RawArrayBuf::new(), last: false, resume_token: None };
         let mut taken: u64 = 0;
         let mut size_bytes = 0;
         while count.is_none_or(|count| taken < count) {

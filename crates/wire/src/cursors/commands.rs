@@ -4,7 +4,7 @@ use bson::raw::cstr;
 use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
 
 use super::batch::FIRST_BATCH_DOCUMENTS;
-use super::{Batch, Cursors, Opening, Owner, Position};
+use super::{Batch, Cursors, Opening, Owner, Position, Source};
 use crate::backend::CursorReply;
 use crate::command::{Command, session_id};
 use crate::error::{CommandError, codes};
@@ -33,19 +33,21 @@ pub(crate) async fn open(
 
 /// The command `getMore`. The cursor is found by its id alone, on whatever database it is asked.
 pub(crate) async fn get_more(
-    cursors: &Cursors,
+    shared: &Shared,
     owner: &Owner,
     command: &Command,
 ) -> Result<RawDocumentBuf, CommandError> {
+    let cursors = &shared.cursors;
     let id = match command.get("getMore") {
         Some(RawBsonRef::Int64(id)) => id,
         _ => return Err(CommandError::type_mismatch("getMore needs a cursor id of type long")),
     };
     let count = command.get_u64("batchSize")?.filter(|count| *count > 0);
+    let limit_ms = command.max_time_ms()?;
     let mut cursor = cursors.check_out(id, owner)?;
     let killed = cursor.killed.clone();
     let batch = tokio::select! {
-        batch = cursor.position().next_batch(count) => batch?,
+        batch = next_batch(shared, cursor.source(), count, limit_ms) => batch?,
         () = killed.cancelled() => {
             let message = format!("cursor id {id} was killed");
             return Err(CommandError::new(codes::CURSOR_KILLED, message));
@@ -59,6 +61,24 @@ pub(crate) async fn get_more(
     Ok(reply)
 }
 
+async fn next_batch(
+    shared: &Shared,
+    source: &mut Source,
+    count: Option<u64>,
+    limit_ms: Option<u64>,
+) -> Result<Batch, CommandError> {
+    match source {
+        Source::Stream(position) => {
+            let Some(limit_ms) = limit_ms else { return position.next_batch(count).await };
+            let read = position.next_batch(count);
+            shared.runtime.timeout_ms(limit_ms, read).await.unwrap_or_else(|_| {
+                Err(CommandError::new(codes::MAX_TIME_EXPIRED, "operation exceeded time limit"))
+            })
+        }
+        Source::Tail(tailing) => tailing.await_batch(shared, count, limit_ms).await,
+    }
+}
+
 /// Closes the cursor of a `getMore` that failed before it began.
 pub(crate) fn abandon(cursors: &Cursors, owner: &Owner, command: &Command) {
     if let Some(RawBsonRef::Int64(id)) = command.get("getMore") {
@@ -67,12 +87,15 @@ pub(crate) fn abandon(cursors: &Cursors, owner: &Owner, command: &Command) {
     }
 }
 
-fn cursor_reply(batch: &Batch, field: &str, id: i64, namespace: &str) -> RawDocumentBuf {
+pub(super) fn cursor_reply(batch: &Batch, field: &str, id: i64, namespace: &str) -> RawDocumentBuf {
     let mut cursor = RawDocumentBuf::new();
     if field == "firstBatch" {
         cursor.append(cstr!("firstBatch"), &*batch.documents);
     } else {
         cursor.append(cstr!("nextBatch"), &*batch.documents);
+    }
+    if let Some(token) = &batch.resume_token {
+        cursor.append(cstr!("postBatchResumeToken"), token);
     }
     cursor.append(cstr!("id"), id);
     cursor.append(cstr!("ns"), namespace);
