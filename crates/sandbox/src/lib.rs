@@ -80,10 +80,8 @@ impl Sandbox {
         runtime: Runtime,
     ) -> Result<Arc<Self>, SandboxError> {
         let folder = folder.to_owned();
-        let log = LogLimits {
-            bytes_max: options.log_bytes_max,
-            events_max: options.log_events_max,
-        };
+        let log =
+            LogLimits { bytes_max: options.log_bytes_max, events_max: options.log_events_max };
         let for_opening = StoreOptions { cache_bytes: options.cache_bytes, log };
         let for_store = runtime.clone();
         let opened = runtime

@@ -9,6 +9,7 @@ mod gate;
 mod handshake;
 mod properties;
 mod reading;
+mod tailing;
 mod tls;
 
 use std::net::SocketAddr;
@@ -73,6 +74,7 @@ impl Backend for Numbers {
                 let count = command.documents("documents")?.len();
                 Ok(Reply::Document(rawdoc! { "n": i32::try_from(count).unwrap() }))
             }
+            "drip" => Ok(Reply::Tail(tailing::Drips::reply(&command)?)),
             "wait" => {
                 let _dropped = CountsDrops(self.dropped.clone());
                 context.cancelled.cancelled().await;

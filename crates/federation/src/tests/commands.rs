@@ -23,6 +23,7 @@ async fn run_as(
 ) -> Result<(RawDocumentBuf, Vec<RawDocumentBuf>), CommandError> {
     match endpoint.run(context, Command::new(database, body)?).await? {
         Reply::Document(document) => Ok((document, Vec::new())),
+        Reply::Tail(tail) => panic!("{} has no end", tail.namespace),
         Reply::Cursor(cursor) => {
             Ok((rawdoc! { "ns": cursor.namespace }, cursor.documents.try_collect().await?))
         }

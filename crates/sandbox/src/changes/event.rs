@@ -174,7 +174,8 @@ impl<'r> Row<'r> {
             collection: self.text("coll").to_owned(),
         };
         let Some(collection) = snapshot.collection(&namespace)? else { return Ok(None) };
-        let same = self.row.get_binary("uuid").is_ok_and(|uuid| uuid.bytes == collection.entry.uuid);
+        let same =
+            self.row.get_binary("uuid").is_ok_and(|uuid| uuid.bytes == collection.entry.uuid);
         let id = self.document("key").map(|key| key.get("_id")).transpose()?.flatten();
         let (Some(id), true) = (id, same) else { return Ok(None) };
         match collection.ids.get(&key::encode(id))? {
@@ -183,7 +184,11 @@ impl<'r> Row<'r> {
         }
     }
 
-    fn update_description(&self, event: &mut RawDocumentBuf, expanded: bool) -> Result<(), Failure> {
+    fn update_description(
+        &self,
+        event: &mut RawDocumentBuf,
+        expanded: bool,
+    ) -> Result<(), Failure> {
         let Some(diff) = self.document("diff") else { return Ok(()) };
         let mut description = RawDocumentBuf::new();
         for field in diff {
@@ -201,7 +206,9 @@ impl<'r> Row<'r> {
         }
         match (image, self.document("pre")) {
             (Image::Off, _) => Ok(()),
-            (Image::Required, None) => Err(missing_image("pre-image", "update, delete and replace")),
+            (Image::Required, None) => {
+                Err(missing_image("pre-image", "update, delete and replace"))
+            }
             (_, document) => append_or_null(event, "fullDocumentBeforeChange", document),
         }
     }

@@ -50,10 +50,8 @@ async fn every_kind_of_write_is_an_event() {
     world.insert("other", vec![doc! { "_id": 1 }]).await;
     let events = read(&mut stream).await;
     assert_eq!(kinds(&events), ["insert", "insert", "update", "replace", "delete"]);
-    let times: Vec<_> = events
-        .iter()
-        .map(|event| event.get_timestamp("clusterTime").expect("a time"))
-        .collect();
+    let times: Vec<_> =
+        events.iter().map(|event| event.get_timestamp("clusterTime").expect("a time")).collect();
     assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "one time per event: {times:?}");
     assert_eq!(events[0].sub("fullDocument"), Ok(&doc! { "_id": 1, "x": [1, 2, 3] }));
     assert_eq!(events[0].sub("ns"), Ok(&doc! { "db": "db", "coll": "c" }));
@@ -164,7 +162,8 @@ async fn images_are_shown_where_a_collection_keeps_them() {
     let off = doc! { "collMod": "c", "changeStreamPreAndPostImages": { "enabled": false } };
     world.run(off).await;
     let mut stream = world.watch("db", watching("c", options)).await.expect("a stream");
-    world.run(doc! { "update": "c", "updates": [{ "q": { "_id": 9 }, "u": { "$set": { "a": 1 } },
+    world
+        .run(doc! { "update": "c", "updates": [{ "q": { "_id": 9 }, "u": { "$set": { "a": 1 } },
         "upsert": true }] })
         .await;
     assert_eq!(kinds(&read(&mut stream).await), ["insert"]);
@@ -181,7 +180,7 @@ async fn a_transactions_events_share_one_time_and_name_it() {
     let session = bson::Binary::from(bson::Uuid::from_bytes([7; 16]));
     let part = |mut command: Document, starts: bool| {
         command.extend(doc! { "lsid": { "id": session.clone() }, "txnNumber": 5_i64,
-            "autocommit": false });
+        "autocommit": false });
         if starts {
             command.insert("startTransaction", true);
         }
@@ -298,7 +297,7 @@ async fn large_events_are_split_where_asked() {
     assert!(second[0].contains_key("fullDocumentBeforeChange"));
     let after = first[0].sub("_id").expect("a token").clone();
     let stage = doc! { "$changeStream": { "fullDocumentBeforeChange": "required",
-        "resumeAfter": after } };
+    "resumeAfter": after } };
     let mut again = world.watch("db", open(vec![stage, split])).await.expect("a stream");
     assert_eq!(read(&mut again).await, second, "a stream goes on between two fragments");
 }

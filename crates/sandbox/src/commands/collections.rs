@@ -200,8 +200,7 @@ pub(crate) async fn modify(call: Call) -> Result<Reply, Failure> {
         if let Some(enabled) = images {
             entry.images = enabled;
             writing.catalog()?.put(&entry)?;
-            options
-                .append(cstr!("changeStreamPreAndPostImages"), rawdoc! { "enabled": enabled });
+            options.append(cstr!("changeStreamPreAndPostImages"), rawdoc! { "enabled": enabled });
         }
         writing.log(Event::new("modify", &namespace, entry.uuid).description(options))?;
         Ok(RawDocumentBuf::new())

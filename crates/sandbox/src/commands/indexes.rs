@@ -12,7 +12,9 @@ use super::writes::{check_uuid, write_alone};
 use super::{Call, Need, lists};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::is_id_pattern;
-use crate::store::{CollectionEntry, Event, ID_INDEX, IndexEntry, IndexField, Writing, index_fields};
+use crate::store::{
+    CollectionEntry, Event, ID_INDEX, IndexEntry, IndexField, Writing, index_fields,
+};
 
 /// Fields of an index that mean what they say here, or nothing.
 const KNOWN: &[&str] =

@@ -86,7 +86,8 @@ fn scope(call: &Call, spec: &Spec) -> Result<Scope, Failure> {
         return Ok(Scope::Cluster);
     }
     if matches!(database, "admin" | "config" | "local") {
-        let message = format!("$changeStream may not be opened on the internal {database} database");
+        let message =
+            format!("$changeStream may not be opened on the internal {database} database");
         return Err(refuse(codes::INVALID_NAMESPACE, message));
     }
     if whole_database {
@@ -97,7 +98,8 @@ fn scope(call: &Call, spec: &Spec) -> Result<Scope, Failure> {
     }
     let namespace: Namespace = fields::namespace(command)?;
     if namespace.collection.starts_with("system.") {
-        let message = format!("$changeStream may not be opened on the internal {namespace} collection");
+        let message =
+            format!("$changeStream may not be opened on the internal {namespace} collection");
         return Err(refuse(codes::INVALID_NAMESPACE, message));
     }
     call.allow(Need::Read, &namespace)?;

@@ -154,8 +154,7 @@ impl Operation {
 
 fn created(entry: &CollectionEntry) -> Event {
     let id_index = rawdoc! { "v": 2, "key": { "_id": 1 }, "name": ID_INDEX };
-    Event::new("create", &entry.namespace, entry.uuid)
-        .description(rawdoc! { "idIndex": id_index })
+    Event::new("create", &entry.namespace, entry.uuid).description(rawdoc! { "idIndex": id_index })
 }
 
 /// The writes of an open transaction, over the snapshot that it reads.

@@ -29,7 +29,8 @@ pub(crate) async fn open(
 ) -> Result<RawDocumentBuf, CommandError> {
     let TailReply { namespace, mut tail, batch_size, awaits } = reply;
     let count = batch_size.map_or(FIRST_BATCH_DOCUMENTS, u64::from);
-    let first = if count == 0 { tail.read(Some(0)).await? } else { read(&mut *tail, count).await? };
+    let first =
+        if count == 0 { tail.read(Some(0)).await? } else { read(&mut *tail, count).await? };
     let change_stream = first.resume_token.is_some();
     let batch = into_batch(first);
     let id = if batch.last {
