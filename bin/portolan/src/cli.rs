@@ -176,6 +176,30 @@ pub(crate) enum ArchiveCommand {
     List(OfCluster),
     /// Shows the runs of an online archive, newest first, with live progress.
     Runs(OfArchive),
+    /// Lets an online archive run now, whatever its schedule says and however little there is to move.
+    Run(OfArchive),
+    /// Shows an online archive in full: state, totals, next look, last error, hold.
+    Show(OfArchive),
+    /// Shows what an online archive holds: documents, bytes, files, partitions, dates.
+    Statistics(OfArchive),
+    /// Says why an online archive is where it is, from the control state alone.
+    Explain(OfArchive),
+    /// Counts what a run would move now, and moves nothing; waits and prints what was found.
+    Estimate(OfArchive),
+    /// Reads everything in an online archive back and checks it; waits, and fails unless it is sound.
+    Verify(Verify),
+    /// Returns archived documents to the cluster, or to a collection of their own; waits.
+    Restore(RestoreDocuments),
+    /// Places a hold: nothing in the archive expires or is deleted while it stands.
+    Hold(Hold),
+    /// Takes a hold back.
+    Release(OfArchive),
+    /// Takes a deletion back, inside the days of grace; the archive is paused afterwards.
+    Undelete(OfArchive),
+    /// Shows what would expire: by the archive's rule, or by one that is not set yet.
+    ExpiryPreview(ExpiryPreview),
+    /// Shows the work on an archive beside its runs, newest first: expiry, clean-up and so on.
+    Operations(OfArchive),
 }
 
 /// How to reach a running instance.
@@ -220,6 +244,54 @@ pub(crate) struct OfArchive {
     /// Id of the online archive.
     #[arg(long)]
     pub(crate) archive: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// Also looks whether the cluster holds archived documents: one look-up for each 500.
+    #[arg(long)]
+    pub(crate) against_cluster: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreDocuments {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// Which documents: a find filter as extended JSON. All of them when left out.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+    /// Database to return to, when not the archive's own.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to_database: Option<String>,
+    /// Collection to return to, when not the archive's own.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to_collection: Option<String>,
+    /// Stop at the first document that cannot return, instead of listing it.
+    #[arg(long)]
+    pub(crate) stop_at_conflict: bool,
+    /// Only count what would return.
+    #[arg(long)]
+    pub(crate) preview: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// Why; it is shown wherever the hold refuses something.
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExpiryPreview {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// Looks at a rule of so many days instead of the archive's own.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) expire_after_days: Option<i32>,
 }
 
 #[derive(Debug, Args)]

@@ -3,12 +3,18 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use portolan_runtime::Runtime;
 use serde_json::{Value, json};
 
-use crate::cli::{ArchiveCommand, Attach, ClusterCommand, Connection, InProject, OfCluster};
+use crate::cli::{
+    ArchiveCommand, Attach, ClusterCommand, Connection, InProject, OfArchive, OfCluster,
+};
 use crate::client::ApiClient;
 use crate::quickstart::Summary;
+
+/// Time between two looks at an operation that is waited for.
+const FOLLOW_MS: u64 = 500;
 
 /// Prints the API description. Its server is the one it would be asked on.
 pub(crate) fn openapi() -> Result<()> {
@@ -39,9 +45,73 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
                 format!("/api/atlas/v2/groups/{group}/clusters/{}/onlineArchives", of.cluster);
             print(&api.get(&path).await?)
         }
-        ArchiveCommand::Runs(of) => {
-            let (api, path) = own_cluster_path(&of.cluster).await?;
-            print(&api.get(&format!("{path}/onlineArchives/{}/runs", of.archive)).await?)
+        ArchiveCommand::Runs(of) => show(&of, "/runs").await,
+        ArchiveCommand::Show(of) => show(&of, "").await,
+        ArchiveCommand::Statistics(of) => show(&of, "/statistics").await,
+        ArchiveCommand::Operations(of) => show(&of, "/operations").await,
+        ArchiveCommand::ExpiryPreview(preview) => {
+            let days = preview.expire_after_days;
+            let query = days.map(|days| format!("?expireAfterDays={days}")).unwrap_or_default();
+            show(&preview.archive, &format!(":expiryPreview{query}")).await
+        }
+        ArchiveCommand::Explain(of) => show(&of, ":explain").await,
+        ArchiveCommand::Estimate(of) => print(&follow(&of, ":estimate", json!({})).await?),
+        ArchiveCommand::Verify(verify) => {
+            let body = json!({ "againstCluster": verify.against_cluster });
+            let done = follow(&verify.archive, ":verify", body).await?;
+            print(&done)?;
+            ensure!(done["progress"]["sound"] == true, "the archive is not sound");
+            Ok(())
+        }
+        ArchiveCommand::Restore(restore) => {
+            let body = json!({
+                "filter": restore.filter,
+                "dbName": restore.to_database,
+                "collName": restore.to_collection,
+                "onConflict": if restore.stop_at_conflict { "STOP" } else { "SKIP" },
+                "preview": restore.preview,
+            });
+            print(&follow(&restore.archive, ":restore", without_nulls(body)).await?)
+        }
+        ArchiveCommand::Run(of) => ask(&of, ":run", json!({})).await,
+        ArchiveCommand::Hold(hold) => {
+            ask(&hold.archive, ":hold", json!({ "reason": hold.reason })).await
+        }
+        ArchiveCommand::Release(of) => ask(&of, ":release", json!({})).await,
+        ArchiveCommand::Undelete(of) => ask(&of, ":undelete", json!({})).await,
+    }
+}
+
+async fn show(of: &OfArchive, what: &str) -> Result<()> {
+    let (api, path) = own_cluster_path(&of.cluster).await?;
+    print(&api.get(&format!("{path}/onlineArchives/{}{what}", of.archive)).await?)
+}
+
+async fn ask(of: &OfArchive, what: &str, body: Value) -> Result<()> {
+    let (api, path) = own_cluster_path(&of.cluster).await?;
+    print(&api.post(&format!("{path}/onlineArchives/{}{what}", of.archive), &body).await?)
+}
+
+/// What was not given is left out.
+fn without_nulls(mut body: Value) -> Value {
+    if let Some(fields) = body.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    body
+}
+
+/// Queues an operation and waits until it ended.
+async fn follow(of: &OfArchive, what: &str, body: Value) -> Result<Value> {
+    let (api, path) = own_cluster_path(&of.cluster).await?;
+    let path = format!("{path}/onlineArchives/{}", of.archive);
+    let queued = api.post(&format!("{path}{what}"), &body).await?;
+    let id = queued["_id"].as_str().context("the answer names no operation")?;
+    loop {
+        let operation = api.get(&format!("{path}/operations/{id}")).await?;
+        match operation["state"].as_str() {
+            Some("DONE") => return Ok(operation),
+            Some("FAILED") => bail!("{}", operation["error"].as_str().unwrap_or("it failed")),
+            _ => Runtime::system().sleep_ms(FOLLOW_MS).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use ipnet::IpNet;
 use portolan_admin_api::{ApiMetrics, ApiSettings, ApiState, ControlPlaneAddresses};
-use portolan_archiver::{ArchiverOptions, Worker};
+use portolan_archiver::{ArchiverMetrics, ArchiverOptions, Worker};
 use portolan_control::{Control, Founding};
 use portolan_model::Limits;
 use portolan_runtime::{FaultPlan, Runtime};
@@ -84,7 +84,9 @@ impl Instance {
         let control = control(&store, &runtime, &host, &base_url);
         control.resume_clusters().await?;
         let nonce_key = nonce_key(&store).await?;
-        let api = api(&config, &control, nonce_key);
+        let mut registry = Registry::default();
+        let metrics = ArchiverMetrics::register(&mut registry);
+        let api = api(&config, &control, nonce_key, registry);
         let router = portolan_admin_api::router(api.clone());
         let limits = HttpLimits::of(&config.limits);
         let server = http::Server { router, tls, limits, runtime: runtime.clone() };
@@ -94,7 +96,7 @@ impl Instance {
         let query_log_stop = CancellationToken::new();
         let writing = host.clone().write_query_log(query_log_stop.clone());
         let query_log = (runtime.spawn("query log", writing), query_log_stop);
-        let archiver = start_archiver(&config, &store, &host, &runtime, &stop).await?;
+        let archiver = start_archiver(&config, &store, &host, metrics, &stop).await?;
         tracing::info!(%base_url, dir = %config.dir.display(), "the instance is up");
         Ok(Self {
             base_url,
@@ -212,8 +214,12 @@ async fn nonce_key(store: &Store) -> Result<[u8; 32]> {
     key.expose().try_into().context("the stored nonce key has another length")
 }
 
-fn api(config: &Config, control: &Control, nonce_key: [u8; 32]) -> ApiState {
-    let mut registry = Registry::default();
+fn api(
+    config: &Config,
+    control: &Control,
+    nonce_key: [u8; 32],
+    mut registry: Registry,
+) -> ApiState {
     let metrics = ApiMetrics::register(&mut registry);
     let settings = ApiSettings {
         body_bytes_max: config.limits.body_bytes_max,
@@ -255,16 +261,17 @@ pub(crate) async fn start_archiver(
     config: &Config,
     store: &Store,
     host: &Host,
-    runtime: &Runtime,
+    metrics: ArchiverMetrics,
     stop: &CancellationToken,
 ) -> Result<JoinHandle<()>> {
+    let runtime = store.runtime();
     let owner = store
         .run_tx("instance.id", |tx| Box::pin(portolan_store::instance::installation_id(tx)))
         .await
         .map_err(|error: StoreError| error)?;
     let exclusive = store.dialect() == Dialect::Sqlite;
     let options = archiver_options(&config.archiver, owner, exclusive);
-    let worker = Worker::new(store.clone(), Arc::new(host.clone()), options, runtime);
+    let worker = Worker::new(store.clone(), Arc::new(host.clone()), options, metrics, runtime);
     host.set_worker(worker.clone());
     let stop = stop.clone();
     Ok(runtime.spawn("archiver", async move { worker.serve(stop).await }))

@@ -2,6 +2,7 @@
 //! works on attached clusters; sandbox clusters live in the process that hosts them.
 
 use anyhow::{Result, ensure};
+use portolan_archiver::ArchiverMetrics;
 use portolan_runtime::Runtime;
 use portolan_store::Dialect;
 
@@ -26,7 +27,9 @@ pub(crate) async fn run(arguments: Worker, runtime: Runtime) -> Result<()> {
     locations.probe(&runtime).await?;
     let host =
         Host::without_home(&config, store.clone(), locations, runtime.clone(), stop.clone())?;
-    let archiver = instance::start_archiver(&config, &store, &host, &runtime, &stop).await?;
+    // A worker has no listener to show metrics on; `/metrics` of a replica that serves counts all archives.
+    let metrics = ArchiverMetrics::default();
+    let archiver = instance::start_archiver(&config, &store, &host, metrics, &stop).await?;
     tracing::info!("the worker is up");
     stop.cancelled().await;
     if let Err(error) = archiver.await {

@@ -91,11 +91,11 @@ impl Route {
 
 /// An operation below a prefix.
 macro_rules! below {
-    ($prefix:literal, $method:ident $path:literal, $operation:literal, $versions:expr, $access:expr, $handler:path) => {
+    ($prefix:literal, $method:ident $($path:literal)+, $operation:literal, $versions:expr, $access:expr, $handler:path) => {
         $crate::route::Route {
             method: axum::http::Method::$method,
-            path: concat!($prefix, $path),
-            pattern: $crate::path::PathPattern::parse(concat!($prefix, $path)),
+            path: concat!($prefix, $($path),+),
+            pattern: $crate::path::PathPattern::parse(concat!($prefix, $($path),+)),
             operation: $operation,
             versions: $versions,
             format: portolan_api_types::version::Format::Json,
@@ -117,9 +117,9 @@ macro_rules! atlas {
 
 /// An operation of Portolan's own API, below `/api/portolan/v1`: plain JSON without versions.
 macro_rules! own {
-    ($method:ident $path:literal, $operation:literal, $access:expr, $handler:path) => {
+    ($method:ident $($path:literal)+, $operation:literal, $access:expr, $handler:path) => {
         $crate::route::below!(
-            "/api/portolan/v1", $method $path, $operation, &[], $access, $handler
+            "/api/portolan/v1", $method $($path)+, $operation, &[], $access, $handler
         )
     };
 }

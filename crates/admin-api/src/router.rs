@@ -80,6 +80,7 @@ pub(crate) fn routes() -> Vec<Route> {
         handlers::live_migrations::routes(),
         handlers::live_migrations::links::routes(),
         handlers::own_api::routes(),
+        handlers::archive_operators::routes(),
     ]
     .into_iter()
     .flatten()

@@ -72,6 +72,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("federation.api", include_str!("federation.api")),
     ("link_token.api", include_str!("link_token.api")),
     ("own_api.api", include_str!("own_api.api")),
+    ("operators.api", include_str!("operators.api")),
     ("plain.api", include_str!("plain.api")),
 ];
 

@@ -164,7 +164,9 @@ codes! {
     MultipleGroups = "MULTIPLE_GROUPS", 409, Conflict;
     NamespaceHasOnlineArchive = "NAMESPACE_HAS_ONLINE_ARCHIVE", 409, Conflict;
     OnlineArchiveAlreadyExists = "ONLINE_ARCHIVE_ALREADY_EXISTS", 409, Conflict;
+    OnlineArchiveHeld = "ONLINE_ARCHIVE_HELD", 409, Conflict;
     OnlineArchiveMustBeActiveToPause = "ONLINE_ARCHIVE_MUST_BE_ACTIVE_TO_PAUSE", 409, Conflict;
+    OnlineArchiveNotActive = "ONLINE_ARCHIVE_NOT_ACTIVE", 409, Conflict;
     OrgNotEmpty = "ORG_NOT_EMPTY", 409, Conflict;
     TeamNameNotAvailable = "TEAM_NAME_NOT_AVAILABLE", 409, Conflict;
     UserAlreadyExists = "USER_ALREADY_EXISTS", 409, Conflict;

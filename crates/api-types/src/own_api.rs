@@ -1,10 +1,11 @@
 //! Wire shapes of Portolan's own API under `/api/portolan/v1`: attached clusters, connection strings,
 //! runs, and what an archive is beyond the Admin API.
 
-use portolan_model::{Cluster, ClusterKind, EpochMs, OnlineArchive};
+use portolan_model::{Cluster, ClusterKind, EpochMs, Hold, OnlineArchive};
 use serde_json::{Value, json};
 
 use crate::online_archive::OnlineArchiveView;
+use crate::operators::hold_json;
 use crate::time::iso8601;
 use crate::{Fields, Problem};
 
@@ -186,6 +187,10 @@ pub struct OwnArchiveView<'a> {
     pub level_at_creation: &'static str,
     /// Sums.
     pub totals: Totals,
+    /// A hold on everything in it.
+    pub hold: Option<&'a Hold>,
+    /// When its expiration rule was set last.
+    pub expiry_set_at: Option<EpochMs>,
     /// When the archiver looks at it next; `None` when it does not.
     pub next_look_at: Option<EpochMs>,
     /// What went wrong last, until a look succeeds.
@@ -206,6 +211,8 @@ impl OwnArchiveView<'_> {
         shown["criteriaVersion"] = Value::from(archive.criteria_version);
         shown["level"] = Value::from(self.level);
         shown["levelAtCreation"] = Value::from(self.level_at_creation);
+        shown["hold"] = self.hold.map_or(Value::Null, hold_json);
+        shown["expirationRuleSetAt"] = json!(self.expiry_set_at.map(iso8601));
         shown["nextLookAt"] = json!(self.next_look_at.map(iso8601));
         shown["lastError"] = json!(self.last_error);
         shown["tableUri"] = Value::from(archive.table_uri.clone());

@@ -156,15 +156,22 @@ fn ceil_seconds(ms: i64) -> i64 {
 
 /// Reads a custom filter: JSON, plain or extended.
 fn parse_query(query: &str) -> Result<RawDocumentBuf, ArchiverError> {
+    let filter = parse_filter(query)?;
+    if filter.is_empty() {
+        let why = "the criteria query is empty and would archive everything";
+        return Err(ArchiverError::Invalid(why.into()));
+    }
+    Ok(filter)
+}
+
+/// Reads any filter, the empty one included.
+pub(crate) fn parse_filter(query: &str) -> Result<RawDocumentBuf, ArchiverError> {
     let invalid = |why: String| ArchiverError::Invalid(format!("the criteria query {why}"));
     let value: Bson =
         serde_json::from_str(query).map_err(|error| invalid(format!("is no JSON: {error}")))?;
     let Bson::Document(document) = value else {
         return Err(invalid("is no JSON object".into()));
     };
-    if document.is_empty() {
-        return Err(invalid("is empty and would archive everything".into()));
-    }
     RawDocumentBuf::try_from(&document).map_err(|error| invalid(format!("is no BSON: {error}")))
 }
 

@@ -59,13 +59,41 @@ pub const RUN_END: &str = "archiver.run.end";
 pub const LEASE_RELEASE: &str = "archiver.lease.release";
 /// Setting the time of the next look.
 pub const SCHEDULE: &str = "archiver.schedule";
+/// Writing hold and expiration rule into the table's properties.
+pub const RULES: &str = "archiver.rules";
+/// Writing files without expired rows.
+pub const EXPIRY_REWRITE: &str = "archiver.expiry.rewrite";
+/// Journalling that an operation begins.
+pub const OPERATION_START: &str = "archiver.operation.start";
+/// Journalling how far an operation is.
+pub const OPERATION_PROGRESS: &str = "archiver.operation.progress";
+/// Taking an operation from the queue.
+pub const OPERATION_CLAIM: &str = "archiver.operation.claim";
+/// Journalling which documents return to a cluster and are held back from archiving.
+pub const RESTORE_HOLD: &str = "archiver.restore.hold";
+/// Inserting documents that return to a cluster.
+pub const RESTORE: &str = "archiver.restore";
+/// The commit by which expired rows leave the table.
+pub const EXPIRE: &str = "archiver.expire";
+/// Removing objects that nothing needs.
+pub const CLEAN_UP: &str = "archiver.clean_up";
+/// Journalling how an operation ended.
+pub const OPERATION_DONE: &str = "archiver.operation.done";
+/// Setting the time of the next upkeep.
+pub const UPKEEP: &str = "archiver.upkeep";
+/// Journalling that a table is being removed: from then on the deletion cannot be taken back.
+pub const PURGING: &str = "archiver.purging";
 /// Removing the table of a deleted archive.
 pub const PURGE: &str = "archiver.purge";
 /// Journalling that it is gone.
 pub const PURGED: &str = "archiver.purged";
+/// Removing what came into its place since, and its tombstone.
+pub const SWEEP: &str = "archiver.sweep";
+/// Forgetting the archive.
+pub const FORGOTTEN: &str = "archiver.forgotten";
 
 /// Every name.
-pub const ALL: [&str; 31] = [
+pub const ALL: [&str; 45] = [
     LEASE_TAKE,
     LEASE_RENEW,
     RUN_START,
@@ -95,6 +123,20 @@ pub const ALL: [&str; 31] = [
     RUN_END,
     LEASE_RELEASE,
     SCHEDULE,
+    RULES,
+    EXPIRY_REWRITE,
+    OPERATION_START,
+    OPERATION_PROGRESS,
+    OPERATION_CLAIM,
+    RESTORE_HOLD,
+    RESTORE,
+    EXPIRE,
+    CLEAN_UP,
+    OPERATION_DONE,
+    UPKEEP,
+    PURGING,
     PURGE,
     PURGED,
+    SWEEP,
+    FORGOTTEN,
 ];

@@ -27,6 +27,20 @@ pub enum ArchiverError {
         /// The cluster's.
         cluster_ms: i64,
     },
+    /// Retry: the clocks of this host, the control database and the storage are too far apart for
+    /// anything that time decides.
+    #[error(
+        "the clocks of this host ({own_ms}), the control database ({database_ms}) and the storage \
+         ({storage_ms}) differ by more than five minutes"
+    )]
+    ClocksSpread {
+        /// Ours, in milliseconds since the epoch.
+        own_ms: i64,
+        /// The control database's.
+        database_ms: i64,
+        /// The storage location's.
+        storage_ms: i64,
+    },
     /// Conflict: the lease is not ours any more, or we can no longer be sure of it.
     #[error("the lease of the collection was lost")]
     LeaseLost,

@@ -1,6 +1,8 @@
 //! The journal's transactions. Each one that belongs to a lease locks the lease row first and matches
 //! the token, so a worker that lost its lease writes nothing.
 
+mod beside;
+
 use std::collections::HashMap;
 
 use portolan_auth::{Authorized, Instance};
@@ -359,29 +361,24 @@ impl Journal {
                         return Ok(());
                     };
                     let woken = woken(&stored, seen);
-                    let without_wake = woken.map_or(stored.due_at, |_| seen.due_at);
-                    let set_by_other = ArchiveJob { due_at: without_wake, ..stored } != *seen;
-                    if set_by_other && !has_lease {
+                    let without_wake = match woken {
+                        Some(_) => (seen.due_at, seen.run_requested),
+                        None => (stored.due_at, stored.run_requested),
+                    };
+                    let (due_at, run_requested) = without_wake;
+                    let before = ArchiveJob { due_at, run_requested, ..stored.clone() };
+                    if before != *seen && !has_lease {
                         return Ok(());
                     }
-                    let due_at = woken.unwrap_or(job.due_at);
-                    jobs::save(tx, &ArchiveJob { due_at, ..job.clone() }).await?;
+                    let mut next = job.clone();
+                    if let Some(due_at) = woken {
+                        (next.due_at, next.run_requested) = (due_at, stored.run_requested);
+                    }
+                    jobs::save(tx, &next).await?;
                     if let Some(event) = event {
                         self.happen(tx, job.archive_id, event).await?;
                     }
                     Ok(())
-                })
-            })
-            .await
-    }
-
-    /// Forgets an archive whose table is gone.
-    pub(crate) async fn purged(&self, held: &Held, id: ArchiveId) -> Result<(), ArchiverError> {
-        self.store
-            .run_tx(effects::PURGED, |tx| {
-                Box::pin(async move {
-                    hold(tx, held).await?;
-                    Ok(work::forget(tx, &self.system, id).await?)
                 })
             })
             .await

@@ -70,11 +70,11 @@ impl Held {
     }
 }
 
-/// Renews a lease until the guard is dropped.
+/// Renews a lease until the guard is dropped. Work that sends nothing to a cluster names none.
 pub(crate) fn keep(
     held: Arc<Held>,
     journal: Journal,
-    cluster: Arc<dyn Cluster>,
+    cluster: Option<Arc<dyn Cluster>>,
     runtime: &Runtime,
 ) -> DropGuard {
     let stop = CancellationToken::new();
@@ -82,22 +82,25 @@ pub(crate) fn keep(
     runtime.spawn("archiver.lease", async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = renew_always(&held, &journal, cluster.as_ref()) => {}
+            () = renew_always(&held, &journal, cluster.as_deref()) => {}
         }
     });
     guard
 }
 
-async fn renew_always(held: &Held, journal: &Journal, cluster: &dyn Cluster) {
+async fn renew_always(held: &Held, journal: &Journal, cluster: Option<&dyn Cluster>) {
     loop {
         held.runtime.sleep_ms(held.ttl_ms / 4).await;
         let boot_ms = held.runtime.boot_ms();
-        let clock = cluster.clock_ms().await;
+        let clock = match cluster {
+            Some(cluster) => cluster.clock_ms().await.ok(),
+            None => None,
+        };
         match journal.renew(&held.key, &held.token).await {
             Ok(true) => {
                 held.renewed_boot_ms.store(boot_ms, Ordering::Release);
                 // A cluster that cannot be asked gets no later deadline.
-                if let Ok(clock_ms) = clock {
+                if let Some(clock_ms) = clock {
                     held.cluster_clock_ms.store(clock_ms, Ordering::Release);
                 }
             }

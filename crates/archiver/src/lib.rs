@@ -9,24 +9,33 @@
 //! This is the only room that deletes users' documents. Not here: how files are written (`lake`), how
 //! a server is asked (`cluster`), what clients may ask for (`control`).
 
+mod clocks;
 pub mod criteria;
+mod due;
 pub mod effects;
 mod error;
+mod index_check;
 mod journal;
 mod lease;
 mod look;
+mod metrics;
+mod operations;
 mod options;
 mod outside;
 pub mod protocol;
 mod purge;
+mod reports;
+mod rules;
 mod run;
 mod sampling;
 mod scene;
 mod steps;
 mod takeover;
+mod upkeep;
 mod worker;
 
 pub use error::ArchiverError;
+pub use metrics::ArchiverMetrics;
 pub use options::ArchiverOptions;
 pub use outside::Outside;
 pub use worker::Worker;

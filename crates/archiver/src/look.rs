@@ -1,6 +1,7 @@
 //! One look at an archive: is there anything to do, and may it be done now? Most looks end here
 //! without a lease, a run or a commit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -9,6 +10,7 @@ use portolan_model::{ArchiveState, OnlineArchive};
 
 use crate::criteria::{Frozen, safe_now_ms};
 use crate::protocol::may_begin;
+use crate::run::key_of;
 use crate::worker::Shared;
 use crate::{ArchiverError, ArchiverOptions};
 
@@ -37,6 +39,8 @@ pub(crate) struct Known<'a> {
     pub(crate) pinned: Option<Option<[u8; 16]>>,
     /// It was looked at before and had nothing to do: the first look always runs.
     pub(crate) ran: bool,
+    /// An operator asked for a run: neither the schedule nor the size of what is cold matters.
+    pub(crate) requested: bool,
 }
 
 pub(crate) async fn decide(
@@ -61,7 +65,7 @@ pub(crate) async fn decide(
         return Ok(Decision::Run { begin: true });
     }
     let own_ms = shared.runtime.now_ms();
-    if !archive.schedule.allows(own_ms) {
+    if !known.requested && !archive.schedule.allows(own_ms) {
         return Ok(Decision::Waiting);
     }
     if !known.ran {
@@ -70,7 +74,8 @@ pub(crate) async fn decide(
     let now_ms = safe_now_ms(own_ms, cluster.clock_ms().await?)?;
     let needed = bytes_needed(&shared.options, archive, now_ms);
     let frozen = Frozen::new(&archive.criteria, now_ms)?;
-    let enough = reaches(cluster.as_ref(), archive, &frozen, needed).await?;
+    let held_back = shared.journal.held_back(&key_of(archive)).await?;
+    let enough = reaches(cluster.as_ref(), archive, &frozen, (needed, &held_back)).await?;
     Ok(if enough { Decision::Run { begin: true } } else { Decision::Quiet })
 }
 
@@ -107,13 +112,15 @@ async fn reaches(
     cluster: &dyn Cluster,
     archive: &OnlineArchive,
     frozen: &Frozen,
-    bytes: u64,
+    (bytes, held_back): (u64, &HashSet<Vec<u8>>),
 ) -> Result<bool, ArchiverError> {
     let options = ReadOptions { majority: true, batch_size: Some(101), ..ReadOptions::default() };
     let mut stream = cluster.read(&archive.namespace, frozen.filter(), options).await?;
     let mut found = 0;
     while let Some(document) = stream.try_next().await? {
-        if frozen.is_candidate(&document) {
+        if frozen.is_candidate(&document)
+            && !held_back.contains(&portolan_lake::identity(&document))
+        {
             found += document.as_bytes().len() as u64;
         }
         if found >= bytes {

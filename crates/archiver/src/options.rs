@@ -48,6 +48,12 @@ pub struct ArchiverOptions {
     pub backoff_max_ms: i64,
     /// How long the files of a deleted archive stay.
     pub purge_after_ms: i64,
+    /// Distance between two looks at what an archive holds: expiry and clean-up.
+    pub upkeep_interval_ms: i64,
+    /// Objects that nothing needs stay for so long, on the storage's clock.
+    pub clean_up_after_ms: i64,
+    /// Entries of a table's log stay for so long (the default of Delta tables is 30 days).
+    pub log_kept_ms: i64,
     /// Documents sampled to find the types of the partition fields.
     pub sample_documents: u64,
 }
@@ -75,6 +81,9 @@ impl Default for ArchiverOptions {
             backoff_ms: 1_000,
             backoff_max_ms: 5 * MINUTE_MS,
             purge_after_ms: 5 * DAY_MS,
+            upkeep_interval_ms: 6 * 60 * MINUTE_MS,
+            clean_up_after_ms: DAY_MS,
+            log_kept_ms: 30 * DAY_MS,
             sample_documents: 10,
         }
     }

@@ -23,7 +23,7 @@ use crate::worker::Shared;
 use crate::{ArchiverError, sampling};
 
 /// The level that this version uses at most: deletes in transactions come later.
-const LEVEL_MAX: GuardLevel = GuardLevel::L1;
+pub(crate) const LEVEL_MAX: GuardLevel = GuardLevel::L1;
 
 /// What is to be run.
 pub(crate) struct Task {
@@ -32,6 +32,8 @@ pub(crate) struct Task {
     pub(crate) siblings: Vec<StoredArchive>,
     /// Whether new moves may begin.
     pub(crate) begin: bool,
+    /// An operator asked for it: the schedule does not matter.
+    pub(crate) requested: bool,
     /// The level of earlier runs.
     pub(crate) level_before: Option<GuardLevel>,
     pub(crate) shutdown: CancellationToken,
@@ -81,7 +83,7 @@ pub(crate) async fn run(
     };
     let held = Arc::new(held);
     let journal = shared.journal.clone();
-    let renewing = lease::keep(held.clone(), journal, cluster.clone(), &shared.runtime);
+    let renewing = lease::keep(held.clone(), journal, Some(cluster.clone()), &shared.runtime);
     *taken = Some(Taken { held: held.clone(), _renewing: renewing });
     if !shared.journal.is_due(task.archive.id, shared.runtime.now_ms()).await? {
         // Another worker did it between this one's look and its lease.
@@ -90,6 +92,7 @@ pub(crate) async fn run(
     let mut scene = scene(shared, cluster, &task, held, level);
     let ended = under_lease(shared, &mut scene, &task, seen).await;
     let ended = end(&mut scene, ended).await;
+    shared.metrics.run_ended(&scene.run);
     ended.map(|()| Ended::Ran { documents: scene.run.documents_moved, level })
 }
 
@@ -172,8 +175,10 @@ async fn under_lease(
     takeover::fence(scene).await?;
     let open = takeover::reconcile(scene, unfinished).await?;
     finish(scene, open).await?;
+    let held_back = scene.journal.held_back(&scene.held.key).await?;
+    scene.excluded.extend(held_back);
     still_there(scene, pinned)?;
-    if task.begin { move_all(scene).await } else { Ok(()) }
+    if task.begin { move_all(scene, task.requested).await } else { Ok(()) }
 }
 
 /// The first run samples the types of the partition fields and creates the table.
@@ -207,13 +212,17 @@ fn still_there(scene: &Scene, pinned: Option<Option<[u8; 16]>>) -> Result<(), Ar
     }
 }
 
-/// Move after move. Each begins only while the archive may run.
-async fn move_all(scene: &mut Scene) -> Result<(), ArchiverError> {
+/// Move after move. Each begins only while the archive may run, inside the window of its schedule; one
+/// under way when the window closes is finished (Atlas documentation, "Configure Online Archive").
+async fn move_all(scene: &mut Scene, requested: bool) -> Result<(), ArchiverError> {
     loop {
         scene.check()?;
         match scene.journal.archive(scene.archive.id).await? {
             Some(stored) if may_begin(stored.archive.state) => scene.archive = stored.archive,
             _ => return Ok(()),
+        }
+        if !requested && !scene.archive.schedule.allows(scene.runtime.now_ms()) {
+            return Ok(());
         }
         let planned = plan::freeze(scene).await?;
         scene.check_collection(planned.item.collection_uuid).await?;

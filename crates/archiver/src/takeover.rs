@@ -66,15 +66,16 @@ pub(crate) async fn take_lease(
     take(shared, key, fence.unwrap_or(0), (boot_ms, clock_ms)).await
 }
 
-/// The same for work that sends nothing to the cluster.
+/// The same for work that sends nothing to the cluster; `fence` is that of the table that it changes.
 pub(crate) async fn take_lease_without_cluster(
     shared: &Shared,
     key: &LeaseKey,
+    fence: i64,
 ) -> Result<Option<Held>, ArchiverError> {
-    take(shared, key, 0, (shared.runtime.boot_ms(), 0)).await
+    take(shared, key, fence, (shared.runtime.boot_ms(), 0)).await
 }
 
-async fn take(
+pub(crate) async fn take(
     shared: &Shared,
     key: &LeaseKey,
     fence: i64,
@@ -152,7 +153,8 @@ fn difference(
 }
 
 /// What the table of an archive is for.
-pub(crate) fn spec(owner: &str, archive: &OnlineArchive, uuid: Option<[u8; 16]>) -> TableSpec {
+pub(crate) fn spec(owner: &str, stored: &StoredArchive, uuid: Option<[u8; 16]>) -> TableSpec {
+    let archive = &stored.archive;
     let mut fields = archive.partition_fields.clone();
     fields.sort_by_key(|field| field.order);
     let month = match &archive.criteria {
@@ -170,6 +172,7 @@ pub(crate) fn spec(owner: &str, archive: &OnlineArchive, uuid: Option<[u8; 16]>)
         partition_types: fields.iter().map(|field| field.field_type).collect(),
         month,
         config_version: archive.criteria_version,
+        rules: stored.rules(),
     }
 }
 
@@ -180,7 +183,10 @@ pub(crate) async fn create_table(
     uuid: Option<[u8; 16]>,
 ) -> Result<TableOf, ArchiverError> {
     let location = shared.outside.location(&archive.table_uri)?;
-    let spec = spec(&shared.options.owner, archive, uuid);
+    // Its rules may have changed since the archive was looked up; those in the table must be new.
+    let stored = shared.journal.archive(archive.id).await?.ok_or(ArchiverError::LeaseLost)?;
+    let stored = StoredArchive { archive: archive.clone(), ..stored };
+    let spec = spec(&shared.options.owner, &stored, uuid);
     let create = Table::create(&location, &archive.table_uri, &spec, &shared.runtime);
     let table = shared.runtime.effect(effects::CREATE_TABLE, create).await?;
     Ok(TableOf { archive_id: archive.id, table })

@@ -1,30 +1,40 @@
-//! The worker: looks for archives that are due, runs them, and decides when to look again.
+//! The worker: looks for archives that are due and runs them. When it looks again is said in `next_look`,
+//! what it does beside runs in `beside`.
 
-use std::sync::Arc;
+mod beside;
+mod next_look;
+
+use std::collections::HashSet;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
 
 use portolan_cluster::Cluster;
-use portolan_model::{ArchiveEvent, ArchiveId, ArchiveState};
+use portolan_model::{
+    ArchiveId, ArchiveState, ArchiveStatistics, ExpiryPreview, JobId, OnlineArchive,
+};
 use portolan_runtime::Runtime;
 use portolan_store::Store;
-use portolan_store::archives::StoredArchive;
-use portolan_store::jobs::ArchiveJob;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::journal::{Journal, Standby};
+use crate::criteria::Frozen;
+use crate::due::Due;
+use crate::journal::Journal;
 use crate::lease::{Busy, Leases};
 use crate::look::{self, Decision, Known};
+use crate::purge::{self, Purged};
 use crate::run::{self, Ended, Taken, Task, key_of};
-use crate::{ArchiverError, ArchiverOptions, Outside, purge, takeover};
-
-/// Distance between looks at an archive that waits for its window or its collection.
-const WAITING_MS: i64 = 60_000;
+use crate::{
+    ArchiverError, ArchiverMetrics, ArchiverOptions, Outside, index_check, reports, rules, takeover,
+};
+use next_look::{Look, next_look};
 
 /// What the worker's tasks share.
 pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) outside: Arc<dyn Outside>,
     pub(crate) options: Arc<ArchiverOptions>,
+    pub(crate) metrics: ArchiverMetrics,
     pub(crate) runtime: Runtime,
     pub(crate) leases: Arc<Leases>,
 }
@@ -35,6 +45,10 @@ pub struct Worker {
     shared: Arc<Shared>,
     woken: Arc<Notify>,
     seats: Arc<Semaphore>,
+    /// Operations that this process works on.
+    operating: Arc<Mutex<HashSet<JobId>>>,
+    /// When the metrics were brought up to date last.
+    looked_at_ms: Arc<AtomicI64>,
 }
 
 impl Worker {
@@ -44,6 +58,7 @@ impl Worker {
         store: Store,
         outside: Arc<dyn Outside>,
         options: ArchiverOptions,
+        metrics: ArchiverMetrics,
         runtime: &Runtime,
     ) -> Self {
         let seats = Arc::new(Semaphore::new(options.parallel.max(1)));
@@ -51,15 +66,51 @@ impl Worker {
             journal: Journal::new(store),
             outside,
             options: Arc::new(options),
+            metrics,
             runtime: runtime.clone(),
             leases: Arc::default(),
         };
-        Self { shared: Arc::new(shared), woken: Arc::default(), seats }
+        Self {
+            shared: Arc::new(shared),
+            woken: Arc::default(),
+            seats,
+            operating: Arc::default(),
+            looked_at_ms: Arc::new(AtomicI64::new(i64::MIN)),
+        }
     }
 
     /// Makes the worker look for work now.
     pub fn wake(&self) {
         self.woken.notify_one();
+    }
+
+    /// Writes hold and expiration rule of an archive into its table, as the control database has them
+    /// now. Until this was done a change of them is not to be acknowledged.
+    ///
+    /// # Errors
+    /// Those of the control database and the storage; the next upkeep tries again.
+    pub async fn write_rules(&self, id: ArchiveId) -> Result<(), ArchiverError> {
+        rules::write(&self.shared, id).await
+    }
+
+    /// What of an archive would expire: by its own rule, or by one of `days`.
+    ///
+    /// # Errors
+    /// Those of the control database and the storage.
+    pub async fn preview_expiry(
+        &self,
+        id: ArchiveId,
+        days: Option<i32>,
+    ) -> Result<ExpiryPreview, ArchiverError> {
+        reports::preview_expiry(&self.shared, id, days).await
+    }
+
+    /// What an archive holds.
+    ///
+    /// # Errors
+    /// Those of the control database and the storage.
+    pub async fn statistics(&self, id: ArchiveId) -> Result<ArchiveStatistics, ArchiverError> {
+        reports::statistics(&self.shared, id).await
     }
 
     /// Works until `shutdown`, then finishes or hands back what is under way.
@@ -80,6 +131,10 @@ impl Worker {
     }
 
     async fn start_due(&self, shutdown: &CancellationToken) -> Result<(), ArchiverError> {
+        self.look_around().await?;
+        self.start_operation(shutdown).await?;
+        // Of one archive its data comes first, then a run.
+        self.start_upkeep().await?;
         for id in self.due_ids().await? {
             // What is due without a seat is still due at the next look.
             let Ok(seat) = self.seats.clone().try_acquire_owned() else { break };
@@ -107,8 +162,9 @@ impl Worker {
     /// # Errors
     /// Those of the control database; failures of single archives are journalled.
     pub async fn pass(&self, shutdown: &CancellationToken) -> Result<usize, ArchiverError> {
+        let kept_up = self.pass_beside(shutdown).await?;
         let ids = self.due_ids().await?;
-        let count = ids.len();
+        let count = kept_up + ids.len();
         for id in ids {
             let Some(due) = self.due(id).await? else { continue };
             if let Some(busy) = self.shared.leases.begin(&key_of(&due.stored.archive)) {
@@ -127,41 +183,39 @@ impl Worker {
     /// What a look at the archive needs; `None` when it needs none, or is for another process.
     async fn due(&self, id: ArchiveId) -> Result<Option<Due>, ArchiverError> {
         let Some(found) = self.shared.journal.standby(id).await? else { return Ok(None) };
-        let Standby { stored, siblings, job, unfinished } = found;
         let (now_ms, options) = (self.shared.runtime.now_ms(), &self.shared.options);
-        let purge = purge::is_due(&stored.archive, options, now_ms) && !unfinished;
-        let wanted = purge || wants_attention(stored.archive.state, unfinished);
-        let due = Due { stored, siblings, job, purge };
-        Ok((wanted && self.reaches(&due).await).then_some(due))
+        let Some(due) = Due::of(found, options, now_ms) else { return Ok(None) };
+        Ok(self.reaches(&due.stored.archive).await.then_some(due))
     }
 
-    async fn reaches(&self, due: &Due) -> bool {
-        let archive = &due.stored.archive;
+    async fn reaches(&self, archive: &OnlineArchive) -> bool {
         self.shared.outside.reaches(archive.cluster_id, &archive.table_uri).await
     }
 
     /// Whether something was done and the next look was set.
     async fn work_on(
         &self,
-        due: Due,
+        mut due: Due,
         _busy: Busy,
         shutdown: CancellationToken,
     ) -> Result<bool, ArchiverError> {
         let id = due.stored.archive.id;
-        let job = due.job.clone();
+        let seen = due.job.clone();
         let mut taken = None;
-        let ended = self.attend(due, shutdown, &mut taken).await;
+        let ended = self.attend(&mut due, shutdown, &mut taken).await;
         if let Err(error) = &ended {
             tracing::warn!(archive = %id, %error, "an archive's run did not end well");
         }
         let scheduled = match ended {
             // What is next is for the one who works on it to say.
             Ok(Look::Busy) => Ok(false),
+            // The purge said it itself.
+            Ok(Look::Purged) => Ok(true),
             ended => {
-                let (next, event) = next_look(job.clone(), ended, &self.shared);
+                let (next, event) = next_look(due.job, ended, &self.shared);
                 let has_lease = taken.is_some();
                 let journal = &self.shared.journal;
-                journal.schedule(&job, &next, event, has_lease).await.map(|()| true)
+                journal.schedule(&seen, &next, event, has_lease).await.map(|()| true)
             }
         };
         if let Some(taken) = taken {
@@ -172,7 +226,7 @@ impl Worker {
 
     async fn attend(
         &self,
-        due: Due,
+        due: &mut Due,
         shutdown: CancellationToken,
         taken: &mut Option<Taken>,
     ) -> Result<Look, ArchiverError> {
@@ -182,13 +236,16 @@ impl Worker {
             return Ok(Look::Busy);
         }
         if due.purge {
-            return purge::run(shared, &archive).await.map(|()| Look::Purged);
+            return match purge::run(shared, &archive, &due.job).await? {
+                Purged::NotNow => Ok(Look::Waiting),
+                Purged::Removed | Purged::Swept => Ok(Look::Purged),
+            };
         }
         if shared.outside.is_paused(archive.cluster_id).await {
             return Ok(Look::Waiting);
         }
         let cluster = shared.outside.cluster(archive.cluster_id).await?;
-        let decision = self.decide(&due, &cluster).await?;
+        let decision = self.decide(due, &cluster).await?;
         let begin = match decision {
             Decision::Run { begin } => begin,
             Decision::Quiet => return Ok(Look::Quiet),
@@ -196,10 +253,35 @@ impl Worker {
             Decision::Orphaned => return Ok(Look::Orphaned),
         };
         let level_before = due.job.level;
-        let task = Task { archive, siblings: due.siblings, begin, level_before, shutdown };
+        if begin {
+            due.job.create_index = self.missing_index(&archive, cluster.as_ref()).await;
+        }
+        let siblings = std::mem::take(&mut due.siblings);
+        let requested = due.job.run_requested;
+        let task = Task { archive, siblings, begin, requested, level_before, shutdown };
         match run::run(shared, cluster, task, taken).await? {
             Ended::Busy => Ok(Look::Busy),
             Ended::Ran { documents, level } => Ok(Look::Ran { documents, level }),
+        }
+    }
+
+    /// The index that a run misses, as a line to paste. That it cannot be told stops no run.
+    async fn missing_index(
+        &self,
+        archive: &OnlineArchive,
+        cluster: &dyn Cluster,
+    ) -> Option<String> {
+        let frozen = Frozen::new(&archive.criteria, self.shared.runtime.now_ms()).ok()?;
+        match index_check::check(cluster, archive, &frozen).await {
+            Ok(check) => {
+                let line = check.create_index()?;
+                tracing::warn!(archive = %archive.id, line, "no index finds what is cold");
+                Some(line.to_owned())
+            }
+            Err(error) => {
+                tracing::warn!(archive = %archive.id, %error, "the indexes could not be listed");
+                None
+            }
         }
     }
 
@@ -215,99 +297,11 @@ impl Worker {
             archive,
             unfinished: !unfinished.is_empty(),
             pinned: newest.get(&archive.id).map(|item| item.collection_uuid),
-            ran: archive.state == ArchiveState::Idle && due.job.failures == 0,
+            ran: archive.state == ArchiveState::Idle
+                && due.job.failures == 0
+                && !due.job.run_requested,
+            requested: due.job.run_requested,
         };
         look::decide(&self.shared, cluster, &known).await
     }
-}
-
-/// An archive whose time has come.
-struct Due {
-    stored: StoredArchive,
-    siblings: Vec<StoredArchive>,
-    job: ArchiveJob,
-    purge: bool,
-}
-
-/// A suspended archive waits for the operator, whatever is open. Paused, orphaned and deleted ones are
-/// only looked at to close what is open.
-fn wants_attention(state: ArchiveState, unfinished: bool) -> bool {
-    match state {
-        ArchiveState::Pending
-        | ArchiveState::Archiving
-        | ArchiveState::Idle
-        | ArchiveState::Pausing => true,
-        ArchiveState::Paused | ArchiveState::Orphaned | ArchiveState::Deleted => unfinished,
-        ArchiveState::Suspended(_) => false,
-    }
-}
-
-/// What a look came to.
-enum Look {
-    Ran { documents: i64, level: portolan_model::GuardLevel },
-    Quiet,
-    Waiting,
-    Orphaned,
-    Busy,
-    Purged,
-}
-
-/// When to look next, and what else happens to the archive.
-fn next_look(
-    mut job: ArchiveJob,
-    ended: Result<Look, ArchiverError>,
-    shared: &Shared,
-) -> (ArchiveJob, Option<ArchiveEvent>) {
-    let (options, now_ms) = (&shared.options, shared.runtime.now_ms());
-    let wait_ms;
-    let mut event = None;
-    match ended {
-        Ok(look) => {
-            (job.failures, job.last_error) = (0, None);
-            wait_ms = after(&mut job, &look, options);
-            event = matches!(look, Look::Orphaned).then_some(ArchiveEvent::CollectionLost);
-        }
-        Err(ArchiverError::Stopping) => wait_ms = 0,
-        Err(error) => {
-            job.failures += 1;
-            job.last_error = Some(error.to_string());
-            wait_ms = backoff_ms(job.failures, options);
-            if let ArchiverError::Suspended { archive_id, reason, .. } = error
-                && archive_id == job.archive_id
-            {
-                event = Some(ArchiveEvent::Suspended(reason));
-            }
-        }
-    }
-    job.due_at = now_ms.saturating_add(wait_ms);
-    (job, event)
-}
-
-fn after(job: &mut ArchiveJob, look: &Look, options: &ArchiverOptions) -> i64 {
-    match look {
-        Look::Ran { documents, level } => {
-            job.level = Some(*level);
-            job.interval_ms =
-                if *documents > 0 { options.interval_ms } else { longer(job, options) };
-            job.interval_ms
-        }
-        Look::Quiet => {
-            job.interval_ms = longer(job, options);
-            job.interval_ms
-        }
-        Look::Waiting | Look::Orphaned => WAITING_MS.min(options.interval_ms),
-        // Never asked for: the one who has the lease sets the next look.
-        Look::Busy => job.interval_ms,
-        Look::Purged => options.interval_max_ms,
-    }
-}
-
-/// The distance between looks grows by one step each time there was too little to move.
-fn longer(job: &ArchiveJob, options: &ArchiverOptions) -> i64 {
-    job.interval_ms.saturating_add(options.interval_ms).min(options.interval_max_ms)
-}
-
-fn backoff_ms(failures: i64, options: &ArchiverOptions) -> i64 {
-    let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or(0);
-    options.backoff_ms.saturating_mul(1_i64 << doublings).min(options.backoff_max_ms)
 }

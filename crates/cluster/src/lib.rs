@@ -16,6 +16,6 @@ pub use error::{ClusterError, ErrorKind};
 pub use memory::MemoryCluster;
 pub use mongo::MongoCluster;
 pub use types::{
-    Cluster, CollectionInfo, CollectionKind, DeleteRequest, Deleted, DocumentStream, Probe,
-    ReadOptions, Refused,
+    Cluster, CollectionInfo, CollectionKind, DeleteRequest, Deleted, DocumentStream, IndexInfo,
+    Inserted, NotInserted, Probe, ReadOptions, Refused,
 };

@@ -18,7 +18,7 @@ use portolan_runtime::Runtime;
 use crate::guard::{ids_filter, statement};
 use crate::{
     Cluster, ClusterError, CollectionInfo, CollectionKind, DeleteRequest, Deleted, DocumentStream,
-    Probe, ReadOptions,
+    IndexInfo, Inserted, NotInserted, Probe, ReadOptions,
 };
 
 #[derive(Debug, Clone)]
@@ -26,6 +26,7 @@ struct Collection {
     uuid: [u8; 16],
     capped: bool,
     documents: BTreeMap<Vec<u8>, RawDocumentBuf>,
+    indexes: Vec<IndexInfo>,
 }
 
 #[derive(Debug, Default)]
@@ -62,16 +63,30 @@ impl MemoryCluster {
     /// Creates an empty collection with a UUID of its own.
     pub fn create(&self, namespace: &Namespace, capped: bool) {
         let uuid = self.runtime.uuid_v4();
-        let collection = Collection { uuid, capped, documents: BTreeMap::new() };
+        let id = IndexInfo { name: "_id_".into(), keys: vec!["_id".into()], complete: true };
+        let documents = BTreeMap::new();
+        let collection = Collection { uuid, capped, documents, indexes: vec![id] };
         self.state().collections.insert(place(namespace), collection);
     }
 
     /// A client inserts, creating the collection if need be.
     ///
     /// # Errors
+    /// Those of [`MemoryCluster::insert_all`].
+    pub fn insert(
+        &self,
+        namespace: &Namespace,
+        documents: impl IntoIterator<Item = RawDocumentBuf>,
+    ) -> Result<(), ClusterError> {
+        self.insert_all(namespace, documents)
+    }
+
+    /// The same, told from [`Cluster::insert`] by its name.
+    ///
+    /// # Errors
     /// [`ClusterError::Invalid`] for a document without `_id`, [`ClusterError::Server`] 11000 for an
     /// `_id` that is there already.
-    pub fn insert(
+    pub fn insert_all(
         &self,
         namespace: &Namespace,
         documents: impl IntoIterator<Item = RawDocumentBuf>,
@@ -114,6 +129,15 @@ impl MemoryCluster {
             }
             None => false,
         })
+    }
+
+    /// A client creates an index.
+    pub fn create_index(&self, namespace: &Namespace, keys: &[&str]) {
+        let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        let index = IndexInfo { name: keys.join("_"), keys, complete: true };
+        if let Ok(collection) = found(&mut self.state(), namespace) {
+            collection.indexes.push(index);
+        }
     }
 
     /// A client deletes by `_id`. Answers whether there was a document.
@@ -306,6 +330,25 @@ impl Cluster for MemoryCluster {
         Ok(deleted)
     }
 
+    async fn insert(
+        &self,
+        namespace: &Namespace,
+        documents: &[RawDocumentBuf],
+    ) -> Result<Inserted, ClusterError> {
+        drop(self.up()?);
+        let mut done = Inserted::default();
+        for (index, document) in documents.iter().enumerate() {
+            match self.insert_all(namespace, [document.clone()]) {
+                Ok(()) => done.n += 1,
+                Err(ClusterError::Server { code, message, .. }) => {
+                    done.refused.push(NotInserted { index, code, message });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
     async fn clock_ms(&self) -> Result<i64, ClusterError> {
         Ok(self.runtime.now_ms() + self.up()?.clock_skew_ms)
     }
@@ -328,6 +371,12 @@ impl Cluster for MemoryCluster {
                 capped: collection.capped,
             })
             .collect())
+    }
+
+    async fn list_indexes(&self, namespace: &Namespace) -> Result<Vec<IndexInfo>, ClusterError> {
+        let state = self.up()?;
+        let found = state.collections.get(&place(namespace));
+        Ok(found.map(|collection| collection.indexes.clone()).unwrap_or_default())
     }
 
     async fn estimated_count(&self, namespace: &Namespace) -> Result<u64, ClusterError> {

@@ -8,6 +8,7 @@
 mod connect;
 mod delete;
 mod errors;
+mod insert;
 mod probe;
 mod replies;
 
@@ -26,14 +27,17 @@ use portolan_security::address::AddressPolicy;
 
 use crate::guard::ids_filter;
 use crate::{
-    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, Probe,
-    ReadOptions,
+    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, IndexInfo,
+    Inserted, Probe, ReadOptions,
 };
 use connect::Watch;
 use errors::{of_read, of_write};
 
 /// The database that Portolan keeps for itself on users' clusters; never archived.
 const OWN_DATABASE: &str = "portolan";
+
+/// The server's code for a collection that does not exist.
+const NAMESPACE_NOT_FOUND: i32 = 26;
 
 /// Whether write commands take `collectionUUID`: not asked yet, no, yes.
 const UUID_UNTRIED: u8 = 0;
@@ -182,6 +186,14 @@ impl Cluster for MongoCluster {
         delete::run(self, namespace, request).await
     }
 
+    async fn insert(
+        &self,
+        namespace: &Namespace,
+        documents: &[RawDocumentBuf],
+    ) -> Result<Inserted, ClusterError> {
+        insert::run(self, namespace, documents).await
+    }
+
     async fn clock_ms(&self) -> Result<i64, ClusterError> {
         let reply = self.ask("admin", rawdoc! { "hello": 1 }).await?;
         let time = reply.get_datetime("localTime").map_err(|_| {
@@ -197,6 +209,17 @@ impl Cluster for MongoCluster {
 
     async fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>, ClusterError> {
         self.listed(database, RawDocumentBuf::new()).await
+    }
+
+    async fn list_indexes(&self, namespace: &Namespace) -> Result<Vec<IndexInfo>, ClusterError> {
+        let command = rawdoc! { "listIndexes": namespace.collection.as_str() };
+        let found = match self.cursor(&namespace.database, command, None).await {
+            Ok(cursor) => cursor.try_collect::<Vec<_>>().await?,
+            Err(ClusterError::NamespaceMissing(_)) => Vec::new(),
+            Err(ClusterError::Server { code: NAMESPACE_NOT_FOUND, .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        found.iter().map(|entry| replies::index(entry)).collect()
     }
 
     async fn estimated_count(&self, namespace: &Namespace) -> Result<u64, ClusterError> {

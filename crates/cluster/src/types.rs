@@ -53,6 +53,17 @@ pub struct CollectionInfo {
     pub capped: bool,
 }
 
+/// An index as the cluster lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexInfo {
+    /// Its name.
+    pub name: String,
+    /// Paths of its keys, in order; a wildcard as it stands.
+    pub keys: Vec<String>,
+    /// Whether every document is in it and queries may use it: not sparse, partial or hidden.
+    pub complete: bool,
+}
+
 /// How to read.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
@@ -102,6 +113,26 @@ pub struct Deleted {
     pub refused: Vec<Refused>,
 }
 
+/// A document that the server did not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotInserted {
+    /// Its index in the batch.
+    pub index: usize,
+    /// The server's error code; 11000 for a key that is there already.
+    pub code: i32,
+    /// The server's words.
+    pub message: String,
+}
+
+/// What an insert did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inserted {
+    /// Documents inserted, as the server counts.
+    pub n: u64,
+    /// Those that it did not take.
+    pub refused: Vec<NotInserted>,
+}
+
 /// A live cluster.
 #[async_trait]
 pub trait Cluster: Send + Sync {
@@ -139,6 +170,19 @@ pub trait Cluster: Send + Sync {
         request: &DeleteRequest<'_>,
     ) -> Result<Deleted, ClusterError>;
 
+    /// Inserts documents, never retried, and leaves what is there already as it is. Waits for the
+    /// majority. A collection that does not exist is created.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unknown`] when the reply was lost: some may be there.
+    async fn insert(
+        &self,
+        _namespace: &Namespace,
+        _documents: &[RawDocumentBuf],
+    ) -> Result<Inserted, ClusterError> {
+        Err(ClusterError::Unsupported("nothing is inserted here".to_owned()))
+    }
+
     /// The cluster's clock, milliseconds since the epoch.
     async fn clock_ms(&self) -> Result<i64, ClusterError>;
 
@@ -147,6 +191,14 @@ pub trait Cluster: Send + Sync {
 
     /// The collections of a database.
     async fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>, ClusterError>;
+
+    /// The indexes of a collection. One that does not exist has none.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unsupported`] where the server cannot tell.
+    async fn list_indexes(&self, _namespace: &Namespace) -> Result<Vec<IndexInfo>, ClusterError> {
+        Err(ClusterError::Unsupported("indexes are not listed here".to_owned()))
+    }
 
     /// About how many documents a collection holds.
     async fn estimated_count(&self, namespace: &Namespace) -> Result<u64, ClusterError>;

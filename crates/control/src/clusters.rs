@@ -26,7 +26,7 @@ use portolan_store::events::EventScope;
 use portolan_store::{Page as StorePage, Tx, archives, clusters, endpoints, moves};
 
 use crate::access::project_in;
-use crate::online_archives::note as note_archive;
+use crate::online_archives::{note as note_archive, refuse_held};
 use crate::paging::{api_page, store_page};
 use crate::{Caller, Control, ControlError, trail};
 
@@ -242,7 +242,7 @@ impl Control {
     ///
     /// # Errors
     /// `CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED`,
-    /// `CLUSTER_ALREADY_REQUESTED_DELETION`, a conflict while an archive is moving documents,
+    /// `CLUSTER_ALREADY_REQUESTED_DELETION`, `ONLINE_ARCHIVE_HELD`, a conflict while an archive is moving documents,
     /// `CLUSTER_NOT_FOUND`, 401 without the role, and the store's.
     pub async fn delete_cluster(
         &self,
@@ -276,6 +276,9 @@ impl Control {
                     refuse_protected(tx, &cluster).await?;
                     let gone =
                         archives::list(tx, &witness, cluster.id, StorePage::ALL).await?.items;
+                    for stored in &gone {
+                        refuse_held(stored)?;
+                    }
                     archives::delete_of_cluster(tx, &witness, cluster.id).await?;
                     for stored in &gone {
                         note_archive(tx, caller, &stored.archive, "ONLINE_ARCHIVE_DELETED").await?;

@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use portolan_api_types::cluster::ServerArgs;
 use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
-use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, Namespace};
+use portolan_model::{
+    ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, Namespace,
+};
 use portolan_security::SecretString;
 
 /// Why a host could not do what it was asked.
@@ -136,6 +138,29 @@ pub trait ArchiveHost: Send + Sync + 'static {
         archive: ArchiveId,
         region: &DataProcessRegion,
     ) -> Result<String, HostError>;
+
+    /// Writes hold and expiration rule of an archive into its table, as the control state has them
+    /// now; without a table there is nothing to write.
+    ///
+    /// # Errors
+    /// [`HostError::Failed`] when the table could not be written.
+    async fn write_rules(&self, archive: ArchiveId) -> Result<(), HostError>;
+
+    /// What of an archive would expire: by its own rule, or by one of `days`.
+    ///
+    /// # Errors
+    /// [`HostError::Failed`] when the table could not be read.
+    async fn preview_expiry(
+        &self,
+        archive: ArchiveId,
+        days: Option<i32>,
+    ) -> Result<ExpiryPreview, HostError>;
+
+    /// What an archive holds, from its table.
+    ///
+    /// # Errors
+    /// [`HostError::Failed`] when the table could not be read.
+    async fn statistics(&self, archive: ArchiveId) -> Result<ArchiveStatistics, HostError>;
 }
 
 /// What is asked of another instance.

@@ -4,8 +4,10 @@
 //! archiver after it; everything that is decided and written lies in one transaction between.
 
 mod create;
+mod explain;
 mod history;
 mod merge;
+mod operators;
 mod rules;
 
 use portolan_api_types::online_archive::ArchivePatch;
@@ -19,6 +21,7 @@ use portolan_store::leases::{self, LeaseKey};
 use portolan_store::{Tx, archives, jobs, moves};
 
 pub use history::ArchiveDetails;
+pub(crate) use operators::refuse_held;
 
 use crate::access::project_in;
 use crate::clusters::{cluster_in, refuse_flex};
@@ -110,6 +113,9 @@ impl Control {
                 })
             })
             .await?;
+        if patch.expire_after_days.is_some() {
+            self.settle_rules(id).await?;
+        }
         if merged.wakes {
             self.archives.wake().await;
         }
@@ -119,7 +125,7 @@ impl Control {
     /// Deletes an archive: gone for clients at once, its files stay for the days of grace.
     ///
     /// # Errors
-    /// Those of [`Control::get_archive`], 401 without the role, and the store's.
+    /// `ONLINE_ARCHIVE_HELD`, those of [`Control::get_archive`], 401 without the role, and the store's.
     pub async fn delete_archive(
         &self,
         caller: &Caller,
@@ -134,6 +140,7 @@ impl Control {
                     let action = Action::ArchivesWrite;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
                     let (cluster, stored) = archive_in(tx, &witness, cluster_name, id).await?;
+                    refuse_held(&stored)?;
                     archives::delete(tx, &witness, id).await?;
                     take_lease_away(tx, &stored).await?;
                     note(tx, caller, &stored.archive, "ONLINE_ARCHIVE_DELETED").await?;

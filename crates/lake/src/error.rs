@@ -66,6 +66,9 @@ pub enum LakeError {
         /// The version that did it.
         version: i64,
     },
+    /// A hold stands: nothing that is archived may leave the table.
+    #[error("the archive is held: {0}")]
+    Held(String),
     /// A staged file is not what it should be; it must not be committed.
     #[error("verification failed: {0}")]
     Unverified(String),
@@ -111,6 +114,7 @@ impl LakeError {
             | Self::OpenMove { .. }
             | Self::InputGone { .. }
             | Self::ForeignWriter { .. }
+            | Self::Held(_)
             | Self::Stale(_) => ErrorKind::Conflict,
             Self::Retry(_) => ErrorKind::Retry,
             Self::Unknown(_) => ErrorKind::Unknown,

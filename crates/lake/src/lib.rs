@@ -10,8 +10,12 @@
 //! After *any* answer to a commit the log is read again and decides. What a file claims (keys,
 //! month, statistics) is recomputed from the documents in it before the file may be committed.
 
+mod audit;
+mod change;
+mod cleanup;
 mod commit;
 mod error;
+mod expiry;
 mod find;
 mod folder;
 mod layout;
@@ -20,9 +24,11 @@ mod log;
 mod marker;
 mod month;
 mod prune;
+mod purge;
 mod read;
 mod rewrite;
 mod row;
+mod rules;
 mod scan;
 mod spec;
 mod stage;
@@ -33,12 +39,17 @@ mod verify;
 mod version;
 mod write;
 
-pub use commit::{Change, Committed};
+pub use audit::{FileAudit, Problem};
+pub use change::Change;
+pub use cleanup::{Leftover, Leftovers};
+pub use commit::Committed;
 pub use error::{CommitError, ErrorKind, LakeError, VerifyError};
+pub use expiry::{ExpiryCut, ExpiryPlan, Unexpired};
 pub use find::{CommittedRow, FoundRow};
 pub use location::{
     AzureAccess, AzureSecret, Fitness, GcsAccess, Location, Protocol, Remote, S3Access, S3Key,
 };
+pub use month::{date_ms, month};
 pub use prune::Predicate;
 pub use row::{hash, identity};
 pub use scan::{Row, ScanPlan};

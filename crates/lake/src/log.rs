@@ -53,6 +53,12 @@ pub(crate) struct Loaded {
     table: DeltaTable,
 }
 
+impl Loaded {
+    pub(crate) fn table(&self) -> &DeltaTable {
+        &self.table
+    }
+}
+
 impl Log {
     pub(crate) fn new(
         location: &Location,
@@ -181,6 +187,11 @@ impl Log {
         bytes.map(|bytes| Entry::parse(&bytes)).transpose()
     }
 
+    /// The files that an entry added or removed.
+    pub(crate) async fn files_of_entry(&self, number: u64) -> Result<Vec<String>, LakeError> {
+        Ok(self.entry(number).await?.map(|entry| entry.files).unwrap_or_default())
+    }
+
     /// The newest of our commits at or below `newest` that `wanted` accepts.
     pub(crate) async fn find(
         &self,
@@ -242,6 +253,10 @@ fn properties_of(metadata: HashMap<String, serde_json::Value>) -> CommitProperti
 }
 
 fn operation_of(actions: &[Action]) -> DeltaOperation {
+    if let [Action::Metadata(metadata)] = actions {
+        let properties = metadata.configuration().clone();
+        return DeltaOperation::SetTableProperties { properties };
+    }
     if actions.iter().any(|action| matches!(action, Action::Remove(_))) {
         return DeltaOperation::Delete { predicate: None };
     }

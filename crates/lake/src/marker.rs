@@ -74,6 +74,8 @@ pub(crate) struct Entry {
     pub(crate) marker: Option<Marker>,
     /// Whether it added or removed files.
     pub(crate) changes_files: bool,
+    /// Their paths.
+    pub(crate) files: Vec<String>,
 }
 
 impl Entry {
@@ -85,7 +87,10 @@ impl Entry {
             if let Some(info) = action.get("commitInfo") {
                 entry.marker = Marker::parse(info);
             }
-            entry.changes_files |= action.get("add").is_some() || action.get("remove").is_some();
+            for file in [action.get("add"), action.get("remove")].into_iter().flatten() {
+                entry.changes_files = true;
+                entry.files.extend(file["path"].as_str().map(str::to_owned));
+            }
         }
         Ok(entry)
     }

@@ -12,15 +12,38 @@ use crate::MonthSpec;
 /// The month of rows without a usable date.
 pub(crate) const NO_MONTH: &str = "0000-00";
 
-/// The month of a document.
-pub(crate) fn month(doc: &RawDocument, spec: &MonthSpec) -> String {
-    if path::has_array_on_path(doc, &spec.path) {
-        return NO_MONTH.to_owned();
+/// The month of a document, `0000-00` without a usable date: the partition that it belongs to.
+#[must_use]
+pub fn month(doc: &RawDocument, spec: &MonthSpec) -> String {
+    raw_date_ms(doc, spec).and_then(month_of_ms).unwrap_or_else(|| NO_MONTH.to_owned())
+}
+
+/// The date of a document, if it is one that has a month: milliseconds since the epoch.
+#[must_use]
+pub fn date_ms(doc: &RawDocument, spec: &MonthSpec) -> Option<i64> {
+    raw_date_ms(doc, spec).filter(|&ms| month_of_ms(ms).is_some())
+}
+
+/// First and last millisecond of a month; `None` for [`NO_MONTH`] and for what is no month.
+pub(crate) fn bounds_ms(month: &str) -> Option<(i64, i64)> {
+    let (year, month) = month.split_once('-')?;
+    let first = jiff::civil::Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?;
+    if first.year() < 1 {
+        return None;
     }
-    path::get(doc, &spec.path)
-        .and_then(|value| epoch_ms(value, spec.format))
-        .and_then(month_of_ms)
-        .unwrap_or_else(|| NO_MONTH.to_owned())
+    let start_ms = |date: jiff::civil::Date| {
+        let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(zoned.timestamp().as_millisecond())
+    };
+    let next = first.checked_add(jiff::Span::new().months(1)).ok();
+    Some((start_ms(first)?, next.and_then(start_ms).map_or(i64::MAX, |ms| ms - 1)))
+}
+
+fn raw_date_ms(doc: &RawDocument, spec: &MonthSpec) -> Option<i64> {
+    if path::has_array_on_path(doc, &spec.path) {
+        return None;
+    }
+    path::get(doc, &spec.path).and_then(|value| epoch_ms(value, spec.format))
 }
 
 /// The time that a date field holds, in milliseconds since the epoch.

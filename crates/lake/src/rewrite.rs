@@ -1,6 +1,6 @@
 //! Rewriting files without some rows, for confirm: what stays keeps its place in the move protocol.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use futures::TryStreamExt;
 
@@ -22,49 +22,86 @@ impl Table {
         files: &[DataFile],
         drop: &HashSet<(i64, Vec<u8>)>,
     ) -> Result<Staged, LakeError> {
+        self.rewrite_flagging(version, files, drop, &HashMap::new()).await
+    }
+
+    /// The same, and flags the rows of `flag` as superseded by a move instead of dropping them: a
+    /// hold keeps them, and readers hide them.
+    ///
+    /// # Errors
+    /// Those of [`Table::rewrite_without`].
+    pub async fn rewrite_flagging(
+        &self,
+        version: &Version,
+        files: &[DataFile],
+        drop: &HashSet<(i64, Vec<u8>)>,
+        flag: &HashMap<(i64, Vec<u8>), i64>,
+    ) -> Result<Staged, LakeError> {
         let mut staged = Staged::default();
         for file in files {
-            if !version.files.iter().any(|known| known.path == file.path) {
-                return Err(LakeError::InputGone { path: file.path.clone() });
-            }
-            let rows = self.remaining_rows(file, drop, &mut staged).await?;
-            if !rows.is_empty() {
-                let written = self.write_file(version.committed, version.fence, rows).await?;
-                staged.files.push(written);
-            }
+            let fate = |row: &mut StoredRow| {
+                let key = (row.place.seq, identity(&row.doc));
+                row.place.superseded_by = flag.get(&key).copied().or(row.place.superseded_by);
+                !drop.contains(&key)
+            };
+            self.rewrite_file(version, file, fate, &mut staged).await?;
         }
         Ok(staged)
     }
 
-    /// The rows of a file that stay, declared in `staged`.
-    async fn remaining_rows(
+    /// Writes again what `stays` of one file, unless nothing does.
+    pub(crate) async fn rewrite_file(
         &self,
+        version: &Version,
         file: &DataFile,
-        drop: &HashSet<(i64, Vec<u8>)>,
+        stays: impl Fn(&mut StoredRow) -> bool,
         staged: &mut Staged,
-    ) -> Result<Vec<FileRow>, LakeError> {
-        let plan = self.plan(std::slice::from_ref(file), Select::default());
-        let mut stored = plan.stored_rows();
-        let mut rows = Vec::new();
-        let mut seen = 0;
-        while let Some((_, row)) = stored.try_next().await? {
-            seen += 1;
-            let StoredRow { doc, hash, place } = row;
-            let key = (place.seq, identity(&doc));
-            if drop.contains(&key) {
-                continue;
-            }
-            staged.documents += 1;
-            staged.bytes_raw += doc.as_bytes().len() as u64;
-            staged.batches = staged.batches.max(place.batch + 1);
-            let (seq, identity) = key;
-            staged.declared.add(DeclaredRow { identity, hash, seq, batch: place.batch });
-            let derived = derive(&doc, self.spec())?;
-            rows.push(FileRow { doc, hash, derived, place });
+    ) -> Result<(), LakeError> {
+        if !version.files.iter().any(|known| known.path == file.path) {
+            return Err(LakeError::InputGone { path: file.path.clone() });
         }
-        if seen != file.rows {
-            let (path, rows) = (&file.path, file.rows);
-            return Err(LakeError::Internal(format!("{path} has {seen} rows instead of {rows}")));
+        let mut rows = self.all_rows(file).await?;
+        rows.retain_mut(stays);
+        self.write_rows(version, rows, staged).await
+    }
+
+    /// Writes rows of one month to a file and declares them.
+    pub(crate) async fn write_rows(
+        &self,
+        version: &Version,
+        rows: Vec<StoredRow>,
+        staged: &mut Staged,
+    ) -> Result<(), LakeError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows = rows.into_iter().map(|row| self.declared_again(row, staged));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let written = self.write_file(version.committed, version.fence, rows).await?;
+        staged.files.push(written);
+        Ok(())
+    }
+
+    fn declared_again(&self, row: StoredRow, staged: &mut Staged) -> Result<FileRow, LakeError> {
+        let StoredRow { doc, hash, place } = row;
+        staged.documents += 1;
+        staged.bytes_raw += doc.as_bytes().len() as u64;
+        staged.batches = staged.batches.max(place.batch + 1);
+        let (seq, batch) = (place.seq, place.batch);
+        staged.declared.add(DeclaredRow { identity: identity(&doc), hash, seq, batch });
+        let derived = derive(&doc, self.spec())?;
+        Ok(FileRow { doc, hash, derived, place })
+    }
+
+    /// Every row of a file; it must be as many as the log says.
+    pub(crate) async fn all_rows(&self, file: &DataFile) -> Result<Vec<StoredRow>, LakeError> {
+        let plan = self.plan(std::slice::from_ref(file), Select::default());
+        let rows: Vec<StoredRow> = plan.stored_rows().map_ok(|(_, row)| row).try_collect().await?;
+        if rows.len() as u64 != file.rows {
+            let (path, declared, seen) = (&file.path, file.rows, rows.len());
+            return Err(LakeError::Internal(format!(
+                "{path} has {seen} rows instead of {declared}"
+            )));
         }
         Ok(rows)
     }

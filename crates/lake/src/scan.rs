@@ -65,6 +65,19 @@ impl Table {
         self.plan(&version.files, Select::new(predicate, self.spec()))
     }
 
+    /// Streams every row of one file of a version.
+    #[must_use]
+    pub fn rows_of(
+        &self,
+        version: &Version,
+        file_index: usize,
+    ) -> BoxStream<'static, Result<Row, LakeError>> {
+        let file = version.files.get(file_index).cloned();
+        let files: Vec<DataFile> = file.into_iter().collect();
+        let rows = self.plan(&files, Select::default()).rows();
+        rows.map_ok(move |row| Row { file_index, ..row }).boxed()
+    }
+
     /// Plans reading `files` (all files of a version, or of a move that is being verified).
     pub(crate) fn plan(&self, all: &[DataFile], select: Select) -> ScanPlan {
         let files: Vec<_> =

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use portolan_model::{DateFormat, PartitionFieldType};
+use portolan_model::{ArchiveRules, DateFormat, PartitionFieldType};
 
-use crate::LakeError;
+use crate::{LakeError, rules};
 
 /// The layout that this version writes.
 pub(crate) const LAYOUT_VERSION: &str = "1";
@@ -41,6 +41,8 @@ pub struct TableSpec {
     pub month: Option<MonthSpec>,
     /// Version of the archive's criteria when the table was made; later ones travel with commits.
     pub config_version: i64,
+    /// What was set for the archive's data, as this version of the table has it.
+    pub rules: ArchiveRules,
 }
 
 /// Where the partition value `month` comes from.
@@ -81,6 +83,7 @@ impl TableSpec {
             (TYPES.to_owned(), serde_json::json!(types).to_string()),
             (CONFIG_VERSION.to_owned(), self.config_version.to_string()),
             (LAYOUT.to_owned(), LAYOUT_VERSION.to_owned()),
+            (rules::PROPERTY.to_owned(), rules::to_property(&self.rules)),
         ]);
         if let Some(uuid) = &self.collection_uuid {
             properties.insert(UUID.to_owned(), uuid.clone());
@@ -108,6 +111,7 @@ impl TableSpec {
             partition_types: parse_types(get(TYPES)?)?,
             month: parse_month(all)?,
             config_version: get(CONFIG_VERSION)?.parse().map_err(LakeError::internal)?,
+            rules: rules::of_property(all.get(rules::PROPERTY).map(String::as_str))?,
         })
     }
 }

@@ -77,6 +77,19 @@ impl FileStats {
         Some((column.min.as_ref()?.as_str()?, column.max.as_ref()?.as_str()?))
     }
 
+    /// Both bounds of a column of times, in milliseconds since the epoch.
+    pub(crate) fn times_ms(&self, name: &str) -> Option<(i64, i64)> {
+        let (min, max) = self.texts(name)?;
+        let ms = |text: &str| Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond());
+        Some((ms(min)?, ms(max)?))
+    }
+
+    /// Whether a column may hold anything but NULL.
+    pub(crate) fn may_be_set(&self, name: &str) -> bool {
+        let nulls = self.columns.get(name).and_then(|column| column.nulls);
+        nulls.is_none() || nulls != self.rows
+    }
+
     /// Whether a column may hold NULL.
     pub(crate) fn may_be_null(&self, name: &str) -> bool {
         self.columns.get(name).and_then(|column| column.nulls) != Some(0)

@@ -1,8 +1,7 @@
-//! A table: create it, open it, load its newest version, drop its objects.
+//! A table: create it, open it, load its newest version.
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use portolan_runtime::Runtime;
 
@@ -30,7 +29,7 @@ impl Table {
     /// owner.
     ///
     /// # Errors
-    /// [`LakeError::Conflict`] when somebody else's table is there; storage errors.
+    /// [`LakeError::Conflict`] when somebody else's table is there, or it was purged; storage errors.
     pub async fn create(
         location: &Location,
         uri: &str,
@@ -38,6 +37,9 @@ impl Table {
         runtime: &Runtime,
     ) -> Result<Self, LakeError> {
         spec.check()?;
+        if location.is_purged(uri, runtime).await? {
+            return Err(LakeError::Conflict(format!("{uri} was purged")));
+        }
         let log = Log::new(location, &location.table_name(uri)?, runtime)?;
         let answer = match log.exists().await? {
             true => Ok(()),
@@ -56,7 +58,7 @@ impl Table {
         }
     }
 
-    /// Opens the table behind `uri`; `None` when there is none.
+    /// Opens the table behind `uri`; `None` when there is none or it was purged.
     ///
     /// # Errors
     /// [`LakeError::Unsupported`] when it is a table of another kind or layout; storage errors.
@@ -66,7 +68,7 @@ impl Table {
         runtime: &Runtime,
     ) -> Result<Option<Self>, LakeError> {
         let log = Log::new(location, &location.table_name(uri)?, runtime)?;
-        if !log.exists().await? {
+        if location.is_purged(uri, runtime).await? || !log.exists().await? {
             return Ok(None);
         }
         let spec = log.load().await?.version.spec;
@@ -99,30 +101,6 @@ impl Table {
     /// Storage errors; [`LakeError::Missing`] when the table is gone.
     pub async fn load(&self) -> Result<Version, LakeError> {
         Ok(self.inner.log.load().await?.version)
-    }
-
-    /// Removes every object of the table, data first and the log last, so that an interrupted drop
-    /// can be found and repeated. Only a purge may do this.
-    ///
-    /// # Errors
-    /// Storage errors; what was removed stays removed.
-    pub async fn drop_table(&self) -> Result<u64, LakeError> {
-        let objects = &self.inner.objects;
-        let mut all: Vec<_> = objects.list(None).map_ok(|meta| meta.location).try_collect().await?;
-        all.sort_by_key(|path| path.as_ref().starts_with("_delta_log"));
-        let count = all.len() as u64;
-        let remove = async {
-            let paths = futures::stream::iter(all.into_iter().map(Ok)).boxed();
-            let mut removed = objects.delete_stream(paths);
-            while let Some(result) = removed.next().await {
-                match result {
-                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            Ok(())
-        };
-        self.inner.runtime.effect("lake.drop", remove).await.map(|()| count)
     }
 
     pub(crate) fn log(&self) -> &Log {

@@ -1,5 +1,6 @@
 //! Tests of whole tables in temporary folders.
 
+mod expiry;
 mod life;
 mod pruning;
 mod readers;
@@ -7,7 +8,7 @@ mod roundtrip;
 
 use bson::RawDocumentBuf;
 use futures::TryStreamExt;
-use portolan_model::{DateFormat, PartitionFieldType};
+use portolan_model::{ArchiveRules, DateFormat, PartitionFieldType};
 use portolan_runtime::{FaultPlan, Runtime};
 
 use super::*;
@@ -31,6 +32,7 @@ pub(crate) fn spec() -> TableSpec {
         partition_types: vec![Some(PartitionFieldType::Date), None],
         month: Some(MonthSpec { path: "at".into(), format: DateFormat::IsoDate }),
         config_version: 3,
+        rules: ArchiveRules::default(),
     }
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn confirm(
     removes: Vec<DataFile>,
     adds: Vec<StagedFile>,
 ) -> Change {
-    Change::Confirm { seq, epoch, token: token(epoch), removes, adds }
+    Change::Confirm { seq, epoch, token: token(epoch), removes, adds, supersedes: true }
 }
 
 /// Orders of two months, ids `first` to `first + count − 1`.

@@ -180,40 +180,14 @@ impl<'a> Check<'a> {
             if derived.month != file.month {
                 return Err(unverified(format!("{}: a row of another month", file.path)));
             }
-            self.columns(batch, index, &derived, &row.place.cells(), table.layout(), file)?;
+            let expected = (&derived, &row.place.cells());
+            check_columns((batch, index), expected, &self.stats, table.layout(), &file.path)?;
             if self.sampled.contains(&self.rows) {
                 self.samples.push(sample(&derived, &identity, row.hash, table, file));
             }
             let (seq, batch) = (row.place.seq, row.place.batch);
             self.declared(DeclaredRow { identity, hash: row.hash, seq, batch }, file)?;
             self.rows += 1;
-        }
-        Ok(())
-    }
-
-    /// Every stored value is what the document says, and within the statistics.
-    fn columns(
-        &self,
-        batch: &RecordBatch,
-        row: usize,
-        derived: &Derived,
-        place: &[Cell; 4],
-        layout: &Layout,
-        file: &StagedFile,
-    ) -> Result<(), LakeError> {
-        let expected = derived.cells.iter().chain(place);
-        for (column, expected) in layout.cell_columns().iter().zip(expected) {
-            let (path, name) = (&file.path, &column.name);
-            if stored_cell(batch, column, row).as_ref() != Some(expected) {
-                return Err(unverified(format!(
-                    "{path}: {name} does not follow from the document"
-                )));
-            }
-            if column.stats && !self.stats.contain(name, expected) {
-                return Err(unverified(format!(
-                    "{path}: the statistics of {name} leave out a row"
-                )));
-            }
         }
         Ok(())
     }
@@ -243,6 +217,27 @@ impl<'a> Check<'a> {
             count => Err(unverified(format!("{count} declared rows are not in the files"))),
         }
     }
+}
+
+/// Every stored value is what the document says, and within the statistics.
+pub(crate) fn check_columns(
+    (batch, row): (&RecordBatch, usize),
+    (derived, place): (&Derived, &[Cell; 4]),
+    stats: &FileStats,
+    layout: &Layout,
+    path: &str,
+) -> Result<(), LakeError> {
+    let expected = derived.cells.iter().chain(place);
+    for (column, expected) in layout.cell_columns().iter().zip(expected) {
+        let name = &column.name;
+        if stored_cell(batch, column, row).as_ref() != Some(expected) {
+            return Err(unverified(format!("{path}: {name} does not follow from the document")));
+        }
+        if column.stats && !stats.contain(name, expected) {
+            return Err(unverified(format!("{path}: the statistics of {name} leave out a row")));
+        }
+    }
+    Ok(())
 }
 
 fn sample(

@@ -27,6 +27,16 @@ pub struct Version {
     pub foreign: Option<i64>,
 }
 
+impl Version {
+    /// A digest of the names of its files: equal for versions that hold the same files.
+    #[must_use]
+    pub fn files_digest(&self) -> String {
+        let mut paths: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        paths.sort_unstable();
+        blake3::hash(paths.join("\n").as_bytes()).to_hex().to_string()
+    }
+}
+
 /// One data file of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataFile {

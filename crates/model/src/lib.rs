@@ -5,6 +5,8 @@
 //! MongoDB Atlas, the doc comment names the public page it comes from.
 
 mod archive;
+mod archive_reports;
+mod archive_rules;
 mod cluster;
 mod database_user;
 mod event_type;
@@ -24,6 +26,8 @@ pub use archive::{
     ArchiveEvent, ArchiveState, CollectionType, Criteria, DateFormat, OnlineArchive,
     PartitionField, PartitionFieldType, StateRefused, SuspendReason,
 };
+pub use archive_reports::{ArchiveStatistics, ExpiryPreview, IndexCheck};
+pub use archive_rules::{ArchiveRules, ExpiryRule, Hold};
 pub use cluster::{
     AttachedCluster, Cluster, ClusterKind, ClusterState, FcvPin, GuardLevel, ServerVersion,
     UnknownLevel,

@@ -3,15 +3,16 @@
 //! Use cases read and write them under a project's witness, here; workers read and write them through
 //! [`work`]. When an archive is looked at next stands in `jobs`. A deleted archive stays as a row until its files are purged, and only workers see it.
 
-mod codec;
+pub(crate) mod codec;
 pub mod work;
 
 use portolan_auth::{Authorized, ProjectScope};
 use portolan_model::{
-    ArchiveId, ArchiveState, ClusterId, Criteria, EpochMs, GuardLevel, Namespace, OnlineArchive,
+    ArchiveId, ArchiveRules, ArchiveState, ClusterId, Criteria, EpochMs, ExpiryRule, GuardLevel,
+    Hold, Namespace, OnlineArchive,
 };
 
-use crate::{Listed, Page, StoreError, Tx, args, jobs};
+use crate::{Listed, Page, StoreError, Tx, args, jobs, upkeep};
 use codec::{partition_fields_json, schedule_json};
 
 /// An archive with what only workers ask about it.
@@ -23,13 +24,33 @@ pub struct StoredArchive {
     pub level: GuardLevel,
     /// When its expiration rule was set last.
     pub expiry_set_at: Option<EpochMs>,
+    /// Rises with each change of hold and expiration rule.
+    pub rules_version: i64,
+    /// A hold on everything in it.
+    pub hold: Option<Hold>,
+    /// When its table began to be removed: the deletion cannot be taken back any more.
+    pub purging_at: Option<EpochMs>,
+}
+
+impl StoredArchive {
+    /// What is set for its data.
+    #[must_use]
+    pub fn rules(&self) -> ArchiveRules {
+        let expiry = self.archive.expire_after_days.zip(self.expiry_set_at);
+        ArchiveRules {
+            version: self.rules_version,
+            expiry: expiry
+                .map(|(expire_after_days, set_at)| ExpiryRule { expire_after_days, set_at }),
+            hold: self.hold.clone(),
+        }
+    }
 }
 
 pub(crate) const COLUMNS: &str = "id, project_id, cluster_id, cluster_name, database_name, \
      collection_name, collection_type, criteria_type, date_field, date_format, criteria_days, \
      criteria_query, criteria_version, partition_fields, expire_after_days, expiry_set_at, \
      provider, region, schedule, state, suspend_reason, level, table_uri, created_at, \
-     deleted_at";
+     deleted_at, rules_version, hold_at, hold_by, hold_reason, purging_at";
 
 /// The columns of a rule: date field, format, days, query.
 type CriteriaColumns = (Option<String>, Option<&'static str>, Option<i32>, Option<String>);
@@ -59,8 +80,8 @@ pub async fn insert(
          collection_name, collection_type, criteria_type, date_field, date_format, \
          criteria_days, criteria_query, criteria_version, partition_fields, expire_after_days, \
          expiry_set_at, provider, region, schedule, state, suspend_reason, level, table_uri, \
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-         $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+         created_at, rules_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+         $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
         args![
             archive.id,
             authorized.project_id(),
@@ -86,13 +107,15 @@ pub async fn insert(
             stored.level.as_str(),
             archive.table_uri,
             archive.created_at,
+            stored.rules_version,
         ],
     )
     .await?;
-    jobs::add(tx, archive.id).await
+    jobs::add(tx, archive.id).await?;
+    upkeep::add(tx, archive.id).await
 }
 
-/// Writes what a client can change: criteria, expiration rule, schedule, state.
+/// Writes what a client can change: criteria, expiration rule, hold, schedule, state.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such archive.
@@ -106,7 +129,8 @@ pub async fn update(
     tx.execute_one(
         "UPDATE online_archives SET criteria_days = $3, criteria_query = $4, \
          criteria_version = $5, expire_after_days = $6, expiry_set_at = $7, schedule = $8, \
-         state = $9, suspend_reason = $10 \
+         state = $9, suspend_reason = $10, rules_version = $11, hold_at = $12, hold_by = $13, \
+         hold_reason = $14 \
          WHERE id = $1 AND project_id = $2 AND deleted_at IS NULL",
         args![
             archive.id,
@@ -119,6 +143,10 @@ pub async fn update(
             schedule_json(archive.schedule),
             archive.state.as_str(),
             archive.state.suspend_reason().map(|reason| reason.as_str()),
+            stored.rules_version,
+            stored.hold.as_ref().map(|hold| hold.placed_at),
+            stored.hold.as_ref().map(|hold| hold.placed_by.clone()),
+            stored.hold.as_ref().map(|hold| hold.reason.clone()),
         ],
         "online archive",
     )
@@ -210,6 +238,44 @@ pub async fn delete(
     .await
 }
 
+/// Takes the deletion of an archive back, while its table is whole: it becomes PAUSED. Whether it
+/// did.
+///
+/// # Errors
+/// The database's.
+pub async fn undelete(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    id: ArchiveId,
+) -> Result<bool, StoreError> {
+    let changed = tx
+        .execute(
+            "UPDATE online_archives SET state = $3, deleted_at = NULL \
+             WHERE id = $1 AND project_id = $2 AND deleted_at IS NOT NULL AND purging_at IS NULL",
+            args![id, authorized.project_id(), ArchiveState::Paused.as_str()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// A deleted archive of a cluster of the project, as long as its row is there.
+///
+/// # Errors
+/// The database's.
+pub async fn fetch_deleted(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    cluster_id: ClusterId,
+    id: ArchiveId,
+) -> Result<Option<StoredArchive>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM online_archives \
+         WHERE id = $1 AND project_id = $2 AND cluster_id = $3 AND deleted_at IS NOT NULL"
+    );
+    let values = args![id, authorized.project_id(), cluster_id];
+    tx.fetch_optional(sqlx::AssertSqlSafe(sql), values).await
+}
+
 /// Deletes every archive of a cluster; how many there were.
 ///
 /// # Errors
@@ -229,4 +295,4 @@ pub async fn delete_of_cluster(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

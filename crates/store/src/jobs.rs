@@ -1,9 +1,9 @@
 //! Jobs: when each archive is looked at next, and how the last look went. Table `archive_jobs`.
 
 use portolan_auth::{Authorized, Instance};
-use portolan_model::{ArchiveId, EpochMs, GuardLevel};
+use portolan_model::{ArchiveId, ArchiveState, EpochMs, GuardLevel};
 
-use crate::{FromRow, Row, StoreError, Tx, args};
+use crate::{FromRow, Row, StoreError, Tx, archives, args};
 
 /// The job of one archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub struct ArchiveJob {
     pub level: Option<GuardLevel>,
     /// When its table was removed.
     pub purged_at: Option<EpochMs>,
+    /// An operator asked for a run, whatever the schedule says and however little there is.
+    pub run_requested: bool,
+    /// The index that the last look missed, as a line to paste into mongosh.
+    pub create_index: Option<String>,
 }
 
 impl FromRow for ArchiveJob {
@@ -34,11 +38,14 @@ impl FromRow for ArchiveJob {
             last_error: row.opt_text("last_error")?,
             level: row.opt_parse("level")?,
             purged_at: row.opt_int("purged_at")?,
+            run_requested: row.int("run_requested")? != 0,
+            create_index: row.opt_text("create_index")?,
         })
     }
 }
 
-const COLUMNS: &str = "archive_id, due_at, interval_ms, failures, last_error, level, purged_at";
+const COLUMNS: &str = "archive_id, due_at, interval_ms, failures, last_error, level, purged_at, \
+     run_requested, create_index";
 
 /// The job of a new archive: due at once, its distance not set yet.
 ///
@@ -100,11 +107,13 @@ pub async fn save(tx: &mut Tx<'_>, job: &ArchiveJob) -> Result<(), StoreError> {
     let now_ms = tx.now_ms();
     tx.execute(
         "INSERT INTO archive_jobs (archive_id, due_at, interval_ms, failures, last_error, level, \
-         purged_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         purged_at, run_requested, create_index, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
          ON CONFLICT (archive_id) DO UPDATE SET due_at = excluded.due_at, \
          interval_ms = excluded.interval_ms, failures = excluded.failures, \
          last_error = excluded.last_error, level = excluded.level, \
-         purged_at = excluded.purged_at, updated_at = excluded.updated_at",
+         purged_at = excluded.purged_at, run_requested = excluded.run_requested, \
+         create_index = excluded.create_index, updated_at = excluded.updated_at",
         args![
             job.archive_id,
             job.due_at,
@@ -113,6 +122,8 @@ pub async fn save(tx: &mut Tx<'_>, job: &ArchiveJob) -> Result<(), StoreError> {
             job.last_error,
             job.level.map(GuardLevel::as_str),
             job.purged_at,
+            i64::from(job.run_requested),
+            job.create_index,
             now_ms
         ],
     )
@@ -135,5 +146,75 @@ pub async fn wake(tx: &mut Tx<'_>, archive_id: ArchiveId) -> Result<(), StoreErr
     Ok(())
 }
 
+/// How all archives stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// By state; without those in which there is none.
+    pub states: Vec<StateFigures>,
+    /// Operations that are queued or under way.
+    pub operations: i64,
+}
+
+/// The archives in one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateFigures {
+    /// The state.
+    pub state: ArchiveState,
+    /// How many.
+    pub archives: i64,
+    /// Those whose last look failed.
+    pub failing: i64,
+    /// Those whose last look missed an index.
+    pub without_index: i64,
+    /// Those with a move that is not finished.
+    pub unfinished: i64,
+    /// The earliest time of a next look that nobody set by waking.
+    pub due_at_min: Option<EpochMs>,
+}
+
+/// Counts how all archives stand.
+///
+/// # Errors
+/// The database's.
+pub async fn standing(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+) -> Result<Standing, StoreError> {
+    let sql = "SELECT a.state, a.suspend_reason, COUNT(*) AS archives, \
+               SUM(CASE WHEN j.failures > 0 THEN 1 ELSE 0 END) AS failing, \
+               SUM(CASE WHEN j.create_index IS NOT NULL THEN 1 ELSE 0 END) AS without_index, \
+               SUM(CASE WHEN EXISTS (SELECT 1 FROM moves m WHERE m.archive_id = a.id AND \
+               m.state NOT IN ('CONFIRMED', 'ABANDONED')) THEN 1 ELSE 0 END) AS unfinished, \
+               MIN(CASE WHEN j.due_at > 0 THEN j.due_at END) AS due_at_min \
+               FROM online_archives a JOIN archive_jobs j ON j.archive_id = a.id \
+               GROUP BY a.state, a.suspend_reason";
+    let states = tx.fetch_all(sql, args![]).await?;
+    let sql = "SELECT COUNT(*) FROM archive_operations WHERE state IN ('QUEUED', 'RUNNING')";
+    Ok(Standing { states, operations: tx.count(sql, args![]).await? })
+}
+
+impl FromRow for StateFigures {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            state: archives::codec::state(row)?,
+            archives: row.int("archives")?,
+            failing: row.int("failing")?,
+            without_index: row.int("without_index")?,
+            unfinished: row.int("unfinished")?,
+            due_at_min: row.opt_int("due_at_min")?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests;
+
+/// Makes an archive due at once, for a run that an operator asked for.
+///
+/// # Errors
+/// The database's.
+pub async fn request_run(tx: &mut Tx<'_>, archive_id: ArchiveId) -> Result<(), StoreError> {
+    wake(tx, archive_id).await?;
+    let sql = "UPDATE archive_jobs SET run_requested = 1 WHERE archive_id = $1";
+    tx.execute_one(sql, args![archive_id], "job of the archive").await
+}

@@ -34,6 +34,8 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     7 "0007_people",
     8 "0008_cluster_lifecycle",
     9 "0009_replicas",
+    10 "0010_archive_upkeep",
+    11 "0011_restore_holds",
 };
 
 /// Any number: it only has to be the same in all replicas.

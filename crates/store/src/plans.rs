@@ -25,11 +25,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "FROM endpoints WHERE released_at IS NULL ORDER BY port",
         "as many as there are ports to give",
     ),
-    (
-        "FROM online_archives WHERE deleted_at IS NULL ORDER BY created_at, id",
-        "all, by its purpose",
-    ),
-    ("WHERE deleted_at IS NOT NULL AND deleted_at <= $1 ORDER BY deleted_at, id", "likewise"),
+    ("GROUP BY a.state, a.suspend_reason", "all archives, four times in a minute"),
     ("SELECT COUNT(*) FROM audit", "an operator's list; no operation of the API reads it"),
     ("FROM audit ORDER BY created_at DESC", "by its index, and no more than a page"),
     ("FROM clusters ORDER BY created_at, id", "every cluster, at the start and by followers"),

@@ -245,6 +245,21 @@ impl Tx<'_> {
         self.store.runtime().now_ms()
     }
 
+    /// The database's own clock, in milliseconds since the epoch. An embedded database has none but
+    /// ours.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn clock_ms(&mut self) -> Result<i64, StoreError> {
+        match self.dialect() {
+            Dialect::Sqlite => Ok(self.now_ms()),
+            Dialect::Postgres => {
+                let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+                self.count(sql, crate::args![]).await
+            }
+        }
+    }
+
     /// Seals a secret for its place.
     #[must_use]
     pub fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Vec<u8> {

@@ -5,11 +5,15 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use portolan_archiver::{ArchiverError, Worker};
 use portolan_cluster::{
     Cluster as _, ClusterError, CollectionInfo, ErrorKind, MongoCluster, Probe,
 };
 use portolan_control::{ArchiveHost, ClusterHost, HostError, ServerSettings};
-use portolan_model::{ArchiveId, Cluster, ClusterId, ClusterKind, DataProcessRegion, Namespace};
+use portolan_model::{
+    ArchiveId, ArchiveStatistics, Cluster, ClusterId, ClusterKind, DataProcessRegion,
+    ExpiryPreview, Namespace,
+};
 use portolan_sandbox::{Sandbox, SandboxOptions, Tuning};
 use portolan_security::SecretString;
 use portolan_wire::Backend;
@@ -166,6 +170,38 @@ impl ArchiveHost for Host {
     ) -> Result<String, HostError> {
         let uri = self.inner.locations.table_uri(archive, region);
         uri.map_err(|error| HostError::Refused(error.to_string()))
+    }
+
+    async fn write_rules(&self, archive: ArchiveId) -> Result<(), HostError> {
+        self.worker()?.write_rules(archive).await.map_err(archiver_error)
+    }
+
+    async fn preview_expiry(
+        &self,
+        archive: ArchiveId,
+        days: Option<i32>,
+    ) -> Result<ExpiryPreview, HostError> {
+        self.worker()?.preview_expiry(archive, days).await.map_err(archiver_error)
+    }
+
+    async fn statistics(&self, archive: ArchiveId) -> Result<ArchiveStatistics, HostError> {
+        self.worker()?.statistics(archive).await.map_err(archiver_error)
+    }
+}
+
+impl Host {
+    fn worker(&self) -> Result<&Worker, HostError> {
+        self.inner.worker.get().ok_or_else(|| HostError::Failed("no archiver runs here".to_owned()))
+    }
+}
+
+fn archiver_error(error: ArchiverError) -> HostError {
+    match error {
+        ArchiverError::Cluster(error) => host_error(error),
+        ArchiverError::Invalid(_) | ArchiverError::Denied(_) => {
+            HostError::Refused(error.to_string())
+        }
+        other => HostError::Failed(other.to_string()),
     }
 }
 

@@ -19,14 +19,28 @@ const OUTSIDE: &[&str] = &[
 ];
 
 /// Points that a first run does not pass: nothing is kept or superseded, no lease gets old, nothing is
-/// purged, and every batch may be deleted.
+/// purged, expired or cleaned up (that takes days), and every batch may be deleted.
 const NOT_PASSED: &[&str] = &[
     effects::LEASE_RENEW,
     effects::RECONCILE,
     effects::REWRITE,
     effects::SUPERSEDE,
+    effects::RULES,
+    effects::EXPIRY_REWRITE,
+    effects::OPERATION_START,
+    effects::OPERATION_PROGRESS,
+    effects::OPERATION_CLAIM,
+    effects::RESTORE_HOLD,
+    effects::RESTORE,
+    effects::EXPIRE,
+    effects::CLEAN_UP,
+    effects::OPERATION_DONE,
+    effects::UPKEEP,
+    effects::PURGING,
     effects::PURGE,
     effects::PURGED,
+    effects::SWEEP,
+    effects::FORGOTTEN,
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

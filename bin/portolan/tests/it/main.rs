@@ -7,6 +7,7 @@ mod clusters;
 mod docs;
 mod kill;
 mod links;
+mod operators;
 mod replicas;
 mod served;
 mod state;

@@ -3,6 +3,7 @@
 
 pub(crate) mod access_lists;
 pub(crate) mod api_keys;
+pub(crate) mod archive_operators;
 pub(crate) mod cluster_details;
 pub(crate) mod cluster_lifecycle;
 pub(crate) mod clusters;

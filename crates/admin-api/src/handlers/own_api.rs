@@ -82,6 +82,8 @@ fn archive_shown(details: ArchiveDetails) -> Value {
         level: details.level.as_str(),
         level_at_creation: details.level_at_creation.as_str(),
         totals: details.totals,
+        hold: details.hold.as_ref(),
+        expiry_set_at: details.expiry_set_at,
         next_look_at: details.next_look_at,
         last_error: details.last_error,
     }

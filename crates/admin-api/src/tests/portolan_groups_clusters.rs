@@ -75,3 +75,80 @@ async fn strings_and_details_of_an_archive() {
     let none = format!("{path}/{id}/runs/0123456789abcdef01234567");
     assert_eq!(own(&world, "GET", &none, None).await.refusal(), (404, "RESOURCE_NOT_FOUND"));
 }
+
+#[tokio::test]
+async fn operators_hold_run_and_take_deletions_back() {
+    let world = World::new().await;
+    let (owner, group) = (world.owner(), world.project("P").await);
+    ready_cluster(&world, &group, "C").await;
+    let body = json!({
+        "dbName": "sales", "collName": "orders",
+        "criteria": { "dateField": "at", "expireAfterDays": 1 },
+    });
+    let path = format!("/groups/{group}/clusters/C/onlineArchives");
+    let id = world.post(&owner, &path, body).await.expect(200).str("/_id");
+    let one = format!("{path}/{id}");
+    let act = |verb: &str| format!("{one}:{verb}");
+    let empty = json!({});
+
+    let ran = own(&world, "POST", &act("run"), Some(&empty)).await.expect(200);
+    assert_eq!(ran.json["state"], "PENDING");
+    let reason = json!({ "reason": "case 7" });
+    let held = own(&world, "POST", &act("hold"), Some(&reason)).await.expect(200);
+    assert_eq!(held.json["hold"]["reason"], "case 7");
+    assert_eq!(world.host.rules_written(id.parse().expect("an id")), 1);
+    let details = own(&world, "GET", &one, None).await.expect(200);
+    assert!(details.str("/hold/placedBy").starts_with("API_KEY "), "{}", details.text);
+    let refused = world.delete(&owner, &one).await;
+    assert_eq!(refused.refusal(), (409, "ONLINE_ARCHIVE_HELD"));
+    let cluster = world.delete(&owner, &format!("/groups/{group}/clusters/C")).await;
+    assert_eq!(cluster.refusal(), (409, "ONLINE_ARCHIVE_HELD"));
+    world.host.fail_tables(true);
+    let failed = own(&world, "POST", &act("release"), Some(&empty)).await;
+    assert_eq!(failed.refusal(), (503, "SERVICE_UNAVAILABLE"));
+    world.host.fail_tables(false);
+    own(&world, "POST", &act("release"), Some(&empty)).await.expect(200);
+
+    assert_eq!(world.delete(&owner, &one).await.status, 200);
+    let back = own(&world, "POST", &act("undelete"), Some(&empty)).await.expect(200);
+    assert_eq!(back.json["state"], "PAUSED");
+    assert_eq!(world.get(&owner, &one).await.expect(200).json["state"], "PAUSED");
+    let again = own(&world, "POST", &act("undelete"), Some(&empty)).await;
+    assert_eq!(again.refusal(), (404, "RESOURCE_NOT_FOUND"));
+    let paused = own(&world, "POST", &act("run"), Some(&empty)).await;
+    assert_eq!(paused.refusal(), (409, "ONLINE_ARCHIVE_NOT_ACTIVE"));
+    let bad = own(&world, "GET", &format!("{one}:expiryPreview?expireAfterDays=1"), None).await;
+    assert_eq!(bad.refusal(), (400, "VALIDATION_ERROR"));
+    own(&world, "GET", &act("expiryPreview"), None).await.expect(200);
+    let statistics = own(&world, "GET", &format!("{one}/statistics"), None).await.expect(200);
+    assert_eq!(statistics.json["documents"], 0);
+    let none = own(&world, "GET", &format!("{one}/operations"), None).await.expect(200);
+    assert_eq!(none.json["totalCount"], 0);
+
+    let wrong = json!({ "cluster": true });
+    let refused = own(&world, "POST", &act("verify"), Some(&wrong)).await;
+    assert_eq!(refused.refusal(), (400, "INVALID_ATTRIBUTE"));
+    let queued = own(&world, "POST", &act("verify"), Some(&empty)).await.expect(200);
+    assert_eq!((queued.str("/kind"), queued.str("/state")), ("VERIFY".into(), "QUEUED".into()));
+    let same = own(&world, "POST", &act("verify"), Some(&empty)).await.expect(200);
+    assert_eq!(same.str("/_id"), queued.str("/_id"), "one of a kind at a time");
+    own(&world, "POST", &act("estimate"), Some(&empty)).await.expect(200);
+    let bad = json!({ "filter": "{\"$nosuch\": 1}" });
+    let refused = own(&world, "POST", &act("restore"), Some(&bad)).await;
+    assert_eq!(refused.refusal(), (400, "VALIDATION_ERROR"));
+    let bad = json!({ "dbName": "admin" });
+    let refused = own(&world, "POST", &act("restore"), Some(&bad)).await;
+    assert_eq!(refused.refusal(), (400, "VALIDATION_ERROR"));
+    let some = json!({ "filter": "{\"a\": 1}", "preview": true });
+    let asked = own(&world, "POST", &act("restore"), Some(&some)).await.expect(200);
+    assert_eq!(asked.json["request"]["onConflict"], "SKIP");
+    let one_of_them = format!("{one}/operations/{}", queued.str("/_id"));
+    let shown = own(&world, "GET", &one_of_them, None).await.expect(200);
+    assert_eq!(shown.json["request"]["againstCluster"], false);
+    let explained = own(&world, "GET", &act("explain"), None).await.expect(200);
+    assert_eq!(
+        (explained.str("/state"), explained.json["operations"].clone()),
+        ("PAUSED".into(), json!(3))
+    );
+    assert!(explained.str("/because").starts_with("Paused"));
+}

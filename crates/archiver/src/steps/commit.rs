@@ -2,10 +2,12 @@
 //! the newest version counts; `lake` looks for it, and an answer that stays unknown is asked again.
 
 use portolan_lake::{Change, LakeError, Table};
+use portolan_runtime::Runtime;
 use portolan_store::moves::{Move, MoveState};
 
 use super::{count, signed};
 use crate::journal::Entry;
+use crate::lease::Held;
 use crate::scene::Scene;
 use crate::{ArchiverError, effects};
 
@@ -41,13 +43,25 @@ pub(crate) async fn change_table(
     name: &'static str,
     change: &Change,
 ) -> Result<(), ArchiverError> {
+    scene.check()?;
+    change_under(Some(scene.held.as_ref()), &scene.runtime, table, name, change).await
+}
+
+/// The same outside a run. Only a change that needs no fence needs no lease either.
+pub(crate) async fn change_under(
+    held: Option<&Held>,
+    runtime: &Runtime,
+    table: &Table,
+    name: &'static str,
+    change: &Change,
+) -> Result<(), ArchiverError> {
     for attempt in 1.. {
-        scene.held.check()?;
-        match scene.runtime.effect(name, table.commit(change)).await {
+        held.map_or(Ok(()), Held::check)?;
+        match runtime.effect(name, table.commit(change)).await {
             Ok(_) => break,
             Err(LakeError::Unknown(detail)) if attempt < ATTEMPTS_MAX => {
                 tracing::warn!(detail, name, "the outcome of a commit is not known; asking again");
-                scene.pause_ms(BACKOFF_MS << attempt).await?;
+                runtime.sleep_ms(BACKOFF_MS << attempt).await;
             }
             Err(error) => return Err(error.into()),
         }

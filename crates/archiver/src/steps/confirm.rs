@@ -20,6 +20,17 @@ use crate::{ArchiverError, effects};
 /// Rows to leave the table: move number and identity.
 pub(super) type Drops = HashSet<(i64, Vec<u8>)>;
 
+/// Rows to flag as superseded, and by which move.
+pub(super) type Flags = HashMap<(i64, Vec<u8>), i64>;
+
+/// What becomes of rows. Under a hold superseded rows are flagged and stay.
+pub(super) struct Leaving {
+    pub(super) drops: Drops,
+    pub(super) flags: Flags,
+    /// Superseded rows are among `drops`.
+    pub(super) supersedes: bool,
+}
+
 const QUIET_POLL_MS: u64 = 1_000;
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
@@ -33,15 +44,21 @@ pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), Archiv
         drops = kept_rows(scene, item, (&table, &version), &kept).await?;
     }
     let dropped = drops.len();
+    let mut flags = Flags::new();
     let older = superseded::find(scene, item, (&table, &version), &drops).await?;
     if !older.is_empty() {
         wait_until_quiet(scene, item).await?;
         superseded::leave_other_tables(scene, item, &older).await?;
     }
-    drops.extend(
-        older.into_iter().filter(|row| row.archive_id == item.archive_id).map(|row| row.key),
-    );
-    confirm(scene, item, (&table, &version), &drops).await?;
+    let own = older.into_iter().filter(|row| row.archive_id == item.archive_id).map(|row| row.key);
+    let supersedes = version.spec.rules.hold.is_none();
+    if supersedes {
+        drops.extend(own);
+    } else {
+        flags.extend(own.map(|key| (key, item.seq)));
+    }
+    let leaving = Leaving { drops, flags, supersedes };
+    confirm(scene, item, (&table, &version), leaving).await?;
     item.state = MoveState::Confirmed;
     scene.run.documents_moved += item.documents - count(dropped);
     scene.identities.clear();
@@ -118,31 +135,33 @@ async fn confirm(
     scene: &Scene,
     item: &Move,
     (table, version): (&Table, &Version),
-    drops: &Drops,
+    leaving: Leaving,
 ) -> Result<(), ArchiverError> {
-    let (removes, adds) = rewrite(scene, (table, version), drops).await?;
+    let (removes, adds) = rewrite(scene, (table, version), &leaving).await?;
     let change = Change::Confirm {
         seq: item.seq,
         epoch: scene.held.epoch,
         token: scene.held.token.clone(),
         removes,
         adds,
+        supersedes: leaving.supersedes,
     };
     commit::change_table(scene, table, effects::CONFIRM, &change).await
 }
 
-/// Files that hold rows to drop, and verified files that hold the rest of their rows.
+/// Files that hold rows to drop or to flag, and verified files that hold the rest of their rows.
 pub(super) async fn rewrite(
     scene: &Scene,
     (table, version): (&Table, &Version),
-    drops: &Drops,
+    leaving: &Leaving,
 ) -> Result<(Vec<DataFile>, Vec<StagedFile>), ArchiverError> {
-    if drops.is_empty() {
+    let Leaving { drops, flags, .. } = leaving;
+    if drops.is_empty() && flags.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let removes = files_with(table, version, drops).await?;
+    let removes = files_with(table, version, leaving).await?;
     let rewrite = async {
-        let staged: Staged = table.rewrite_without(version, &removes, drops).await?;
+        let staged: Staged = table.rewrite_flagging(version, &removes, drops, flags).await?;
         table.verify(&staged).await?;
         Ok::<_, ArchiverError>(staged)
     };
@@ -154,13 +173,17 @@ pub(super) async fn rewrite(
 async fn files_with(
     table: &Table,
     version: &Version,
-    drops: &Drops,
+    Leaving { drops, flags, .. }: &Leaving,
 ) -> Result<Vec<DataFile>, ArchiverError> {
-    let identities: HashSet<Vec<u8>> = drops.iter().map(|(_, identity)| identity.clone()).collect();
+    let keys = drops.iter().chain(flags.keys());
+    let identities: HashSet<Vec<u8>> = keys.map(|(_, identity)| identity.clone()).collect();
     let found = table.find_identities(version, &identities, i64::MAX).await?;
     let indexes: HashSet<usize> = found
         .into_iter()
-        .filter(|row| drops.contains(&(row.seq, row.identity.clone())))
+        .filter(|row| {
+            let key = (row.seq, row.identity.clone());
+            drops.contains(&key) || flags.contains_key(&key)
+        })
         .map(|row| row.file_index)
         .collect();
     Ok(indexes.into_iter().filter_map(|index| version.files.get(index).cloned()).collect())

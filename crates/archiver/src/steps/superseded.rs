@@ -9,7 +9,7 @@ use portolan_model::ArchiveId;
 use portolan_store::moves::Move;
 
 use super::commit;
-use super::confirm::{Drops, rewrite};
+use super::confirm::{Drops, Flags, Leaving, rewrite};
 use crate::scene::Scene;
 use crate::{ArchiverError, effects};
 
@@ -46,9 +46,9 @@ pub(super) async fn find(
     let mut older = Vec::new();
     for (archive_id, table, version) in places {
         let found = table.find_identities(&version, &staying, item.seq).await?;
-        older.extend(
-            found.into_iter().map(|row| Older { archive_id, key: (row.seq, row.identity) }),
-        );
+        // Rows that a hold keeps although they were superseded are flagged already.
+        let found = found.into_iter().filter(|row| row.superseded_by.is_none());
+        older.extend(found.map(|row| Older { archive_id, key: (row.seq, row.identity) }));
     }
     Ok(older)
 }
@@ -80,7 +80,8 @@ async fn staying(
     Ok(staying)
 }
 
-/// Removes older rows that lie in the tables of other archives of the collection.
+/// Removes older rows that lie in the tables of other archives of the collection, or flags them where
+/// a hold stands.
 pub(super) async fn leave_other_tables(
     scene: &Scene,
     item: &Move,
@@ -96,13 +97,21 @@ pub(super) async fn leave_other_tables(
             continue;
         }
         let version = entry.table.load().await?;
-        let (removes, adds) = rewrite(scene, (&entry.table, &version), &drops).await?;
+        let supersedes = version.spec.rules.hold.is_none();
+        let leaving = if supersedes {
+            Leaving { drops, flags: Flags::new(), supersedes }
+        } else {
+            let flags = drops.into_iter().map(|key| (key, item.seq)).collect();
+            Leaving { drops: Drops::new(), flags, supersedes }
+        };
+        let (removes, adds) = rewrite(scene, (&entry.table, &version), &leaving).await?;
         let change = Change::Rewrite {
             id: hex::encode(scene.runtime.random_bytes::<12>()),
             epoch: scene.held.epoch,
             token: scene.held.token.clone(),
             removes,
             adds,
+            supersedes,
         };
         commit::change_table(scene, &entry.table, effects::SUPERSEDE, &change).await?;
     }

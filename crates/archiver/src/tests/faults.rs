@@ -12,8 +12,27 @@ const PAUSE_MS: u64 = 60_000;
 
 /// Effects that a run of two moves without kept or older rows does not pass; they have tests of their
 /// own below.
-const ELSEWHERE: [&str; 5] =
-    [effects::SUPERSEDE, effects::REWRITE, effects::PURGE, effects::PURGED, effects::LEASE_RENEW];
+const ELSEWHERE: [&str; 19] = [
+    effects::SUPERSEDE,
+    effects::REWRITE,
+    effects::LEASE_RENEW,
+    effects::RULES,
+    effects::EXPIRY_REWRITE,
+    effects::OPERATION_START,
+    effects::OPERATION_PROGRESS,
+    effects::OPERATION_CLAIM,
+    effects::RESTORE_HOLD,
+    effects::RESTORE,
+    effects::EXPIRE,
+    effects::CLEAN_UP,
+    effects::OPERATION_DONE,
+    effects::UPKEEP,
+    effects::PURGING,
+    effects::PURGE,
+    effects::PURGED,
+    effects::SWEEP,
+    effects::FORGOTTEN,
+];
 
 const ONCE_PER_RUN: [&str; 9] = [
     effects::LEASE_TAKE,
@@ -184,14 +203,19 @@ async fn a_failing_removal_of_superseded_rows_harms_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_purge_is_repeated() {
-    for point in [effects::PURGE, effects::PURGED] {
+    let points =
+        [effects::PURGING, effects::PURGE, effects::PURGED, effects::SWEEP, effects::FORGOTTEN];
+    for point in points {
         for fate in [Fate::FailsBefore, Fate::ReplyLost] {
             let mut world = World::with_flights().await;
             world.settle().await;
             world.happen(ArchiveEvent::Deleted).await;
+            world.options.exclusive = true;
             world.clock.advance_ms(6 * 86_400_000);
             world.pass(FaultPlan::none().with(point, 1, fate)).await;
-            world.settle().await;
+            world.clock.advance_ms(2 * 86_400_000);
+            world.pass(FaultPlan::none().with(point, 1, fate)).await;
+            world.days_pass(2.0).await;
             assert!(world.stored().await.is_none(), "{point} {fate:?}");
             assert_eq!(world.live().len(), 2);
         }

@@ -162,6 +162,8 @@ async fn a_deleted_archive_keeps_its_files_until_the_grace_period_is_over() {
     world.clock.advance_ms(5 * 86_400_000);
     world.settle().await;
     assert_eq!(world.archived().await, Documents::new());
+    assert!(world.stored().await.is_some(), "its place is swept once more");
+    world.days_pass(1.2).await;
     assert!(world.stored().await.is_none());
     assert_eq!(world.live().len(), 2);
 }

@@ -10,17 +10,20 @@ use portolan_auth::Authorized;
 use portolan_cluster::{Cluster, ClusterError, MemoryCluster};
 use portolan_lake::{LakeError, Location, Predicate, Table};
 use portolan_model::{
-    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, CollectionType, Criteria, DataProcessRegion,
-    DateFormat, GuardLevel, Namespace, OnlineArchive, OrgId, PartitionField, ProjectId, Schedule,
+    ArchiveEvent, ArchiveId, ArchiveRules, ArchiveState, ClusterId, CollectionType, Criteria,
+    DataProcessRegion, DateFormat, GuardLevel, JobId, Namespace, OnlineArchive, OrgId,
+    PartitionField, ProjectId, Schedule,
 };
 use portolan_runtime::{FaultPlan, ManualClock, Runtime};
 use portolan_security::KeyRing;
 use portolan_store::archives::{self, StoredArchive, work};
+use portolan_store::operations::{self, Operation, OperationKind};
 use portolan_store::runs::{self, ArchiveRun};
-use portolan_store::{Page, Store, StoreError};
+use portolan_store::upkeep::{self, Upkeep};
+use portolan_store::{Page, Store, StoreError, jobs};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ArchiverOptions, Outside, Worker};
+use crate::{ArchiverMetrics, ArchiverOptions, Outside, Worker};
 
 pub(super) const NOW_MS: i64 = 1_700_000_000_000;
 const DAY_MS: i64 = 86_400_000;
@@ -42,6 +45,8 @@ pub(super) struct World {
     pub(super) between: Option<Arc<dyn Cluster>>,
     pub(super) options: ArchiverOptions,
     pub(super) paused: bool,
+    /// The storage stands still in time.
+    pub(super) storage_stands: bool,
 }
 
 struct Reach {
@@ -101,8 +106,19 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let url = portolan_store::scratch::url(folder.path()).await;
         let (between, options, paused) = (None, options(), false);
-        let world =
-            Self { runtime, clock, cluster, archive, folder, url, between, options, paused };
+        let storage_stands = false;
+        let world = Self {
+            runtime,
+            clock,
+            cluster,
+            archive,
+            folder,
+            url,
+            between,
+            options,
+            paused,
+            storage_stands,
+        };
         world.cluster.create(&flights(), false);
         world.store_archive(archive, criteria()).await;
         world
@@ -127,25 +143,16 @@ impl World {
     }
 
     pub(super) async fn store_archive(&self, id: ArchiveId, criteria: Criteria) {
-        let archive = OnlineArchive {
-            id,
-            project_id: ProjectId::new([1; 12]),
-            cluster_id: ClusterId::new([2; 12]),
-            cluster_name: "Cluster0".into(),
-            namespace: flights(),
-            collection_type: CollectionType::Standard,
-            criteria,
-            criteria_version: 1,
-            partition_fields: vec![field("at", 0), field("carrier", 1)],
-            expire_after_days: None,
-            region: DataProcessRegion::default(),
-            schedule: Schedule::Default,
-            state: ArchiveState::Pending,
-            table_uri: self.location().table_uri(&id.to_string()),
-            created_at: NOW_MS,
-            deleted_at: None,
+        let table_uri = self.location().table_uri(&id.to_string());
+        let archive = archive(id, criteria, table_uri);
+        let stored = StoredArchive {
+            archive,
+            level: GuardLevel::L1,
+            expiry_set_at: None,
+            rules_version: 1,
+            hold: None,
+            purging_at: None,
         };
-        let stored = StoredArchive { archive, level: GuardLevel::L1, expiry_set_at: None };
         let store = self.store(FaultPlan::none()).await;
         let witness =
             Authorized::system("a test").in_project(OrgId::new([3; 12]), ProjectId::new([1; 12]));
@@ -159,8 +166,16 @@ impl World {
         store.close().await;
     }
 
+    /// Storage whose own clock is the simulated one.
     pub(super) fn location(&self) -> Location {
-        Location::folder(self.folder.path().join("archives")).expect("a location")
+        let folder = self.folder.path().join("archives");
+        let location = Location::folder(folder).expect("a location");
+        if self.storage_stands { location } else { location.on_runtime_clock() }
+    }
+
+    /// From now on the storage's clock is the file system's, far from the simulated one.
+    pub(super) fn freeze_storage_clock(&mut self) {
+        self.storage_stands = true;
     }
 
     pub(super) async fn store(&self, faults: FaultPlan) -> Store {
@@ -174,7 +189,9 @@ impl World {
         let store = self.store(faults).await;
         let cluster = self.between.clone().unwrap_or_else(|| self.cluster.clone());
         let reach = Reach { cluster, location: self.location(), paused: self.paused };
-        (Worker::new(store.clone(), Arc::new(reach), self.options.clone(), &runtime), store)
+        let (reach, metrics) = (Arc::new(reach), ArchiverMetrics::default());
+        let options = self.options.clone();
+        (Worker::new(store.clone(), reach, options, metrics, &runtime), store)
     }
 
     /// One look at everything by a worker of its own, while time goes by.
@@ -210,6 +227,153 @@ impl World {
                 () = real.sleep_ms(5) => self.clock.advance_ms(200),
             }
         }
+    }
+
+    /// Lets days go by, with a look by a new worker every few hours.
+    pub(super) async fn days_pass(&mut self, days: f64) {
+        let steps = (days * 8.0).ceil() as u64;
+        for _ in 0..steps {
+            self.clock.advance_ms((days * 86_400_000.0) as u64 / steps);
+            self.pass(FaultPlan::none()).await;
+        }
+    }
+
+    /// What a client sets for the archive's data, acknowledged when the table has it, too.
+    pub(super) async fn set_rules(&self, rules: ArchiveRules) {
+        self.store_rules(&rules).await;
+        let (worker, store) = self.worker(FaultPlan::none()).await;
+        worker.write_rules(self.archive).await.expect("written");
+        store.close().await;
+    }
+
+    /// The first half of that.
+    pub(super) async fn store_rules(&self, rules: &ArchiveRules) {
+        let stored = self.stored().await.expect("an archive");
+        let mut archive = stored.archive.clone();
+        archive.expire_after_days = rules.expiry.map(|rule| rule.expire_after_days);
+        let changed = StoredArchive {
+            archive,
+            expiry_set_at: rules.expiry.map(|rule| rule.set_at),
+            rules_version: rules.version,
+            hold: rules.hold.clone(),
+            ..stored
+        };
+        self.write(&changed).await;
+    }
+
+    /// The archive's table.
+    pub(super) async fn table(&self) -> Table {
+        let location = self.location();
+        let uri = location.table_uri(&self.archive.to_string());
+        let table = Table::open(&location, &uri, &self.runtime).await.expect("readable");
+        table.expect("a table")
+    }
+
+    /// Rows that readers see, and rows that are flagged as superseded.
+    pub(super) async fn rows(&self) -> (usize, usize) {
+        let table = self.table().await;
+        let version = table.load().await.expect("a version");
+        let rows = table.scan(&version, &Predicate { columns: Vec::new() }).rows();
+        let rows: Vec<_> = rows.try_collect().await.expect("rows");
+        let flagged = rows.iter().filter(|row| row.superseded_by.is_some()).count();
+        (rows.len() - flagged, flagged)
+    }
+
+    /// Data files that the newest version names.
+    pub(super) async fn table_files(&self) -> usize {
+        self.table().await.load().await.expect("a version").files.len()
+    }
+
+    /// Data objects in the table's folder.
+    pub(super) async fn objects(&self) -> usize {
+        let root = self.folder.path().join("archives").join(self.archive.to_string());
+        let mut folders = vec![root];
+        let mut count = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+                let name = entry.file_name().into_string().expect("a name");
+                if entry.path().is_dir() && name != "_delta_log" {
+                    folders.push(entry.path());
+                }
+                count += usize::from(name.starts_with("part-"));
+            }
+        }
+        count
+    }
+
+    /// Work beside the runs, oldest first.
+    pub(super) async fn operations(&self) -> Vec<Operation> {
+        let store = self.store(FaultPlan::none()).await;
+        let id = self.archive;
+        let mut listed = store
+            .read_tx::<_, StoreError, _>("test.operations", |tx| {
+                Box::pin(async move { operations::list(tx, id, Page::ALL).await })
+            })
+            .await
+            .expect("read");
+        store.close().await;
+        listed.items.reverse();
+        listed.items
+    }
+
+    /// An operator asks for something.
+    pub(super) async fn queue(&self, kind: OperationKind, request: &str) {
+        let store = self.store(FaultPlan::none()).await;
+        let id = JobId::new(self.runtime.object_id());
+        let (request, now_ms) = (request.to_owned(), self.runtime.now_ms());
+        let operation = Operation::new(id, self.archive, kind, request, now_ms);
+        store
+            .run_tx::<_, StoreError, _>("test.queue", |tx| {
+                let operation = &operation;
+                Box::pin(async move { operations::save(tx, operation).await })
+            })
+            .await
+            .expect("queued");
+        store.close().await;
+    }
+
+    pub(super) async fn set_schedule(&self, schedule: Schedule) {
+        let stored = self.stored().await.expect("an archive");
+        let archive = OnlineArchive { schedule, ..stored.archive.clone() };
+        self.write(&StoredArchive { archive, ..stored }).await;
+    }
+
+    async fn write(&self, changed: &StoredArchive) {
+        let store = self.store(FaultPlan::none()).await;
+        let witness =
+            Authorized::system("a test").in_project(OrgId::new([3; 12]), ProjectId::new([1; 12]));
+        store
+            .run_tx::<_, StoreError, _>("test.update", |tx| {
+                let witness = &witness;
+                Box::pin(async move { archives::update(tx, witness, changed).await })
+            })
+            .await
+            .expect("stored");
+        store.close().await;
+    }
+
+    /// An operator asks for a run.
+    pub(super) async fn request_run(&self) {
+        let store = self.store(FaultPlan::none()).await;
+        let id = self.archive;
+        store
+            .run_tx::<_, StoreError, _>("test.run", |tx| {
+                Box::pin(async move { jobs::request_run(tx, id).await })
+            })
+            .await
+            .expect("asked");
+        store.close().await;
+    }
+
+    pub(super) async fn upkeep(&self) -> Option<Upkeep> {
+        let store = self.store(FaultPlan::none()).await;
+        let id = self.archive;
+        let found = store
+            .read_tx::<_, StoreError, _>("test.upkeep", |tx| Box::pin(upkeep::get(tx, id)))
+            .await
+            .expect("read");
+        store.close().await;
+        found
     }
 
     pub(super) async fn happen(&self, event: ArchiveEvent) {
@@ -293,6 +457,28 @@ impl World {
             assert!(twice.is_none(), "{context}: a document is in both places");
         }
         assert!(union == *all, "{context}: {} of {} documents", union.len(), all.len());
+    }
+}
+
+/// An archive of [`flights`].
+pub(crate) fn archive(id: ArchiveId, criteria: Criteria, table_uri: String) -> OnlineArchive {
+    OnlineArchive {
+        id,
+        project_id: ProjectId::new([1; 12]),
+        cluster_id: ClusterId::new([2; 12]),
+        cluster_name: "Cluster0".into(),
+        namespace: flights(),
+        collection_type: CollectionType::Standard,
+        criteria,
+        criteria_version: 1,
+        partition_fields: vec![field("at", 0), field("carrier", 1)],
+        expire_after_days: None,
+        region: DataProcessRegion::default(),
+        schedule: Schedule::Default,
+        state: ArchiveState::Pending,
+        table_uri,
+        created_at: NOW_MS,
+        deleted_at: None,
     }
 }
 

@@ -4,7 +4,7 @@
 use bson::spec::BinarySubtype;
 use bson::{Bson, Document, RawBsonRef, RawDocument};
 
-use crate::{ClusterError, CollectionInfo, CollectionKind};
+use crate::{ClusterError, CollectionInfo, CollectionKind, IndexInfo};
 
 /// One entry of `listCollections`.
 pub(super) fn collection(entry: &RawDocument) -> Result<CollectionInfo, ClusterError> {
@@ -19,6 +19,16 @@ pub(super) fn collection(entry: &RawDocument) -> Result<CollectionInfo, ClusterE
     let capped = entry.get_document("options").is_ok_and(|options| truthy(options, "capped"));
     let uuid = entry.get_document("info").ok().and_then(uuid);
     Ok(CollectionInfo { name: name.to_owned(), uuid, kind, capped })
+}
+
+/// One entry of `listIndexes`.
+pub(super) fn index(entry: &RawDocument) -> Result<IndexInfo, ClusterError> {
+    let wrong = |_| ClusterError::Internal("listIndexes gave an entry without name or key".into());
+    let keys = entry.get_document("key").map_err(wrong)?;
+    let keys = keys.iter().filter_map(Result::ok).map(|(path, _)| path.to_string()).collect();
+    let partial = entry.get_document("partialFilterExpression").is_ok();
+    let complete = !partial && !truthy(entry, "sparse") && !truthy(entry, "hidden");
+    Ok(IndexInfo { name: entry.get_str("name").map_err(wrong)?.to_owned(), keys, complete })
 }
 
 fn truthy(document: &RawDocument, name: &str) -> bool {

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
-use portolan_model::{ArchiveId, Cluster, ClusterId, DataProcessRegion, GuardLevel, Namespace};
+use portolan_model::{
+    ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, GuardLevel,
+    Namespace,
+};
 use portolan_security::SecretString;
 
 use super::{ArchiveHost, ClusterHost, HostError, LinkAnswer, LinkCall, LinkHost, ServerSettings};
@@ -34,6 +37,8 @@ struct State {
     start_fails: bool,
     wakes: u64,
     endpoint_changes: u64,
+    rules_written: BTreeMap<ArchiveId, u64>,
+    tables_fail: bool,
 }
 
 impl Default for FakeHost {
@@ -94,6 +99,17 @@ impl FakeHost {
     #[must_use]
     pub fn samples(&self, cluster: ClusterId) -> u64 {
         self.state().samples.get(&cluster).copied().unwrap_or(0)
+    }
+
+    /// Lets writing to the tables of archives fail.
+    pub fn fail_tables(&self, fails: bool) {
+        self.state().tables_fail = fails;
+    }
+
+    /// How often the rules of an archive were written to its table.
+    #[must_use]
+    pub fn rules_written(&self, archive: ArchiveId) -> u64 {
+        self.state().rules_written.get(&archive).copied().unwrap_or_default()
     }
 
     /// A collection that every cluster has.
@@ -246,6 +262,27 @@ impl ArchiveHost for FakeHost {
             )));
         }
         Ok(format!("memory:///archives/{archive}"))
+    }
+
+    async fn write_rules(&self, archive: ArchiveId) -> Result<(), HostError> {
+        let mut state = self.state();
+        if state.tables_fail {
+            return Err(HostError::Failed("the storage is full".to_owned()));
+        }
+        *state.rules_written.entry(archive).or_default() += 1;
+        Ok(())
+    }
+
+    async fn preview_expiry(
+        &self,
+        _archive: ArchiveId,
+        _days: Option<i32>,
+    ) -> Result<ExpiryPreview, HostError> {
+        Ok(ExpiryPreview::default())
+    }
+
+    async fn statistics(&self, _archive: ArchiveId) -> Result<ArchiveStatistics, HostError> {
+        Ok(ArchiveStatistics::default())
     }
 }
 

@@ -127,7 +127,14 @@ impl Control {
             deleted_at: None,
         };
         let expiry_set_at = archive.expire_after_days.map(|_| now_ms);
-        Ok(StoredArchive { archive, level: cluster.level, expiry_set_at })
+        Ok(StoredArchive {
+            archive,
+            level: cluster.level,
+            expiry_set_at,
+            rules_version: 1,
+            hold: None,
+            purging_at: None,
+        })
     }
 }
 
@@ -151,6 +158,8 @@ async fn write_new(
         last_error: None,
         level: Some(stored.level),
         purged_at: None,
+        run_requested: false,
+        create_index: None,
     };
     jobs::save(tx, &job).await?;
     note(tx, caller, &stored.archive, "ONLINE_ARCHIVE_CREATED").await?;

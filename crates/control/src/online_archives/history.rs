@@ -3,7 +3,7 @@
 use portolan_api_types::own_api::{RunDocumentView, RunView, Totals};
 use portolan_api_types::{Page, Paging, Problem};
 use portolan_auth::Action;
-use portolan_model::{ArchiveId, EpochMs, GuardLevel, JobId, OnlineArchive, ProjectId};
+use portolan_model::{ArchiveId, EpochMs, GuardLevel, Hold, JobId, OnlineArchive, ProjectId};
 use portolan_store::runs::{self, ArchiveRun};
 use portolan_store::{StoreError, Tx, jobs};
 
@@ -23,6 +23,10 @@ pub struct ArchiveDetails {
     pub level_at_creation: GuardLevel,
     /// Sums over its runs.
     pub totals: Totals,
+    /// A hold on everything in it.
+    pub hold: Option<Hold>,
+    /// When its expiration rule was set last.
+    pub expiry_set_at: Option<EpochMs>,
     /// When the archiver looks at it next; `None` when it does not.
     pub next_look_at: Option<EpochMs>,
     /// What went wrong last, until a look succeeds.
@@ -52,6 +56,8 @@ impl Control {
                     Ok::<_, ControlError>(ArchiveDetails {
                         level: cluster.cluster.level,
                         level_at_creation: stored.level,
+                        hold: stored.hold,
+                        expiry_set_at: stored.expiry_set_at,
                         totals: totals(tx, id).await?,
                         next_look_at: job.as_ref().filter(|_| waits).map(|job| job.due_at),
                         last_error: job.and_then(|job| job.last_error),

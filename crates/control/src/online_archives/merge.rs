@@ -166,6 +166,7 @@ fn merge_expiry(merged: &mut Merged, days: Option<i32>, now_ms: EpochMs) {
     };
     archive.expire_after_days = days;
     merged.stored.expiry_set_at = days.map(|_| now_ms);
+    merged.stored.rules_version += 1;
     merged.events.push(event);
 }
 

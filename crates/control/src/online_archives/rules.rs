@@ -52,7 +52,12 @@ pub(super) fn check_criteria(criteria: &Criteria, now_ms: i64) -> Result<(), Con
 
 /// Parses a filter as the archiver will: plain or extended JSON.
 pub(super) fn check_filter(query: &str, now_ms: i64) -> Result<(), ControlError> {
-    let refuse = |why: String| Problem::validation("criteria.query", why);
+    check_any_filter("criteria.query", query, now_ms)
+}
+
+/// The same for the filter of another field.
+pub(super) fn check_any_filter(field: &str, query: &str, now_ms: i64) -> Result<(), ControlError> {
+    let refuse = |why: String| Problem::validation(field, why);
     let value: Bson =
         serde_json::from_str(query).map_err(|error| refuse(format!("is no JSON: {error}")))?;
     let Bson::Document(document) = value else {

@@ -38,7 +38,14 @@ fn stored(criteria: Value, state: ArchiveState) -> StoredArchive {
         created_at: 0,
         deleted_at: None,
     };
-    StoredArchive { archive, level: GuardLevel::L1, expiry_set_at: None }
+    StoredArchive {
+        archive,
+        level: GuardLevel::L1,
+        expiry_set_at: None,
+        rules_version: 1,
+        hold: None,
+        purging_at: None,
+    }
 }
 
 fn date(state: ArchiveState) -> StoredArchive {

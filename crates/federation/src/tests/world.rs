@@ -206,7 +206,8 @@ impl World {
     /// Confirms a move; the rows named by `(seq, _id)` leave the table.
     pub(super) async fn confirm(&self, table: &Table, seq: i64, dropped: &[(i64, i32)]) {
         let (removes, adds) = self.rewritten(table, dropped).await;
-        let confirm = Change::Confirm { seq, epoch: 1, token: TOKEN.into(), removes, adds };
+        let confirm =
+            Change::Confirm { seq, epoch: 1, token: TOKEN.into(), removes, adds, supersedes: true };
         table.commit(&confirm).await.expect("confirmed");
     }
 
@@ -214,7 +215,7 @@ impl World {
     pub(super) async fn rewrite(&self, table: &Table, dropped: &[(i64, i32)]) {
         let (removes, adds) = self.rewritten(table, dropped).await;
         let (id, token) = ("rewrite".into(), TOKEN.into());
-        let rewrite = Change::Rewrite { id, epoch: 1, token, removes, adds };
+        let rewrite = Change::Rewrite { id, epoch: 1, token, removes, adds, supersedes: true };
         table.commit(&rewrite).await.expect("rewritten");
     }
 

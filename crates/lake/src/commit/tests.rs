@@ -3,6 +3,7 @@
 use portolan_runtime::{Fate, FaultPlan};
 
 use super::*;
+use crate::change::STAGED_MS_MAX;
 use crate::tests::{Fixture, append, confirm, fence, orders, spec, token};
 use crate::{StageRequest, Staged};
 
@@ -153,7 +154,14 @@ async fn a_rewrite_is_found_by_its_id() {
     let staged = table.rewrite_without(&version, &version.files, &drop).await.unwrap();
     table.verify(&staged).await.unwrap();
     let (removes, adds) = (version.files.clone(), staged.files.clone());
-    let change = Change::Rewrite { id: "r-1".into(), epoch: 1, token: token(1), removes, adds };
+    let change = Change::Rewrite {
+        id: "r-1".into(),
+        epoch: 1,
+        token: token(1),
+        removes,
+        adds,
+        supersedes: true,
+    };
     assert_eq!(table.commit(&change).await.unwrap().attempts, 1);
     assert_eq!(table.commit(&change).await.unwrap().attempts, 0);
     assert_eq!(fixture.rows().await.len(), 9);

@@ -38,3 +38,13 @@ fn what_is_no_date_has_no_month() {
     let far = rawdoc! {"a": {"at": i64::MAX}};
     assert_eq!(of(&far, DateFormat::EpochSeconds), NO_MONTH);
 }
+
+#[test]
+fn a_month_has_bounds_and_no_month_has_none() {
+    assert_eq!(bounds_ms("2024-02"), Some((1_706_745_600_000, 1_709_251_199_999)));
+    assert_eq!(bounds_ms("1970-01"), Some((0, 31 * 86_400_000 - 1)));
+    assert_eq!(bounds_ms("9999-12").map(|(_, last)| last), Some(i64::MAX));
+    for none in [NO_MONTH, "2024", "2024-13", "x-y"] {
+        assert_eq!(bounds_ms(none), None, "{none}");
+    }
+}

@@ -139,11 +139,21 @@ async fn a_checkpoint_keeps_files_and_numbers() {
 }
 
 #[tokio::test]
-async fn dropping_leaves_nothing() {
+async fn a_purged_table_is_neither_opened_nor_made_again_until_it_was_swept() {
     let fixture = Fixture::new(spec()).await;
+    let (location, uri, runtime) = (&fixture.location, fixture.table.uri(), Runtime::system());
     fixture.table.commit(&fence(1)).await.unwrap();
     fixture.append(1, orders(0, 100)).await;
-    assert!(fixture.table.drop_table().await.unwrap() >= 4);
-    let opened = Table::open(&fixture.location, fixture.table.uri(), &Runtime::system()).await;
-    assert!(opened.unwrap().is_none());
+    assert!(matches!(location.sweep_table(uri, &runtime).await, Err(LakeError::Conflict(_))));
+    assert!(location.drop_table(uri, &runtime).await.unwrap() >= 4);
+    assert!(Table::open(location, uri, &runtime).await.unwrap().is_none());
+    let again = Table::create(location, uri, &spec(), &runtime).await;
+    assert!(matches!(again, Err(LakeError::Conflict(_))));
+    // A worker that slept since then writes into the empty folder.
+    std::fs::create_dir_all(fixture.path("_delta_log")).unwrap();
+    std::fs::write(fixture.path("_delta_log/00000000000000000011.json"), "{}").unwrap();
+    assert!(Table::open(location, uri, &runtime).await.unwrap().is_none());
+    assert_eq!(location.drop_table(uri, &runtime).await.unwrap(), 1, "repeated");
+    assert_eq!(location.sweep_table(uri, &runtime).await.unwrap(), 0);
+    assert!(!location.is_purged(uri, &runtime).await.unwrap());
 }

@@ -1,7 +1,7 @@
 //! Archives as rows: the columns that hold more than one value.
 
 use portolan_model::{
-    ArchiveState, CollectionType, Criteria, DataProcessRegion, DateFormat, Namespace,
+    ArchiveState, CollectionType, Criteria, DataProcessRegion, DateFormat, Hold, Namespace,
     OnlineArchive, PartitionField, Schedule, TimeOfDay, Window,
 };
 
@@ -15,8 +15,17 @@ impl FromRow for StoredArchive {
             archive: archive(row)?,
             level: row.parse("level")?,
             expiry_set_at: row.opt_int("expiry_set_at")?,
+            rules_version: row.int("rules_version")?,
+            hold: hold(row)?,
+            purging_at: row.opt_int("purging_at")?,
         })
     }
+}
+
+fn hold(row: &Row) -> Result<Option<Hold>, StoreError> {
+    let Some(placed_at) = row.opt_int("hold_at")? else { return Ok(None) };
+    let text = |column: &str| Ok::<_, StoreError>(row.opt_text(column)?.unwrap_or_default());
+    Ok(Some(Hold { reason: text("hold_reason")?, placed_by: text("hold_by")?, placed_at }))
 }
 
 fn archive(row: &Row) -> Result<OnlineArchive, StoreError> {
@@ -78,7 +87,7 @@ fn region(row: &Row) -> Result<DataProcessRegion, StoreError> {
     Ok(DataProcessRegion { provider, region: row.text("region")? })
 }
 
-pub(super) fn state(row: &Row) -> Result<ArchiveState, StoreError> {
+pub(crate) fn state(row: &Row) -> Result<ArchiveState, StoreError> {
     let reason = row.opt_text("suspend_reason")?;
     ArchiveState::from_parts(&row.text("state")?, reason.as_deref()).ok_or_else(|| unknown("state"))
 }

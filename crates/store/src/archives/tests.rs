@@ -13,7 +13,7 @@ use crate::{ErrorKind, jobs};
 
 const CLUSTER: ClusterId = ClusterId::new([9; 12]);
 
-fn archive(id: u8, project_id: ProjectId) -> StoredArchive {
+pub(crate) fn archive(id: u8, project_id: ProjectId) -> StoredArchive {
     let field = |name: &str, order| PartitionField { name: name.into(), order, field_type: None };
     let archive = OnlineArchive {
         id: ArchiveId::new([id; 12]),
@@ -37,7 +37,9 @@ fn archive(id: u8, project_id: ProjectId) -> StoredArchive {
         created_at: i64::from(id),
         deleted_at: None,
     };
-    StoredArchive { archive, level: GuardLevel::L1, expiry_set_at: Some(3) }
+    let hold = None;
+    let (level, expiry_set_at) = (GuardLevel::L1, Some(3));
+    StoredArchive { archive, level, expiry_set_at, rules_version: 1, hold, purging_at: None }
 }
 
 fn window() -> Window {
@@ -142,15 +144,17 @@ on_each_database! {
         assert_eq!(in_tx!(store, tx => count_of_project(tx, &a.project()).await), Ok(0));
         let hidden = in_tx!(store, tx => fetch(tx, &a.project(), CLUSTER, id).await);
         assert_eq!(hidden, Ok(None));
-        assert_eq!(in_tx!(store, tx => work::list_all(tx, &system()).await), Ok(Vec::new()));
         let seen = in_tx!(store, tx => work::fetch(tx, &system(), id).await);
         let seen = seen.expect("a look-up").expect("kept").archive;
         assert_eq!(seen.state, ArchiveState::Deleted);
-        let end = seen.deleted_at.expect("a time");
-        let early = in_tx!(store, tx => work::list_purgeable(tx, &system(), end - 1).await);
-        assert_eq!(early, Ok(Vec::new()));
-        let due = in_tx!(store, tx => work::list_purgeable(tx, &system(), end).await);
-        assert_eq!(due.expect("a list").len(), 1);
+        assert!(seen.deleted_at.is_some());
+        let siblings =
+            in_tx!(store, tx => work::list_of_collection(tx, &system(), CLUSTER, name).await);
+        assert_eq!(siblings.expect("a list").len(), 1);
+        assert_eq!(in_tx!(store, tx => work::begin_purge(tx, &system(), id).await), Ok(true));
+        let siblings =
+            in_tx!(store, tx => work::list_of_collection(tx, &system(), CLUSTER, name).await);
+        assert_eq!(siblings, Ok(Vec::new()));
         in_tx!(store, tx => work::forget(tx, &system(), id).await).expect("forgotten");
         assert_eq!(in_tx!(store, tx => work::fetch(tx, &system(), id).await), Ok(None));
     }

@@ -2,28 +2,14 @@
 
 use portolan_auth::{Authorized, Instance};
 use portolan_model::{
-    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, EpochMs, Namespace, PartitionFieldType,
-    ProjectId, StateRefused,
+    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, Namespace, PartitionFieldType, ProjectId,
+    StateRefused,
 };
 
 use super::codec::{partition_fields, partition_fields_json, state};
 use super::{COLUMNS, StoredArchive};
 use crate::events::{self, EventScope, NewEvent};
 use crate::{FromRow, Row, StoreError, Tx, args};
-
-/// Every archive that is not deleted, oldest first.
-///
-/// # Errors
-/// The database's.
-pub async fn list_all(
-    tx: &mut Tx<'_>,
-    _system: &Authorized<Instance>,
-) -> Result<Vec<StoredArchive>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM online_archives WHERE deleted_at IS NULL ORDER BY created_at, id"
-    );
-    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![]).await
-}
 
 /// An archive by id, deleted ones included.
 ///
@@ -54,7 +40,8 @@ pub async fn list_of_cluster(
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![cluster_id]).await
 }
 
-/// Every archive of a collection, deleted ones included until they are forgotten, oldest first.
+/// Every archive of a collection that has a table, deleted ones included until theirs is removed, oldest
+/// first.
 ///
 /// # Errors
 /// The database's.
@@ -66,26 +53,10 @@ pub async fn list_of_collection(
 ) -> Result<Vec<StoredArchive>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM online_archives WHERE cluster_id = $1 AND database_name = $2 \
-         AND collection_name = $3 ORDER BY created_at, id"
+         AND collection_name = $3 AND purging_at IS NULL ORDER BY created_at, id"
     );
     let values = args![cluster_id, namespace.database, namespace.collection];
     tx.fetch_all(sqlx::AssertSqlSafe(sql), values).await
-}
-
-/// Deleted archives whose files may go: deleted at or before `before_ms`.
-///
-/// # Errors
-/// The database's.
-pub async fn list_purgeable(
-    tx: &mut Tx<'_>,
-    _system: &Authorized<Instance>,
-    before_ms: EpochMs,
-) -> Result<Vec<StoredArchive>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM online_archives WHERE deleted_at IS NOT NULL AND deleted_at <= $1 \
-         ORDER BY deleted_at, id"
-    );
-    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![before_ms]).await
 }
 
 /// What a change of an archive's state needs to know of it.
@@ -199,6 +170,27 @@ pub async fn set_partition_types(
         "online archive",
     )
     .await
+}
+
+/// Notes that the table of a deleted archive is being removed from now on. Whether the archive is
+/// still deleted and not held: only then may it be.
+///
+/// # Errors
+/// The database's.
+pub async fn begin_purge(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    id: ArchiveId,
+) -> Result<bool, StoreError> {
+    let now_ms = tx.now_ms();
+    let changed = tx
+        .execute(
+            "UPDATE online_archives SET purging_at = COALESCE(purging_at, $2) \
+             WHERE id = $1 AND deleted_at IS NOT NULL AND hold_at IS NULL",
+            args![id, now_ms],
+        )
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Forgets an archive whose files are gone.

@@ -12,6 +12,8 @@ fn job(id: u8) -> ArchiveJob {
         last_error: Some("the cluster said “no”".into()),
         level: Some(GuardLevel::L1),
         purged_at: None,
+        run_requested: false,
+        create_index: None,
     }
 }
 
@@ -29,6 +31,8 @@ on_each_database! {
             last_error: None,
             level: None,
             purged_at: Some(7),
+            run_requested: true,
+            create_index: Some("db.c.createIndex({ at: 1 })".into()),
             ..one.clone()
         };
         in_tx!(store, tx => save(tx, changed).await).expect("changed");

@@ -1,0 +1,54 @@
+//! The time that decides what expires and what is purged: the least of our clock, the control
+//! database's and the storage's, and none at all when they are too far apart. A host whose clock
+//! jumped a year ahead must not expire a year of documents.
+
+use portolan_lake::Location;
+
+use crate::ArchiverError;
+use crate::criteria::CLOCK_SPREAD_MAX_MS;
+use crate::worker::Shared;
+
+/// What the clocks say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clocks {
+    /// The least of them.
+    pub(crate) now_ms: i64,
+    /// The storage's own: the ages of its objects are counted on it.
+    pub(crate) storage_ms: i64,
+}
+
+/// Asks all clocks.
+///
+/// # Errors
+/// [`ArchiverError::ClocksSpread`] when they are more than five minutes apart, and those of asking.
+pub(crate) async fn ask(shared: &Shared, location: &Location) -> Result<Clocks, ArchiverError> {
+    let database_ms = shared.journal.clock_ms().await?;
+    let storage_ms = location.clock_ms(&shared.runtime).await?;
+    agree(shared.runtime.now_ms(), database_ms, storage_ms)
+}
+
+fn agree(own_ms: i64, database_ms: i64, storage_ms: i64) -> Result<Clocks, ArchiverError> {
+    let all = [own_ms, database_ms, storage_ms];
+    let (least, greatest) = (all.into_iter().min(), all.into_iter().max());
+    let spread = greatest.zip(least).map_or(0, |(greatest, least)| greatest.saturating_sub(least));
+    if spread > CLOCK_SPREAD_MAX_MS {
+        return Err(ArchiverError::ClocksSpread { own_ms, database_ms, storage_ms });
+    }
+    Ok(Clocks { now_ms: least.unwrap_or(own_ms), storage_ms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_clock_counts_and_a_wrong_one_stops_everything() {
+        let clocks = agree(1_000_000, 999_000, 1_100_000).expect("close enough");
+        assert_eq!(clocks, Clocks { now_ms: 999_000, storage_ms: 1_100_000 });
+        let year_ms = 31_536_000_000;
+        for (own, database, storage) in [(year_ms, 0, 0), (0, year_ms, 0), (0, 0, year_ms)] {
+            let refused = agree(own, database, storage);
+            assert!(matches!(refused, Err(ArchiverError::ClocksSpread { .. })));
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! restore: archived documents return to a cluster, by filter. Their rows stay in the archive; the
+//! cluster's copy is the one that readers of both see.
+//!
+//! Insert only: what the cluster holds already is never touched. A document that is there with equal
+//! bytes is done, one with other bytes is a conflict. It runs under the lease of the collection, so no
+//! move is under way, and what returns is held back from archiving for a day, written down before it
+//! is inserted. How far it is stands in the journal after each batch; a batch whose outcome is not
+//! known is sent again. Below level L3 that may bring a document back that a client deleted in
+//! between.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bson::{RawBson, RawDocumentBuf};
+use futures::TryStreamExt;
+use portolan_cluster::{Cluster, ClusterError, CollectionKind, Inserted};
+use portolan_lake::{Change, DataFile, Predicate, Table, Version, identity};
+use portolan_model::Namespace;
+use portolan_mql::{Context, Filter};
+use portolan_store::archives::StoredArchive;
+use portolan_store::leases::LeaseKey;
+use serde_json::{Value, json};
+
+use super::{Outcome, Working};
+use crate::lease::{self, Held};
+use crate::run::key_of;
+use crate::steps::commit::change_under;
+use crate::steps::id_of;
+use crate::{ArchiverError, effects, takeover};
+
+/// So long after it returned a document is not archived again.
+const HELD_MS: i64 = 24 * 60 * 60 * 1000;
+/// Server error for an `_id`, or another unique key, that is there already.
+const DUPLICATE_KEY: i32 = 11_000;
+/// Attempts to insert one batch before the operation is left to the next look.
+const ATTEMPTS_MAX: u32 = 5;
+const BACKOFF_MS: u64 = 200;
+
+/// What was asked for.
+struct Request {
+    filter: Filter,
+    target: Namespace,
+    /// Whether it returns to the collection that it was archived from.
+    home: bool,
+    stop_at_conflict: bool,
+    preview: bool,
+}
+
+impl Request {
+    fn read(working: &Working<'_>, stored: &StoredArchive) -> Result<Self, ArchiverError> {
+        let request: Value = serde_json::from_str(&working.operation.request).unwrap_or_default();
+        let text = |name: &str| request[name].as_str().map(str::to_owned);
+        let home = &stored.archive.namespace;
+        let target = Namespace {
+            database: text("dbName").unwrap_or_else(|| home.database.clone()),
+            collection: text("collName").unwrap_or_else(|| home.collection.clone()),
+        };
+        let filter = crate::criteria::parse_filter(&text("filter").unwrap_or_else(|| "{}".into()))?;
+        let context = Context::new(working.operation.created_at);
+        let filter = Filter::parse(&filter, &context)
+            .map_err(|error| ArchiverError::Invalid(format!("the filter: {}", error.message)))?;
+        Ok(Self {
+            home: target == *home,
+            filter,
+            target,
+            stop_at_conflict: text("onConflict").as_deref() == Some("STOP"),
+            preview: request["preview"].as_bool().unwrap_or(false),
+        })
+    }
+}
+
+/// One restore at work.
+struct Restoring<'a> {
+    cluster: Arc<dyn Cluster>,
+    key: LeaseKey,
+    request: Request,
+    held: Option<&'a Held>,
+}
+
+pub(super) async fn run(
+    working: &mut Working<'_>,
+    stored: &StoredArchive,
+) -> Result<Outcome, ArchiverError> {
+    let request = Request::read(working, stored)?;
+    let shared = working.shared;
+    let uri = &stored.archive.table_uri;
+    let location = shared.outside.location(uri)?;
+    let Some(table) = Table::open(&location, uri, &shared.runtime).await? else {
+        working.set("documents", 0);
+        return Ok(Outcome::Done);
+    };
+    let cluster = shared.outside.cluster(stored.archive.cluster_id).await?;
+    let key = key_of(&stored.archive);
+    if request.preview {
+        let mut restoring = Restoring { cluster, key, request, held: None };
+        return files(working, &mut restoring, &table).await.map(|()| Outcome::Done);
+    }
+    check_target(cluster.as_ref(), &request.target).await?;
+    let (unfinished, _) = shared.journal.moves(&key, &[]).await?;
+    let Some(_busy) = shared.leases.begin(&key) else { return Ok(Outcome::NotNow) };
+    if !unfinished.is_empty() {
+        return Ok(Outcome::NotNow);
+    }
+    let fence = table.load().await?.fence;
+    let clocks = (shared.runtime.boot_ms(), cluster.clock_ms().await?);
+    let Some(held) = takeover::take(shared, &key, fence, clocks).await? else {
+        return Ok(Outcome::NotNow);
+    };
+    let held = Arc::new(held);
+    let (journal, runtime) = (shared.journal.clone(), &shared.runtime);
+    let renewing = lease::keep(held.clone(), journal, Some(cluster.clone()), runtime);
+    let mut restoring = Restoring { cluster, key, request, held: Some(held.as_ref()) };
+    let done = under_lease(working, &mut restoring, &table).await;
+    drop(renewing);
+    if let Err(error) = shared.journal.release(&held).await {
+        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
+    }
+    done
+}
+
+async fn under_lease(
+    working: &mut Working<'_>,
+    restoring: &mut Restoring<'_>,
+    table: &Table,
+) -> Result<Outcome, ArchiverError> {
+    let Some(held) = restoring.held else { return Ok(Outcome::NotNow) };
+    // A move that began since then is finished first.
+    let (unfinished, _) = working.shared.journal.moves(&restoring.key, &[]).await?;
+    if !unfinished.is_empty() {
+        return Ok(Outcome::NotNow);
+    }
+    let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
+    change_under(Some(held), &working.shared.runtime, table, effects::FENCE, &fence).await?;
+    files(working, restoring, table).await.map(|()| Outcome::Done)
+}
+
+async fn check_target(cluster: &dyn Cluster, target: &Namespace) -> Result<(), ArchiverError> {
+    let Some(info) = cluster.collection(target).await? else { return Ok(()) };
+    if info.capped || info.kind != CollectionKind::Collection {
+        let what = "documents return to plain collections only";
+        return Err(ArchiverError::Denied(format!("{target}: {what}")));
+    }
+    Ok(())
+}
+
+/// File after file in order of their paths; rows that were done before are passed over.
+async fn files(
+    working: &mut Working<'_>,
+    restoring: &mut Restoring<'_>,
+    table: &Table,
+) -> Result<(), ArchiverError> {
+    let version = table.load().await?;
+    let predicate = Predicate::from_filter(&restoring.request.filter, table.spec());
+    let plan = table.scan(&version, &predicate);
+    let mut order: Vec<(usize, DataFile)> =
+        plan.files.into_iter().filter(|(_, file)| file.seq_max <= version.confirmed).collect();
+    order.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
+    let digest = version.files_digest();
+    if working.text("filesDigest").is_some_and(|before| before != digest) {
+        // Files were exchanged since: from the beginning, where what is there already is no mistake.
+        working.figures.clear();
+    }
+    working.set("filesDigest", digest);
+    working.set("files", order.len() as u64);
+    let last = working.text("lastFile").unwrap_or_default();
+    for (index, file) in order.into_iter().filter(|(_, file)| file.path >= last) {
+        let skip = if file.path == last { working.count("lastRow") } else { 0 };
+        one_file(working, restoring, (table, &version), (index, &file.path), skip).await?;
+    }
+    Ok(())
+}
+
+async fn one_file(
+    working: &mut Working<'_>,
+    restoring: &mut Restoring<'_>,
+    (table, version): (&Table, &Version),
+    (index, path): (usize, &str),
+    skip: u64,
+) -> Result<(), ArchiverError> {
+    let (documents_max, bytes_max) =
+        (working.shared.options.batch_documents_max, working.shared.options.batch_bytes_max);
+    let mut rows = table.rows_of(version, index);
+    let (mut batch, mut bytes, mut row_number) = (Vec::new(), 0, 0);
+    while let Some(row) = rows.try_next().await? {
+        row_number += 1;
+        let wanted = row_number > skip
+            && row.superseded_by.is_none()
+            && restoring.request.filter.matches(&row.doc).map_err(|error| {
+                ArchiverError::Invalid(format!("the filter: {}", error.message))
+            })?;
+        if wanted {
+            bytes += row.doc.as_bytes().len();
+            batch.push(row.doc);
+        }
+        if batch.len() >= documents_max || bytes >= bytes_max {
+            bytes = 0;
+            give_back(working, restoring, std::mem::take(&mut batch)).await?;
+            note(working, path, row_number).await?;
+        }
+    }
+    give_back(working, restoring, batch).await?;
+    note(working, path, row_number).await
+}
+
+async fn note(working: &mut Working<'_>, path: &str, row: u64) -> Result<(), ArchiverError> {
+    working.set("lastFile", path);
+    working.set("lastRow", row);
+    working.progress().await
+}
+
+async fn give_back(
+    working: &mut Working<'_>,
+    restoring: &mut Restoring<'_>,
+    documents: Vec<RawDocumentBuf>,
+) -> Result<(), ArchiverError> {
+    working.check()?;
+    working.add("documents", documents.len() as u64);
+    working.add("bytes", documents.iter().map(|it| it.as_bytes().len() as u64).sum());
+    let Some(held) = restoring.held else { return Ok(()) };
+    if documents.is_empty() {
+        return Ok(());
+    }
+    if restoring.request.home {
+        let identities: Vec<Vec<u8>> = documents.iter().map(|it| identity(it)).collect();
+        let until_ms = working.shared.runtime.now_ms().saturating_add(HELD_MS);
+        working.shared.journal.hold_back(held, &identities, until_ms).await?;
+    }
+    let done = insert(working, restoring, held, &documents).await?;
+    working.add("inserted", done.n);
+    refusals(working, restoring, &documents, &done).await
+}
+
+/// Sends a batch until it was answered.
+async fn insert(
+    working: &Working<'_>,
+    restoring: &Restoring<'_>,
+    held: &Held,
+    documents: &[RawDocumentBuf],
+) -> Result<Inserted, ArchiverError> {
+    let runtime = &working.shared.runtime;
+    let mut attempt = 1;
+    loop {
+        held.check()?;
+        let insert = restoring.cluster.insert(&restoring.request.target, documents);
+        match runtime.effect(effects::RESTORE, insert).await {
+            Ok(done) => return Ok(done),
+            Err(ClusterError::Unknown(_) | ClusterError::Unavailable(_))
+                if attempt < ATTEMPTS_MAX =>
+            {
+                runtime.sleep_ms(BACKOFF_MS << attempt).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// What the cluster refused: there already and equal, in conflict, or refused for another reason.
+async fn refusals(
+    working: &mut Working<'_>,
+    restoring: &Restoring<'_>,
+    documents: &[RawDocumentBuf],
+    done: &Inserted,
+) -> Result<(), ArchiverError> {
+    let refused: Vec<(&RawDocumentBuf, &str, i32)> = done
+        .refused
+        .iter()
+        .filter_map(|it| Some((documents.get(it.index)?, it.message.as_str(), it.code)))
+        .collect();
+    let ids: Vec<RawBson> = refused.iter().filter_map(|(document, ..)| id_of(document)).collect();
+    let live = restoring.cluster.find_by_ids(&restoring.request.target, &ids).await?;
+    let live: HashMap<Vec<u8>, RawDocumentBuf> =
+        live.into_iter().map(|document| (identity(&document), document)).collect();
+    for (document, message, code) in refused {
+        let (list, why) = match live.get(&identity(document)) {
+            Some(there) if there.as_bytes() == document.as_bytes() => {
+                working.add("alreadyThere", 1);
+                continue;
+            }
+            Some(_) => ("conflicts", "the cluster holds another document with its _id"),
+            None if code == DUPLICATE_KEY => ("conflicts", message),
+            None => ("refusals", message),
+        };
+        working.add(list, 1);
+        let id = id_of(document).and_then(|id| bson::Bson::try_from(id).ok());
+        let id = serde_json::to_value(id).unwrap_or(Value::Null);
+        working.name("notRestored", json!({ "_id": id, "reason": why }));
+        if restoring.request.stop_at_conflict {
+            return Err(ArchiverError::Denied(format!("stopped at a conflict: {why}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! What operators ask for: estimates, verification, runs out of turn.
+
+use portolan_model::{ArchiveEvent, ArchiveState};
+use portolan_runtime::{Fate, FaultPlan};
+use portolan_store::operations::{Operation, OperationKind, OperationState};
+use serde_json::Value;
+
+use super::world::{World, flight, flights};
+use crate::effects;
+
+async fn done(world: &mut World, kind: OperationKind, request: &str) -> (Operation, Value) {
+    world.queue(kind, request).await;
+    world.pass(FaultPlan::none()).await;
+    let operation = world.operations().await.pop().expect("an operation");
+    let figures = serde_json::from_str(&operation.progress).expect("figures");
+    (operation, figures)
+}
+
+#[tokio::test]
+async fn an_estimate_counts_what_a_run_moves_and_moves_nothing() {
+    let mut world = World::with_flights().await;
+    let mut twice = flight(70, 30, "twice");
+    twice.append(bson::raw::cstr!("t"), "again");
+    world.cluster.insert(&flights(), [twice]).expect("inserted");
+    world.options.move_documents_max = 4;
+    world.happen(ArchiveEvent::RunStarted).await;
+    world.happen(ArchiveEvent::RunEnded).await;
+    world.happen(ArchiveEvent::PauseRequested).await;
+    let (operation, figures) = done(&mut world, OperationKind::Estimate, "{}").await;
+    assert_eq!(operation.state, OperationState::Done, "{:?}", operation.error);
+    assert_eq!((figures["documents"].as_u64(), figures["moves"].as_u64()), (Some(10), Some(3)));
+    assert_eq!(figures["skipped"][0]["documents"], 1);
+    assert_eq!(figures["indexCheck"]["result"], "INSUFFICIENT");
+    assert!(figures["oldest"].as_i64() < figures["newest"].as_i64());
+    assert_eq!((world.live().len(), world.archived().await.len()), (13, 0));
+    world.cluster.create_index(&flights(), &["at"]);
+    let (_, figures) = done(&mut world, OperationKind::Estimate, "{}").await;
+    assert_eq!(figures["indexCheck"]["result"], "SUFFICIENT");
+    // The promise is kept.
+    let files = figures["files"].as_i64();
+    world.happen(ArchiveEvent::Resumed).await;
+    world.settle().await;
+    let run = world.runs().await.remove(0);
+    assert_eq!((run.documents_moved, run.documents_skipped), (10, 1));
+    assert_eq!((Some(run.moves), Some(run.files)), (Some(3), files));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_reads_everything_and_finds_what_is_wrong() {
+    let mut world = World::with_flights().await;
+    world.settle().await;
+    let (operation, figures) = done(&mut world, OperationKind::Verify, "{}").await;
+    assert_eq!(operation.state, OperationState::Done, "{:?}", operation.error);
+    assert_eq!((figures["sound"].as_bool(), figures["documents"].as_u64()), (Some(true), Some(10)));
+    assert_eq!(figures["files"].as_u64(), Some(world.table_files().await as u64));
+
+    // An archived document that somebody inserted again is told when the cluster is looked at.
+    let again = world.archived().await.into_values().next().expect("a document");
+    let again = bson::RawDocumentBuf::from_bytes(again).expect("a document");
+    world.happen(ArchiveEvent::PauseRequested).await;
+    world.cluster.insert(&flights(), [again]).expect("inserted");
+    let (_, figures) = done(&mut world, OperationKind::Verify, r#"{"againstCluster": true}"#).await;
+    assert_eq!(
+        (figures["sound"].as_bool(), figures["alsoInCluster"].as_u64()),
+        (Some(false), Some(1))
+    );
+
+    let file = world.table().await.load().await.expect("a version").files[0].path.clone();
+    let folder = world.folder.path().join("archives").join(world.archive.to_string());
+    std::fs::remove_file(folder.join(&file)).expect("removed");
+    let (_, figures) = done(&mut world, OperationKind::Verify, "{}").await;
+    assert_eq!(
+        (figures["sound"].as_bool(), figures["missingFiles"].as_u64()),
+        (Some(false), Some(1))
+    );
+    assert_eq!(figures["problems"][0]["file"], file);
+}
+
+/// A worker that is cut off anywhere is followed by one that goes on, and each file counts once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_goes_on_where_it_was_cut_off() {
+    for point in [effects::OPERATION_CLAIM, effects::OPERATION_PROGRESS, effects::OPERATION_DONE] {
+        for fate in [Fate::FailsBefore, Fate::ReplyLost] {
+            let context = format!("{point} {fate:?}");
+            let mut world = World::with_flights().await;
+            world.options.exclusive = true;
+            world.settle().await;
+            world.queue(OperationKind::Verify, "{}").await;
+            let plan = (1..9).fold(FaultPlan::none(), |plan, n| plan.with(point, n, fate));
+            world.pass(plan).await;
+            for _ in 0..3 {
+                world.clock.advance_ms(1_000);
+                world.pass(FaultPlan::none()).await;
+            }
+            let operation = world.operations().await.pop().expect("an operation");
+            if operation.state == OperationState::Failed {
+                // Its own writes failed: it says so, and is asked for again.
+                assert!(operation.error.is_some(), "{context}");
+                continue;
+            }
+            assert_eq!(operation.state, OperationState::Done, "{context}");
+            let figures: Value = serde_json::from_str(&operation.progress).expect("figures");
+            assert_eq!(figures["documents"].as_u64(), Some(10), "{context}: {figures}");
+            assert_eq!(figures["sound"].as_bool(), Some(true), "{context}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_was_asked_for_ignores_the_size_and_happens_once() {
+    let mut world = World::with_flights().await;
+    world.settle().await;
+    world.clock.advance_ms(8 * 86_400_000);
+    world.cluster.insert(&flights(), [flight(50, 30, "late")]).expect("inserted");
+    world.settle().await;
+    assert_eq!(world.live().len(), 3, "too little is cold for a run of its own");
+    world.request_run().await;
+    world.pass(FaultPlan::none()).await;
+    assert_eq!(world.live().len(), 2, "asked for, it runs however little there is");
+    assert_eq!(world.state().await, ArchiveState::Idle);
+    let runs = world.runs().await.len();
+    world.settle().await;
+    assert_eq!(world.runs().await.len(), runs, "asked for once, run once");
+}

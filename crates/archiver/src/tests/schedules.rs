@@ -1,0 +1,89 @@
+//! Schedules on simulated time: when runs begin, and what happens when a window closes.
+
+use portolan_model::{Schedule, TimeOfDay, Window};
+use portolan_runtime::{Fate, FaultPlan};
+
+use super::world::{NOW_MS, World};
+use crate::effects;
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// [`NOW_MS`] is on Tuesday, 14 November 2023.
+const MIDNIGHT_MS: i64 = NOW_MS - NOW_MS % DAY_MS;
+
+fn window(start: u8, end: u8) -> Window {
+    let time = |hour| TimeOfDay { hour, minute: 0 };
+    Window::new(time(start), time(end)).expect("long enough")
+}
+
+impl World {
+    /// Moves the clock to this time, and looks.
+    async fn look_at(&mut self, at_ms: i64) {
+        let ahead_ms = u64::try_from(at_ms - self.runtime.now_ms()).expect("time goes forward");
+        self.clock.advance_ms(ahead_ms);
+        self.pass(FaultPlan::none()).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_runs_before_its_window() {
+    let monthly = Schedule::monthly(window(2, 4), 17).expect("a day");
+    let weekly = Schedule::weekly(window(2, 4), 5).expect("a day");
+    for (schedule, day) in [(Schedule::Daily(window(2, 4)), 1), (weekly, 3), (monthly, 3)] {
+        let mut world = World::with_flights().await;
+        world.set_schedule(schedule).await;
+        world.pass(FaultPlan::none()).await;
+        for earlier in 1..day {
+            world.look_at(MIDNIGHT_MS + earlier * DAY_MS + 3 * HOUR_MS).await;
+        }
+        world.look_at(MIDNIGHT_MS + day * DAY_MS + 2 * HOUR_MS - 120_000).await;
+        assert_eq!(world.live().len(), 12, "{schedule:?}: the window is not open");
+        world.look_at(MIDNIGHT_MS + day * DAY_MS + 2 * HOUR_MS + 120_000).await;
+        assert_eq!(world.live().len(), 2, "{schedule:?}: it is open");
+    }
+}
+
+#[tokio::test]
+async fn a_month_without_that_day_is_skipped() {
+    let mut world = World::with_flights().await;
+    world.set_schedule(Schedule::monthly(window(2, 4), 31).expect("a day")).await;
+    for day in 1..=46 {
+        world.look_at(MIDNIGHT_MS + day * DAY_MS + 3 * HOUR_MS).await;
+        assert_eq!(world.live().len(), 12, "day {day}: November has no 31st");
+    }
+    world.look_at(MIDNIGHT_MS + 47 * DAY_MS + 3 * HOUR_MS).await;
+    assert_eq!(world.live().len(), 0, "31 December: by now everything is cold");
+}
+
+/// The move under way is finished, and none begins after the window closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_closes_ends_the_run_after_its_move() {
+    let mut world = World::with_flights().await;
+    world.options.move_documents_max = 4;
+    world.set_schedule(Schedule::Daily(window(2, 4))).await;
+    world.pass(FaultPlan::none()).await;
+    let all = world.live();
+    world.clock.advance_ms(
+        u64::try_from(MIDNIGHT_MS + DAY_MS + 4 * HOUR_MS - 10_000 - world.runtime.now_ms())
+            .expect("later"),
+    );
+    world.pass(FaultPlan::none().with(effects::DELETE, 1, Fate::Delayed { ms: 20_000 })).await;
+    world.assert_moved(&all, "the window closed").await;
+    assert_eq!(world.live().len(), 8, "one move, finished");
+    assert_eq!(world.runs().await[0].phase, "DONE");
+    world.look_at(MIDNIGHT_MS + DAY_MS + 6 * HOUR_MS).await;
+    assert_eq!(world.live().len(), 8);
+    world.look_at(MIDNIGHT_MS + 2 * DAY_MS + 2 * HOUR_MS + 120_000).await;
+    assert_eq!(world.live().len(), 2, "it goes on in the next window");
+}
+
+#[tokio::test]
+async fn an_operator_may_ask_for_a_run_outside_the_window() {
+    let mut world = World::with_flights().await;
+    world.set_schedule(Schedule::Daily(window(2, 4))).await;
+    world.pass(FaultPlan::none()).await;
+    assert_eq!(world.live().len(), 12);
+    world.request_run().await;
+    world.pass(FaultPlan::none()).await;
+    assert_eq!(world.live().len(), 2);
+}

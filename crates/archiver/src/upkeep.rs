@@ -1,0 +1,122 @@
+//! Looking after what an archive holds: its rules in the table, expiry, clean-up. It needs no
+//! cluster, so it goes on while the archive is paused or its cluster is down.
+//!
+//! Most looks find nothing and end without a lease or a commit. Work is done under the lease of the
+//! collection, after the fence was raised: then no older worker can commit any more, and no run of
+//! this archive is under way.
+
+mod clean_up;
+mod expiry;
+
+use std::sync::Arc;
+
+use portolan_lake::{Change, Leftover, Table, Version};
+use portolan_store::archives::StoredArchive;
+use portolan_store::operations::{Operation, OperationKind, OperationState};
+use serde_json::Value;
+
+use crate::clocks::{self, Clocks};
+use crate::lease::{self, Held};
+use crate::run::key_of;
+use crate::steps::commit::change_under;
+use crate::takeover::{self, Seen};
+use crate::worker::Shared;
+use crate::{ArchiverError, effects, rules};
+
+pub(crate) use expiry::{Expiring, LEAD_MS, cut, plan as plan_expiry};
+
+/// How a look ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Everything is as it should be.
+    Done,
+    /// Somebody else works on the collection.
+    Busy,
+}
+
+/// One look.
+pub(crate) async fn run(shared: &Shared, stored: &StoredArchive) -> Result<Kept, ArchiverError> {
+    let Some(seen) = Keeping::look(shared, stored).await? else { return Ok(Kept::Done) };
+    if seen.nothing_to_do() {
+        return Ok(Kept::Done);
+    }
+    let key = key_of(&stored.archive);
+    let fence = seen.version.fence;
+    let Some(held) = takeover::take_lease_without_cluster(shared, &key, fence).await? else {
+        return Ok(Kept::Busy);
+    };
+    let held = Arc::new(held);
+    let renewing = lease::keep(held.clone(), shared.journal.clone(), None, &shared.runtime);
+    let done = work(shared, &held, &seen.table, seen.clocks).await;
+    drop(renewing);
+    if let Err(error) = shared.journal.release(&held).await {
+        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
+    }
+    done.map(|()| Kept::Done)
+}
+
+async fn work(
+    shared: &Shared,
+    held: &Held,
+    table: &Table,
+    clocks: Clocks,
+) -> Result<(), ArchiverError> {
+    let (epoch, token) = (held.epoch, held.token.clone());
+    let fence = Change::Fence { epoch, token };
+    change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
+    expiry::run(shared, held, table, clocks).await?;
+    clean_up::run(shared, held, table, clocks).await
+}
+
+/// What a look found.
+struct Keeping {
+    table: Table,
+    version: Version,
+    clocks: Clocks,
+    expiring: Option<Expiring>,
+    leftovers: Vec<Leftover>,
+}
+
+impl Keeping {
+    /// `None`: the archive has no table yet.
+    async fn look(shared: &Shared, stored: &StoredArchive) -> Result<Option<Self>, ArchiverError> {
+        let archive = &stored.archive;
+        let mut seen = takeover::open_tables(shared, vec![stored.clone()]).await?;
+        let (_, newest) = shared.journal.moves(&key_of(archive), &[archive.id]).await?;
+        takeover::compare(&shared.options.owner, &seen, &newest)?;
+        let Some(Seen { table: Some(table), version: Some(version), .. }) = seen.pop() else {
+            return Ok(None);
+        };
+        rules::align(shared, stored, &table, &version).await?;
+        let location = shared.outside.location(&archive.table_uri)?;
+        let clocks = clocks::ask(shared, &location).await?;
+        let expiring = plan_expiry(stored, &table, &version, clocks.now_ms);
+        let grace_ms = shared.options.clean_up_after_ms;
+        // The fence will be raised above every epoch that has been.
+        let raised = Version { fence: version.fence.saturating_add(1), ..version.clone() };
+        let leftovers = table.leftovers(&raised, clocks.storage_ms, grace_ms).await?;
+        Ok(Some(Self { table, version, clocks, expiring, leftovers }))
+    }
+
+    fn nothing_to_do(&self) -> bool {
+        self.expiring.is_none() && self.leftovers.is_empty()
+    }
+}
+
+/// An operation that the archiver begins by itself.
+pub(crate) fn begun(shared: &Shared, table: &Table, kind: OperationKind) -> Option<Operation> {
+    let archive_id = table.spec().archive_id.parse().ok()?;
+    let id = portolan_model::JobId::new(shared.runtime.object_id());
+    let mut operation =
+        Operation::new(id, archive_id, kind, "{}".to_owned(), shared.runtime.now_ms());
+    operation.state = OperationState::Running;
+    Some(operation)
+}
+
+/// Marks an operation as done.
+pub(crate) fn ended(shared: &Shared, operation: &mut Operation, progress: &Value) {
+    operation.state = OperationState::Done;
+    operation.progress = progress.to_string();
+    operation.error = None;
+    operation.ended_at = Some(shared.runtime.now_ms());
+}

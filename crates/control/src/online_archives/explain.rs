@@ -1,0 +1,111 @@
+//! Why an archive is where it is, put together from the control state alone: it answers also when
+//! cluster and storage do not.
+
+use portolan_api_types::explain::ExplainView;
+use portolan_auth::Action;
+use portolan_model::{ArchiveId, ArchiveState, ProjectId};
+use portolan_store::archives::StoredArchive;
+use portolan_store::jobs::ArchiveJob;
+use portolan_store::leases::{self, LeaseKey};
+use portolan_store::moves::Move;
+use portolan_store::{Page, Tx, jobs, moves, operations, runs, upkeep};
+
+use super::archive_in;
+use crate::access::project_in;
+use crate::{Caller, Control, ControlError};
+
+impl Control {
+    /// Why an archive is where it is.
+    ///
+    /// # Errors
+    /// Those of [`Control::get_archive`].
+    pub async fn explain_archive(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        cluster_name: &str,
+        id: ArchiveId,
+    ) -> Result<ExplainView, ControlError> {
+        let now_ms = self.runtime.now_ms();
+        self.store
+            .read_tx("control.archives.explain", |tx| {
+                Box::pin(async move {
+                    let action = Action::ProjectRead;
+                    let witness = project_in(tx, &caller.principal, action, project_id).await?;
+                    let (_, stored) = archive_in(tx, &witness, cluster_name, id).await?;
+                    explain(tx, stored, now_ms).await
+                })
+            })
+            .await
+    }
+}
+
+async fn explain(
+    tx: &mut Tx<'_>,
+    stored: StoredArchive,
+    now_ms: i64,
+) -> Result<ExplainView, ControlError> {
+    let archive = &stored.archive;
+    let (cluster_id, namespace) = (archive.cluster_id, archive.namespace.clone());
+    let key = LeaseKey { cluster_id, namespace };
+    let job = jobs::get(tx, archive.id).await?;
+    let open = moves::unfinished(tx, &key).await?;
+    let open = open.into_iter().find(|item| item.archive_id == archive.id);
+    let last = runs::list(tx, archive.id, Page::new(1, 0)).await?.items.pop();
+    let kept_up = upkeep::get(tx, archive.id).await?;
+    let queued = operations::unfinished(tx, archive.id).await?.len();
+    let lease = leases::read(tx, &key).await?;
+    let window_open = archive.schedule.allows(now_ms);
+    Ok(ExplainView {
+        state: archive.state,
+        because: because(&stored, job.as_ref(), open.as_ref(), window_open),
+        next_look_at: job.as_ref().map(|job| job.due_at),
+        failures: job.as_ref().map_or(0, |job| job.failures),
+        run_requested: job.as_ref().is_some_and(|job| job.run_requested),
+        create_index: job.as_ref().and_then(|job| job.create_index.clone()),
+        last_error: job.and_then(|job| job.last_error),
+        window_open,
+        lease: lease.map(|lease| (lease.holder, lease.epoch, lease.released)),
+        open_move: open.map(|item| {
+            let state = item.state.as_str();
+            (item.seq, state, item.done + 1, item.batches, item.closed_because)
+        }),
+        last_run: last.map(|run| (run.phase, run.error, run.started_at, run.ended_at)),
+        upkeep: kept_up.map(|upkeep| (upkeep.due_at, upkeep.last_error)),
+        hold: stored.hold,
+        operations: i64::try_from(queued).unwrap_or(i64::MAX),
+    })
+}
+
+/// One sentence for people.
+fn because(
+    stored: &StoredArchive,
+    job: Option<&ArchiveJob>,
+    open: Option<&Move>,
+    window_open: bool,
+) -> String {
+    if let Some(item) = open {
+        let (seq, state) = (item.seq, item.state.as_str());
+        return format!("Move {seq} is {state}; it is finished before anything else happens.");
+    }
+    let error = job.and_then(|job| job.last_error.as_deref());
+    match (stored.archive.state, error) {
+        (ArchiveState::Suspended(reason), error) => {
+            let detail = error.unwrap_or("see the log");
+            format!("Suspended, {}: {detail}. The operator decides.", reason.as_str())
+        }
+        (ArchiveState::Paused, _) => "Paused; resume it to let it run.".to_owned(),
+        (ArchiveState::Pausing, _) => "A run ends, then it is paused.".to_owned(),
+        (ArchiveState::Orphaned, _) => {
+            "Its collection is gone or was replaced; what it holds can be read.".to_owned()
+        }
+        (ArchiveState::Deleted, _) => "Deleted.".to_owned(),
+        (_, Some(error)) => format!("The last look failed: {error}. It is repeated."),
+        (ArchiveState::Archiving, None) => "A run is under way.".to_owned(),
+        (_, None) if !window_open => "It waits for the window of its schedule.".to_owned(),
+        (ArchiveState::Pending, None) => "It waits for its first run.".to_owned(),
+        (ArchiveState::Idle, None) => {
+            "Too little is cold, or nothing; it is looked at again.".to_owned()
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Tests of operations and upkeep.
+
+use super::*;
+use crate::archives::tests::archive;
+use crate::jobs::ArchiveJob;
+use crate::tests::fixture::{House, system};
+use crate::tests::{in_tx, on_each_database};
+use crate::upkeep::{self, Upkeep};
+use crate::{archives, jobs};
+
+const ARCHIVE: ArchiveId = ArchiveId::new([1; 12]);
+
+fn operation(id: u8, kind: OperationKind) -> Operation {
+    Operation::new(JobId::new([id; 12]), ARCHIVE, kind, "{\"a\":1}".into(), i64::from(id))
+}
+
+on_each_database! {
+    async fn operations_are_queued_worked_on_and_listed(store) {
+        let (first, second) =
+            (&operation(1, OperationKind::Verify), &operation(2, OperationKind::Restore));
+        let mut third = operation(3, OperationKind::Expiry);
+        third.state = OperationState::Running;
+        let third = &third;
+        in_tx!(store, tx => {
+            for item in [second, first, third] {
+                save(tx, item).await?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .expect("stored");
+        let done = &Operation {
+            state: OperationState::Done,
+            progress: "{\"documents\":5}".into(),
+            ended_at: Some(9),
+            ..first.clone()
+        };
+        let unfinished = in_tx!(store, tx => {
+            save(tx, done).await?;
+            waiting(tx, &system(), i64::MAX).await
+        })
+        .expect("stored");
+        let ids: Vec<_> = unfinished.iter().map(|item| item.id).collect();
+        // The third is no work that somebody asked for.
+        assert_eq!(ids, [second.id]);
+        let (found, listed) = in_tx!(store, tx => {
+            end_interrupted(tx, ARCHIVE, OperationKind::Expiry).await?;
+            Ok::<_, StoreError>((get(tx, ARCHIVE, done.id).await?, list(tx, ARCHIVE, Page::ALL).await?))
+        })
+        .expect("stored");
+        let found = found.expect("it is there");
+        assert_eq!(Operation { updated_at: 0, ..found }, Operation { updated_at: 0, ..done.clone() });
+        assert_eq!(listed.items[0].error.as_deref(), Some("interrupted"));
+        assert_eq!((listed.items.len(), listed.items[0].state), (3, OperationState::Failed));
+        let left = in_tx!(store, tx => {
+            forget(tx, ARCHIVE).await?;
+            list(tx, ARCHIVE, Page::ALL).await
+        })
+        .expect("stored");
+        assert!(left.items.is_empty());
+    }
+
+    async fn upkeep_is_due_while_its_archive_is_looked_after(store) {
+        let house = &House::build(&store, 'a').await;
+        let stored = &archive(1, house.project_id);
+        let id = stored.archive.id;
+        in_tx!(store, tx => archives::insert(tx, &house.project(), stored).await).expect("new");
+        let due = in_tx!(store, tx => upkeep::due(tx, &system(), 0).await).expect("read");
+        assert_eq!(due.iter().map(|one| one.archive_id).collect::<Vec<_>>(), [id]);
+        let one = &Upkeep { archive_id: id, due_at: 7, failures: 2, last_error: Some("x".into()) };
+        let (early, due) = in_tx!(store, tx => {
+            upkeep::save(tx, one).await?;
+            let early = upkeep::due(tx, &system(), 6).await?;
+            Ok::<_, StoreError>((early, upkeep::due(tx, &system(), 7).await?))
+        })
+        .expect("stored");
+        assert_eq!((early, due), (vec![], vec![one.clone()]));
+        in_tx!(store, tx => archives::delete(tx, &house.project(), id).await).expect("deleted");
+        assert_eq!(in_tx!(store, tx => upkeep::due(tx, &system(), 7).await), Ok(vec![]));
+        in_tx!(store, tx => upkeep::forget(tx, id).await).expect("forgotten");
+        assert_eq!(in_tx!(store, tx => upkeep::get(tx, id).await), Ok(None));
+    }
+
+    async fn archives_are_counted_by_state(store) {
+        let house = &House::build(&store, 'a').await;
+        let stored = &archive(1, house.project_id);
+        in_tx!(store, tx => archives::insert(tx, &house.project(), stored).await).expect("new");
+        let job = &ArchiveJob {
+            archive_id: stored.archive.id,
+            due_at: 9,
+            interval_ms: 1,
+            failures: 3,
+            last_error: None,
+            level: None,
+            purged_at: None,
+            run_requested: false,
+            create_index: Some("x".into()),
+        };
+        let standing = in_tx!(store, tx => {
+            jobs::save(tx, job).await?;
+            save(tx, &operation(1, OperationKind::Verify)).await?;
+            jobs::standing(tx, &system()).await
+        })
+        .expect("counted");
+        let state = stored.archive.state;
+        let figures = jobs::StateFigures {
+            state,
+            archives: 1,
+            failing: 1,
+            without_index: 1,
+            unfinished: 0,
+            due_at_min: Some(9),
+        };
+        assert_eq!(standing, jobs::Standing { states: vec![figures], operations: 1 });
+    }
+}
