@@ -67,7 +67,7 @@ fn is_code(line: &str) -> bool {
 }
 
 /// Functions that are too long. Relies on rustfmt: a function ends at the first line that is only a
-/// closing brace at the indentation of its signature.
+/// closing brace at the indentation of its signature. A signature that a semicolon ends has no body.
 fn long_functions(text: &str) -> Vec<(String, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
@@ -75,7 +75,11 @@ fn long_functions(text: &str) -> Vec<(String, usize)> {
         let Some(name) = function_name(line) else { continue };
         let indent = line.len() - line.trim_start().len();
         let closing = format!("{}}}", " ".repeat(indent));
-        let length = lines[start..].iter().position(|line| *line == closing).unwrap_or(0) + 1;
+        let ends = |line: &&str| {
+            let at_its_level = line.len() - line.trim_start().len() == indent;
+            **line == closing || (at_its_level && line.ends_with(';'))
+        };
+        let length = lines[start..].iter().position(ends).unwrap_or(0) + 1;
         if length > FUNCTION_LINES_MAX {
             found.push((name.to_owned(), length));
         }
@@ -103,6 +107,11 @@ mod tests {
         let body = "    x();\n".repeat(FUNCTION_LINES_MAX);
         let text = format!("//! x\npub async fn long() {{\n{body}}}\nfn short() {{\n}}\n");
         assert_eq!(long_functions(&text), [("long".to_owned(), FUNCTION_LINES_MAX + 2)]);
+        let text = format!(
+            "trait T {{\n    fn a(&self) -> u8;\n\n{}    fn b() {{\n    }}\n}}\n",
+            "    // x\n".repeat(FUNCTION_LINES_MAX)
+        );
+        assert!(long_functions(&text).is_empty());
     }
 
     #[test]

@@ -38,6 +38,7 @@ const PATH_WORDS: &[PathWord] = &[
     ("archiveId", HEX, "5f1b3c8e2d4a6b7c8d9e0f23", "Id of the online archive."),
     ("sourceOrgId", HEX, "5f1b3c8e2d4a6b7c8d9e0f28", "Id of the source's organization."),
     ("runId", HEX, "5f1b3c8e2d4a6b7c8d9e0f24", "Id of the run."),
+    ("operationId", HEX, "5f1b3c8e2d4a6b7c8d9e0f24", "Id of the operation."),
     ("liveMigrationId", HEX, "5f1b3c8e2d4a6b7c8d9e0f25", "Id of the live migration."),
     ("validationId", HEX, "5f1b3c8e2d4a6b7c8d9e0f26", "Id of the validation."),
     ("limitName", None, "atlas.project.deployment.clusters", "Name of the limit."),

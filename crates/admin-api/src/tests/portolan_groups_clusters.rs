@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::groups_clusters::ready_cluster;
-use super::world::{Answer, World};
+use super::world::{Answer, Caller, World};
 
 async fn own(world: &World, method: &str, path: &str, body: Option<&Value>) -> Answer {
     let target = format!("/api/portolan/v1{path}");
@@ -76,18 +76,24 @@ async fn strings_and_details_of_an_archive() {
     assert_eq!(own(&world, "GET", &none, None).await.refusal(), (404, "RESOURCE_NOT_FOUND"));
 }
 
-#[tokio::test]
-async fn operators_hold_run_and_take_deletions_back() {
-    let world = World::new().await;
-    let (owner, group) = (world.owner(), world.project("P").await);
-    ready_cluster(&world, &group, "C").await;
+/// A ready cluster `C` with an online archive: its path.
+async fn new_archive(world: &World, owner: &Caller, group: &str) -> String {
+    ready_cluster(world, group, "C").await;
     let body = json!({
         "dbName": "sales", "collName": "orders",
         "criteria": { "dateField": "at", "expireAfterDays": 1 },
     });
     let path = format!("/groups/{group}/clusters/C/onlineArchives");
-    let id = world.post(&owner, &path, body).await.expect(200).str("/_id");
-    let one = format!("{path}/{id}");
+    let id = world.post(owner, &path, body).await.expect(200).str("/_id");
+    format!("{path}/{id}")
+}
+
+#[tokio::test]
+async fn operators_hold_run_and_take_deletions_back() {
+    let world = World::new().await;
+    let (owner, group) = (world.owner(), world.project("P").await);
+    let one = new_archive(&world, &owner, &group).await;
+    let id = one.rsplit('/').next().expect("a path").to_owned();
     let act = |verb: &str| format!("{one}:{verb}");
     let empty = json!({});
 
@@ -124,6 +130,18 @@ async fn operators_hold_run_and_take_deletions_back() {
     assert_eq!(statistics.json["documents"], 0);
     let none = own(&world, "GET", &format!("{one}/operations"), None).await.expect(200);
     assert_eq!(none.json["totalCount"], 0);
+}
+
+#[tokio::test]
+async fn operations_are_asked_for_and_told() {
+    let world = World::new().await;
+    let (owner, group) = (world.owner(), world.project("P").await);
+    let one = new_archive(&world, &owner, &group).await;
+    let act = |verb: &str| format!("{one}:{verb}");
+    let empty = json!({});
+    // A new archive cannot be paused before it was active; one that was undeleted is.
+    world.delete(&owner, &one).await.expect(200);
+    own(&world, "POST", &act("undelete"), Some(&empty)).await.expect(200);
 
     let wrong = json!({ "cluster": true });
     let refused = own(&world, "POST", &act("verify"), Some(&wrong)).await;
@@ -131,7 +149,7 @@ async fn operators_hold_run_and_take_deletions_back() {
     let queued = own(&world, "POST", &act("verify"), Some(&empty)).await.expect(200);
     assert_eq!((queued.str("/kind"), queued.str("/state")), ("VERIFY".into(), "QUEUED".into()));
     let same = own(&world, "POST", &act("verify"), Some(&empty)).await.expect(200);
-    assert_eq!(same.str("/_id"), queued.str("/_id"), "one of a kind at a time");
+    assert_eq!(same.str("/_id"), queued.str("/_id"), "asked for twice, done once");
     own(&world, "POST", &act("estimate"), Some(&empty)).await.expect(200);
     let bad = json!({ "filter": "{\"$nosuch\": 1}" });
     let refused = own(&world, "POST", &act("restore"), Some(&bad)).await;
