@@ -61,7 +61,7 @@ fn append(seq: i64, staged: &Staged) -> Change {
 
 fn confirm(seq: i64) -> Change {
     let (removes, adds) = (vec![], vec![]);
-    Change::Confirm { seq, epoch: 1, token: token(1), removes, adds }
+    Change::Confirm { seq, epoch: 1, token: token(1), removes, adds, supersedes: false }
 }
 
 fn orders(first: i32, count: i32, bytes: usize) -> Vec<RawDocumentBuf> {
