@@ -80,6 +80,32 @@ pub enum Change {
         /// Verified files that hold what has not expired of them.
         adds: Vec<StagedFile>,
     },
+    /// Small files become few with the same rows: confirmed ones, and no data changes.
+    Compact {
+        /// A random id by which the commit is found again.
+        id: String,
+        /// The worker's epoch.
+        epoch: i64,
+        /// Its token.
+        token: String,
+        /// Files to leave the table.
+        removes: Vec<DataFile>,
+        /// Verified files that hold the same rows.
+        adds: Vec<StagedFile>,
+    },
+    /// One document leaves the table: between moves, and never under a hold.
+    Redact {
+        /// The id of the record of it, by which the commit is found again.
+        id: String,
+        /// The worker's epoch.
+        epoch: i64,
+        /// Its token.
+        token: String,
+        /// Files to leave the table.
+        removes: Vec<DataFile>,
+        /// Verified files that hold the other rows of them.
+        adds: Vec<StagedFile>,
+    },
     /// Accepts what another engine did to the table: it no longer counts as foreign. Only an
     /// operator's explicit command may do this.
     Adopt {
@@ -103,6 +129,8 @@ impl Change {
             | Self::Confirm { epoch, token, .. }
             | Self::Rewrite { epoch, token, .. }
             | Self::Expire { epoch, token, .. }
+            | Self::Compact { epoch, token, .. }
+            | Self::Redact { epoch, token, .. }
             | Self::Adopt { epoch, token } => Some((*epoch, token)),
             Self::Rules(_) => None,
         }
@@ -115,6 +143,8 @@ impl Change {
             Self::Confirm { .. } => "confirm",
             Self::Rewrite { .. } => "rewrite",
             Self::Expire { .. } => "expire",
+            Self::Compact { .. } => "compact",
+            Self::Redact { .. } => "redact",
             Self::Adopt { .. } => ADOPT,
             Self::Rules(_) => "rules",
         }
@@ -125,7 +155,9 @@ impl Change {
             Self::Append { files: adds, .. }
             | Self::Confirm { adds, .. }
             | Self::Rewrite { adds, .. }
-            | Self::Expire { adds, .. } => adds,
+            | Self::Expire { adds, .. }
+            | Self::Compact { adds, .. }
+            | Self::Redact { adds, .. } => adds,
             Self::Fence { .. } | Self::Adopt { .. } | Self::Rules(_) => &[],
         }
     }
@@ -134,7 +166,9 @@ impl Change {
         match self {
             Self::Confirm { removes, .. }
             | Self::Rewrite { removes, .. }
-            | Self::Expire { removes, .. } => removes,
+            | Self::Expire { removes, .. }
+            | Self::Compact { removes, .. }
+            | Self::Redact { removes, .. } => removes,
             _ => &[],
         }
     }
@@ -157,7 +191,10 @@ impl Change {
                 (seq, config_version) = (*number, config_version.max(*own));
             }
             Self::Confirm { seq: number, .. } => seq = *number,
-            Self::Rewrite { id: own, .. } | Self::Expire { id: own, .. } => id.clone_from(own),
+            Self::Rewrite { id: own, .. }
+            | Self::Expire { id: own, .. }
+            | Self::Compact { id: own, .. }
+            | Self::Redact { id: own, .. } => id.clone_from(own),
             Self::Rules(rules) => id = rules.version.to_string(),
             Self::Fence { .. } | Self::Adopt { .. } => {}
         }
@@ -193,6 +230,7 @@ impl Change {
         let (admitted, seq) = match self {
             Self::Append { seq, .. } => (committed == confirmed && committed < *seq, *seq),
             Self::Confirm { seq, .. } => (committed == *seq && confirmed < *seq, *seq),
+            Self::Redact { .. } => (committed == confirmed, confirmed),
             _ => (true, 0),
         };
         if admitted { Ok(()) } else { Err(LakeError::OpenMove { committed, confirmed, seq }) }
@@ -203,7 +241,7 @@ impl Change {
         let takes_away = match self {
             Self::Confirm { supersedes, removes, .. }
             | Self::Rewrite { supersedes, removes, .. } => *supersedes && !removes.is_empty(),
-            Self::Expire { .. } => true,
+            Self::Expire { .. } | Self::Redact { .. } => true,
             _ => false,
         };
         if let (true, Some(hold)) = (takes_away, &version.spec.rules.hold) {
@@ -211,7 +249,11 @@ impl Change {
         }
         let open = |file: &&DataFile| file.seq_max > version.confirmed;
         match self {
-            Self::Expire { removes, .. } if removes.iter().any(|file| open(&file)) => {
+            Self::Expire { removes, .. }
+            | Self::Compact { removes, .. }
+            | Self::Redact { removes, .. }
+                if removes.iter().any(|file| open(&file)) =>
+            {
                 let (committed, confirmed) = (version.committed, version.confirmed);
                 Err(LakeError::OpenMove { committed, confirmed, seq: confirmed })
             }
@@ -220,6 +262,13 @@ impl Change {
     }
 
     fn admit_files(&self, version: &Version, now_ms: i64) -> Result<(), LakeError> {
+        if let Self::Compact { removes, adds, .. } = self {
+            let (before, after) = (total(removes.iter().map(|file| file.rows)), adds.iter());
+            let after = total(after.map(|file| file.rows));
+            if before != after {
+                return Err(LakeError::Unverified(format!("{after} rows instead of {before}")));
+            }
+        }
         let known: HashSet<&str> = version.files.iter().map(|file| file.path.as_str()).collect();
         if let Some(gone) = self.removes().iter().find(|file| !known.contains(file.path.as_str())) {
             return Err(LakeError::InputGone { path: gone.path.clone() });
@@ -247,10 +296,16 @@ impl Change {
             let metadata = metadata.add_config_key(name, value).map_err(LakeError::internal)?;
             return Ok(vec![Action::Metadata(metadata)]);
         }
-        let removes = self.removes().iter().map(|file| Action::Remove(remove(file, now_ms)));
-        let adds = self.adds().iter().map(|file| Action::Add(add(file)));
-        Ok(removes.chain(adds).collect())
+        let data_change = !matches!(self, Self::Compact { .. });
+        let removes =
+            self.removes().iter().map(|file| Remove { data_change, ..remove(file, now_ms) });
+        let adds = self.adds().iter().map(|file| Add { data_change, ..add(file) });
+        Ok(removes.map(Action::Remove).chain(adds.map(Action::Add)).collect())
     }
+}
+
+fn total(rows: impl Iterator<Item = u64>) -> u64 {
+    rows.sum()
 }
 
 fn partition_values(month: Option<&String>) -> HashMap<String, Option<String>> {

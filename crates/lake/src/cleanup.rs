@@ -17,6 +17,13 @@ use crate::{LakeError, Table, Version};
 /// Versions of this time are kept whole: queries live at most six hours.
 const VERSIONS_KEPT_MS: i64 = 24 * 3_600_000;
 
+/// How long objects that no version names stay, and for how long versions count, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grace {
+    pub(crate) objects_ms: i64,
+    pub(crate) versions_ms: i64,
+}
+
 /// Objects removed before the table is looked at again.
 const AT_ONCE: usize = 1_000;
 /// Such groups in one call; the next clean-up goes on.
@@ -61,6 +68,16 @@ impl Table {
         store_now_ms: i64,
         grace_ms: i64,
     ) -> Result<Vec<Leftover>, LakeError> {
+        let grace = Grace { objects_ms: grace_ms, versions_ms: VERSIONS_KEPT_MS };
+        self.unneeded(version, store_now_ms, grace).await
+    }
+
+    async fn unneeded(
+        &self,
+        version: &Version,
+        store_now_ms: i64,
+        grace: Grace,
+    ) -> Result<Vec<Leftover>, LakeError> {
         if version.spec.rules.hold.is_some() || version.foreign.is_some() {
             return Ok(Vec::new());
         }
@@ -69,11 +86,11 @@ impl Table {
             meta.last_modified.timestamp_millis() <= store_now_ms.saturating_sub(age_ms)
         };
         let named =
-            self.named_lately(version, &objects, |meta| old(meta, VERSIONS_KEPT_MS)).await?;
+            self.named_lately(version, &objects, |meta| old(meta, grace.versions_ms)).await?;
         let candidates = objects.iter().filter(|meta| {
             let path = meta.location.as_ref();
             epoch_of(path).is_some_and(|epoch| epoch < version.fence)
-                && old(meta, grace_ms)
+                && old(meta, grace.objects_ms)
                 && !named.contains(path)
         });
         Ok(candidates
@@ -106,9 +123,19 @@ impl Table {
     /// placed meanwhile; storage errors. What was removed stays removed.
     pub async fn remove_leftovers(
         &self,
-        (epoch, token): (i64, &str),
+        under: (i64, &str),
         store_now_ms: i64,
         grace_ms: i64,
+    ) -> Result<Leftovers, LakeError> {
+        let grace = Grace { objects_ms: grace_ms, versions_ms: VERSIONS_KEPT_MS };
+        self.remove_unneeded(under, store_now_ms, grace).await
+    }
+
+    pub(crate) async fn remove_unneeded(
+        &self,
+        (epoch, token): (i64, &str),
+        store_now_ms: i64,
+        grace: Grace,
     ) -> Result<Leftovers, LakeError> {
         let mut removed = Leftovers::default();
         for _ in 0..ROUNDS_MAX {
@@ -120,7 +147,7 @@ impl Table {
             if let Some(hold) = &version.spec.rules.hold {
                 return Err(LakeError::Held(hold.reason.clone()));
             }
-            let mut found = self.leftovers(&version, store_now_ms, grace_ms).await?;
+            let mut found = self.unneeded(&version, store_now_ms, grace).await?;
             found.truncate(AT_ONCE);
             if found.is_empty() {
                 return Ok(removed);

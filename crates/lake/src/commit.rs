@@ -90,7 +90,10 @@ impl Table {
             Change::Rules(rules) => return Ok(version.spec.rules.version >= rules.version),
             Change::Append { seq, .. } => version.committed >= *seq,
             Change::Confirm { seq, .. } => version.confirmed >= *seq,
-            Change::Rewrite { .. } | Change::Expire { .. } => true,
+            Change::Rewrite { .. }
+            | Change::Expire { .. }
+            | Change::Compact { .. }
+            | Change::Redact { .. } => true,
         };
         if !reached {
             return Ok(false);

@@ -257,6 +257,9 @@ fn operation_of(actions: &[Action]) -> DeltaOperation {
         let properties = metadata.configuration().clone();
         return DeltaOperation::SetTableProperties { properties };
     }
+    if actions.iter().any(|action| matches!(action, Action::Remove(file) if !file.data_change)) {
+        return DeltaOperation::Optimize { predicate: None, target_size: 0 };
+    }
     if actions.iter().any(|action| matches!(action, Action::Remove(_))) {
         return DeltaOperation::Delete { predicate: None };
     }

@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use crate::prune::Select;
 use crate::read::StoredRow;
 use crate::row::{FileRow, derive};
+use crate::stage::{sort, split};
 use crate::{DataFile, DeclaredRow, LakeError, Staged, Table, Version, identity};
 
 impl Table {
@@ -79,6 +80,23 @@ impl Table {
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let written = self.write_file(version.committed, version.fence, rows).await?;
         staged.files.push(written);
+        Ok(())
+    }
+
+    /// Writes rows of one month in the order of files, cut where a file would be too large.
+    pub(crate) async fn write_sorted(
+        &self,
+        version: &Version,
+        rows: Vec<StoredRow>,
+        staged: &mut Staged,
+    ) -> Result<(), LakeError> {
+        let rows = rows.into_iter().map(|row| self.declared_again(row, staged));
+        let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+        sort(&mut rows, self.spec());
+        for group in split(rows) {
+            let written = self.write_file(version.committed, version.fence, group).await?;
+            staged.files.push(written);
+        }
         Ok(())
     }
 

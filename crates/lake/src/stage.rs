@@ -225,14 +225,19 @@ fn plan(
         let place = Place { archived_at_us, seq: request.seq, ..Place::default() };
         rows.push(FileRow { hash: hash(&doc), doc, derived, place });
     }
+    sort(&mut rows, spec);
+    staged.batches = number_batches(&mut rows, request);
+    staged.declared = declare(&rows)?;
+    Ok(Plan { groups: split(rows), staged })
+}
+
+/// Sorts rows by month and in the order of files. Rows of one document keep their order.
+pub(crate) fn sort(rows: &mut [FileRow], spec: &TableSpec) {
     let keys = Layout::key_columns(spec).len();
     rows.sort_by(|a, b| {
         let month = a.derived.month.cmp(&b.derived.month);
         month.then_with(|| sort_key(a, keys).cmp(sort_key(b, keys)))
     });
-    staged.batches = number_batches(&mut rows, request);
-    staged.declared = declare(&rows)?;
-    Ok(Plan { groups: split(rows), staged })
 }
 
 /// Order of rows in a file: partition keys, then the key of `_id`.
@@ -278,7 +283,7 @@ fn declare(rows: &[FileRow]) -> Result<Declared, LakeError> {
 }
 
 /// One group of rows a file: one month, not too many bytes.
-fn split(rows: Vec<FileRow>) -> Vec<Vec<FileRow>> {
+pub(crate) fn split(rows: Vec<FileRow>) -> Vec<Vec<FileRow>> {
     let mut groups: Vec<Vec<FileRow>> = Vec::new();
     let mut bytes = 0;
     for row in rows {

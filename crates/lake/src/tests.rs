@@ -1,9 +1,12 @@
 //! Tests of whole tables in temporary folders.
 
+mod compaction;
 mod expiry;
+mod histories;
 mod life;
 mod pruning;
 mod readers;
+mod redaction;
 mod roundtrip;
 
 use bson::RawDocumentBuf;
