@@ -190,6 +190,8 @@ pub(crate) enum ArchiveCommand {
     Verify(Verify),
     /// Returns archived documents to the cluster, or to a collection of their own; waits.
     Restore(RestoreDocuments),
+    /// Removes one document, by its _id, from all archives of the collection for good; waits.
+    Redact(Redact),
     /// Places a hold: nothing in the archive expires or is deleted while it stands.
     Hold(Hold),
     /// Takes a hold back.
@@ -274,6 +276,21 @@ pub(crate) struct RestoreDocuments {
     /// Only count what would return.
     #[arg(long)]
     pub(crate) preview: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Redact {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// The document's _id as extended JSON: 5, "text", {"$oid": "…"}.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) id: String,
+    /// Why; it stays in the record, which names the document by a hash only.
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// Go on although the cluster may hold a document with this _id.
+    #[arg(long)]
+    pub(crate) even_if_live: bool,
 }
 
 #[derive(Debug, Args)]

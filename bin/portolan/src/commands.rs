@@ -73,6 +73,16 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
             });
             print(&follow(&restore.archive, ":restore", without_nulls(body)).await?)
         }
+        ArchiveCommand::Redact(redact) => {
+            let id: Value = serde_json::from_str(&redact.id)
+                .with_context(|| format!("--id {} is no extended JSON", redact.id))?;
+            let body = json!({
+                "_id": id,
+                "reason": redact.reason,
+                "evenIfLive": redact.even_if_live,
+            });
+            print(&follow(&redact.archive, ":redact", body).await?)
+        }
         ArchiveCommand::Run(of) => ask(&of, ":run", json!({})).await,
         ArchiveCommand::Hold(hold) => {
             ask(&hold.archive, ":hold", json!({ "reason": hold.reason })).await

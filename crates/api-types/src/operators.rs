@@ -90,6 +90,43 @@ pub fn parse_restore(mut fields: Fields) -> Result<RestoreDraft, Problem> {
     Ok(draft)
 }
 
+/// A checked body of `:redact`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedactDraft {
+    /// The document's `_id`, as extended JSON text.
+    pub id: String,
+    /// Why; it stays in the record.
+    pub reason: String,
+    /// Whether the cluster may hold a document with this `_id`.
+    pub even_if_live: bool,
+}
+
+impl RedactDraft {
+    /// As it is queued.
+    #[must_use]
+    pub fn request(&self) -> String {
+        let Self { id, reason, even_if_live } = self;
+        json!({ "evenIfLive": even_if_live, "id": id, "reason": reason }).to_string()
+    }
+}
+
+/// Reads the body of `:redact`.
+///
+/// # Errors
+/// A [`Problem`] that names the field.
+pub fn parse_redact(mut fields: Fields) -> Result<RedactDraft, Problem> {
+    let id = fields.take("_id").ok_or_else(|| fields.missing("_id"))?;
+    let reason = fields.required_string("reason")?;
+    let even_if_live = fields.bool("evenIfLive")?.unwrap_or_default();
+    fields.finish()?;
+    let length = reason.trim().chars().count();
+    if !(1..=REASON_CHARS_MAX).contains(&length) {
+        let rule = format!("must hold 1 to {REASON_CHARS_MAX} characters");
+        return Err(Problem::validation("reason", rule));
+    }
+    Ok(RedactDraft { id: id.to_string(), reason: reason.trim().to_owned(), even_if_live })
+}
+
 /// Reads the query parameter `expireAfterDays` of `:expiryPreview`.
 ///
 /// # Errors

@@ -81,6 +81,16 @@ pub const CLEAN_UP: &str = "archiver.clean_up";
 pub const OPERATION_DONE: &str = "archiver.operation.done";
 /// Setting the time of the next upkeep.
 pub const UPKEEP: &str = "archiver.upkeep";
+/// Writing small files again as few, and verifying them.
+pub const COMPACTION_REWRITE: &str = "archiver.compaction_rewrite";
+/// Committing that they take the place of the small ones.
+pub const COMPACT: &str = "archiver.compact";
+/// Writing files again without a document, and verifying them.
+pub const REDACTION_REWRITE: &str = "archiver.redaction_rewrite";
+/// Committing that the document left the table.
+pub const REDACT: &str = "archiver.redact";
+/// Removing older versions of a table, and what only they name.
+pub const FORGET_HISTORY: &str = "archiver.forget_history";
 /// Journalling that a table is being removed: from then on the deletion cannot be taken back.
 pub const PURGING: &str = "archiver.purging";
 /// Removing the table of a deleted archive.
@@ -93,7 +103,7 @@ pub const SWEEP: &str = "archiver.sweep";
 pub const FORGOTTEN: &str = "archiver.forgotten";
 
 /// Every name.
-pub const ALL: [&str; 45] = [
+pub const ALL: [&str; 50] = [
     LEASE_TAKE,
     LEASE_RENEW,
     RUN_START,
@@ -131,6 +141,11 @@ pub const ALL: [&str; 45] = [
     RESTORE_HOLD,
     RESTORE,
     EXPIRE,
+    COMPACTION_REWRITE,
+    COMPACT,
+    REDACTION_REWRITE,
+    REDACT,
+    FORGET_HISTORY,
     CLEAN_UP,
     OPERATION_DONE,
     UPKEEP,

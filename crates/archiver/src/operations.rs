@@ -1,8 +1,10 @@
-//! Work that operators ask for: verify, estimate and restore. It stands in a queue in the control database, one
-//! worker takes each piece, and what it found so far is written down as it goes, so that a process
-//! that ends loses no more than the file it was reading. Nothing here takes anything out of an archive.
+//! Work that operators ask for: verify, estimate, restore and redact. It stands in a queue in the
+//! control database, one worker takes each piece, and what it found so far is written down as it goes,
+//! so that a process that ends loses no more than the file it was reading. Only redact takes anything
+//! out of an archive.
 
 mod estimate;
+mod redact;
 mod restore;
 mod verify;
 
@@ -75,6 +77,7 @@ async fn work(working: &mut Working<'_>, stored: &StoredArchive) -> Result<Outco
         OperationKind::Verify => verify::run(working, stored).await?,
         OperationKind::Estimate => estimate::run(working, stored).await?,
         OperationKind::Restore => return restore::run(working, stored).await,
+        OperationKind::Redact => return redact::run(working, stored).await,
         other => {
             let what = other.as_str();
             return Err(ArchiverError::Internal(format!("{what} is not asked for")));

@@ -1,6 +1,8 @@
 //! What can be configured. The defaults of cadence and thresholds are those that the Atlas
 //! documentation gives for online archives ("Configure Online Archive", "Online Archive overview").
 
+use portolan_lake::CompactionRule;
+
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
@@ -48,12 +50,14 @@ pub struct ArchiverOptions {
     pub backoff_max_ms: i64,
     /// How long the files of a deleted archive stay.
     pub purge_after_ms: i64,
-    /// Distance between two looks at what an archive holds: expiry and clean-up.
+    /// Distance between two looks at what an archive holds: expiry, compaction and clean-up.
     pub upkeep_interval_ms: i64,
     /// Objects that nothing needs stay for so long, on the storage's clock.
     pub clean_up_after_ms: i64,
     /// Entries of a table's log stay for so long (the default of Delta tables is 30 days).
     pub log_kept_ms: i64,
+    /// Which small files are put together.
+    pub compaction: CompactionRule,
     /// Documents sampled to find the types of the partition fields.
     pub sample_documents: u64,
 }
@@ -84,6 +88,7 @@ impl Default for ArchiverOptions {
             upkeep_interval_ms: 6 * 60 * MINUTE_MS,
             clean_up_after_ms: DAY_MS,
             log_kept_ms: 30 * DAY_MS,
+            compaction: CompactionRule::default(),
             sample_documents: 10,
         }
     }

@@ -3,6 +3,7 @@
 mod faults;
 mod operations;
 mod races;
+mod redact;
 mod restore;
 mod runs;
 mod schedules;

@@ -1,4 +1,4 @@
-//! Looking after what an archive holds: its rules in the table, expiry, clean-up. It needs no
+//! Looking after what an archive holds: its rules in the table, expiry, compaction, clean-up. It needs no
 //! cluster, so it goes on while the archive is paused or its cluster is down.
 //!
 //! Most looks find nothing and end without a lease or a commit. Work is done under the lease of the
@@ -6,6 +6,7 @@
 //! this archive is under way.
 
 mod clean_up;
+mod compaction;
 mod expiry;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ async fn work(
     let fence = Change::Fence { epoch, token };
     change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
     expiry::run(shared, held, table, clocks).await?;
+    compaction::run(shared, held, table).await?;
     clean_up::run(shared, held, table, clocks).await
 }
 
@@ -75,6 +77,7 @@ struct Keeping {
     clocks: Clocks,
     expiring: Option<Expiring>,
     leftovers: Vec<Leftover>,
+    compactable: bool,
 }
 
 impl Keeping {
@@ -95,11 +98,12 @@ impl Keeping {
         // The fence will be raised above every epoch that has been.
         let raised = Version { fence: version.fence.saturating_add(1), ..version.clone() };
         let leftovers = table.leftovers(&raised, clocks.storage_ms, grace_ms).await?;
-        Ok(Some(Self { table, version, clocks, expiring, leftovers }))
+        let compactable = !compaction::plan(shared, &table, &version).is_empty();
+        Ok(Some(Self { table, version, clocks, expiring, leftovers, compactable }))
     }
 
     fn nothing_to_do(&self) -> bool {
-        self.expiring.is_none() && self.leftovers.is_empty()
+        self.expiring.is_none() && self.leftovers.is_empty() && !self.compactable
     }
 }
 

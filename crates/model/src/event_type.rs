@@ -84,6 +84,7 @@ event_types! {
     "ONLINE_ARCHIVE_PAUSED" "An online archive was paused",
     "ONLINE_ARCHIVE_PAUSE_REQUESTED" "Pausing of an online archive was requested",
     "ONLINE_ARCHIVE_QUERY_LOGS_DOWNLOADED" "Query logs of online archives were downloaded",
+    "ONLINE_ARCHIVE_REDACTION_REQUESTED" "The removal of a document from online archives was requested",
     "ONLINE_ARCHIVE_RUN_REQUESTED" "A run of an online archive was requested",
     "ONLINE_ARCHIVE_UNDELETED" "The deletion of an online archive was taken back",
     "ONLINE_ARCHIVE_UPDATED" "An online archive was changed",

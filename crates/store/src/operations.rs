@@ -66,6 +66,8 @@ names! {
     OperationKind {
         /// Expired documents leave the archive.
         Expiry = "EXPIRY",
+        /// Small files become few.
+        Compaction = "COMPACTION",
         /// Objects that nothing needs are removed.
         CleanUp = "CLEAN_UP",
         /// Everything is read back and compared.
@@ -74,6 +76,8 @@ names! {
         Estimate = "ESTIMATE",
         /// Documents return to a cluster.
         Restore = "RESTORE",
+        /// One document leaves the archives of a collection for good.
+        Redact = "REDACT",
     }
 }
 
@@ -153,8 +157,9 @@ pub async fn save(tx: &mut Tx<'_>, operation: &Operation) -> Result<(), StoreErr
     tx.execute(
         "INSERT INTO archive_operations (id, archive_id, kind, state, request, progress, error, \
          created_at, updated_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, progress = excluded.progress, \
-         error = excluded.error, updated_at = excluded.updated_at, ended_at = excluded.ended_at",
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, request = excluded.request, \
+         progress = excluded.progress, error = excluded.error, \
+         updated_at = excluded.updated_at, ended_at = excluded.ended_at",
         args![
             operation.id,
             operation.archive_id,
@@ -225,7 +230,7 @@ pub async fn waiting(
 ) -> Result<Vec<Operation>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM archive_operations WHERE state IN ('QUEUED', 'RUNNING') \
-         AND kind NOT IN ('EXPIRY', 'CLEAN_UP') AND (state = 'QUEUED' OR updated_at <= $1) \
+         AND kind NOT IN ('EXPIRY', 'COMPACTION', 'CLEAN_UP') AND (state = 'QUEUED' OR updated_at <= $1) \
          ORDER BY created_at, id LIMIT 100"
     );
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![silent_since_ms]).await

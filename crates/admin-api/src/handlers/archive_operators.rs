@@ -2,8 +2,8 @@
 //! release, undelete, what would expire, what there is, what was done.
 
 use portolan_api_types::operators::{
-    OperationView, expiry_preview_json, hold_json, parse_hold, parse_preview_days, parse_restore,
-    parse_verify, statistics_json,
+    OperationView, expiry_preview_json, hold_json, parse_hold, parse_preview_days, parse_redact,
+    parse_restore, parse_verify, statistics_json,
 };
 use portolan_auth::Action;
 use portolan_model::{ArchiveId, OnlineArchive, ProjectId};
@@ -32,6 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
         of_archive!(POST ":verify", "verifyOnlineArchive", write, verify),
         of_archive!(POST ":estimate", "estimateOnlineArchive", write, estimate),
         of_archive!(POST ":restore", "restoreOnlineArchive", write, restore),
+        of_archive!(POST ":redact", "redactOnlineArchive", write, redact),
         of_archive!(GET ":explain", "explainOnlineArchive", read, explain),
         of_archive!(POST ":hold", "holdOnlineArchive", write, hold),
         of_archive!(POST ":release", "releaseOnlineArchive", write, release),
@@ -74,6 +75,13 @@ async fn restore(call: Call) -> Answer {
     let (project_id, name, id) = place(&call)?;
     let draft = parse_restore(call.fields()?)?;
     let queued = call.control().queue_restore(&call.caller, project_id, name, id, draft).await?;
+    Ok(Reply::ok(view(queued).json()))
+}
+
+async fn redact(call: Call) -> Answer {
+    let (project_id, name, id) = place(&call)?;
+    let draft = parse_redact(call.fields()?)?;
+    let queued = call.control().queue_redaction(&call.caller, project_id, name, id, draft).await?;
     Ok(Reply::ok(view(queued).json()))
 }
 

@@ -103,6 +103,9 @@ async fn operators_hold_run_and_take_deletions_back() {
     let held = own(&world, "POST", &act("hold"), Some(&reason)).await.expect(200);
     assert_eq!(held.json["hold"]["reason"], "case 7");
     assert_eq!(world.host.rules_written(id.parse().expect("an id")), 1);
+    let subject = json!({ "_id": 5, "reason": "request 12" });
+    let held = own(&world, "POST", &act("redact"), Some(&subject)).await;
+    assert_eq!(held.refusal(), (409, "ONLINE_ARCHIVE_HELD"));
     let details = own(&world, "GET", &one, None).await.expect(200);
     assert!(details.str("/hold/placedBy").starts_with("API_KEY "), "{}", details.text);
     let refused = world.delete(&owner, &one).await;
@@ -160,13 +163,31 @@ async fn operations_are_asked_for_and_told() {
     let some = json!({ "filter": "{\"a\": 1}", "preview": true });
     let asked = own(&world, "POST", &act("restore"), Some(&some)).await.expect(200);
     assert_eq!(asked.json["request"]["onConflict"], "SKIP");
+    for bad in [
+        json!({ "$gt": 1 }),
+        json!([1]),
+        json!({ "$regularExpression": {"pattern": "", "options": ""} }),
+    ] {
+        let bad = json!({ "_id": bad, "reason": "x" });
+        let refused = own(&world, "POST", &act("redact"), Some(&bad)).await;
+        assert_eq!(refused.refusal(), (400, "VALIDATION_ERROR"));
+    }
+    let anonymous = json!({ "reason": "x" });
+    let refused = own(&world, "POST", &act("redact"), Some(&anonymous)).await;
+    assert_eq!(refused.refusal(), (400, "MISSING_ATTRIBUTE"));
+    let subject = json!({ "_id": { "$oid": "650000000000000000000001" }, "reason": "request 12" });
+    let asked = own(&world, "POST", &act("redact"), Some(&subject)).await.expect(200);
+    assert_eq!(
+        (asked.str("/kind"), asked.json["request"]["reason"].clone()),
+        ("REDACT".into(), json!("request 12"))
+    );
     let one_of_them = format!("{one}/operations/{}", queued.str("/_id"));
     let shown = own(&world, "GET", &one_of_them, None).await.expect(200);
     assert_eq!(shown.json["request"]["againstCluster"], false);
     let explained = own(&world, "GET", &act("explain"), None).await.expect(200);
     assert_eq!(
         (explained.str("/state"), explained.json["operations"].clone()),
-        ("PAUSED".into(), json!(3))
+        ("PAUSED".into(), json!(4))
     );
     assert!(explained.str("/because").starts_with("Paused"));
 }

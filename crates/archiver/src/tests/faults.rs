@@ -12,7 +12,7 @@ const PAUSE_MS: u64 = 60_000;
 
 /// Effects that a run of two moves without kept or older rows does not pass; they have tests of their
 /// own below.
-const ELSEWHERE: [&str; 19] = [
+const ELSEWHERE: [&str; 24] = [
     effects::SUPERSEDE,
     effects::REWRITE,
     effects::LEASE_RENEW,
@@ -24,6 +24,11 @@ const ELSEWHERE: [&str; 19] = [
     effects::RESTORE_HOLD,
     effects::RESTORE,
     effects::EXPIRE,
+    effects::COMPACTION_REWRITE,
+    effects::COMPACT,
+    effects::REDACTION_REWRITE,
+    effects::REDACT,
+    effects::FORGET_HISTORY,
     effects::CLEAN_UP,
     effects::OPERATION_DONE,
     effects::UPKEEP,

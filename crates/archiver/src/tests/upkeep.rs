@@ -135,6 +135,76 @@ async fn a_fault_anywhere_in_the_upkeep_harms_nothing() {
     }
 }
 
+/// Four runs of one small file a month each.
+async fn with_small_files() -> World {
+    let mut world = World::with_flights().await;
+    world.settle().await;
+    for n in 1..4_i32 {
+        world.cluster.insert(&flights(), [flight(100 + n, 20, "later")]).expect("inserted");
+        world.settle().await;
+    }
+    // So few are worth while from now on.
+    world.options.compaction.files_min = 3;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_files_become_few_and_nothing_else_changes() {
+    let mut world = with_small_files().await;
+    let (archived, rows, files) =
+        (world.archived().await, world.rows().await, world.table_files().await);
+    assert_eq!(archived.len(), 13);
+    world.happen(ArchiveEvent::PauseRequested).await;
+    world.cluster.set_down(true);
+    world.days_pass(0.4).await;
+    assert!(world.table_files().await < files, "of {files} files");
+    assert!(world.objects().await > world.table_files().await, "readers may need the old ones");
+    world.days_pass(2.0).await;
+    assert_eq!(world.objects().await, world.table_files().await);
+    assert_eq!((world.archived().await, world.rows().await), (archived, rows));
+    let operations = world.operations().await;
+    let compactions =
+        operations.iter().filter(|it| it.kind == OperationKind::Compaction).collect::<Vec<_>>();
+    assert_eq!(compactions.len(), 1, "and not again: {operations:?}");
+    assert!(compactions[0].progress.contains("filesWritten"), "{}", compactions[0].progress);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_archive_is_not_compacted() {
+    let mut world = with_small_files().await;
+    let files = world.table_files().await;
+    world.set_rules(hold(2, &ArchiveRules::default())).await;
+    world.days_pass(1.0).await;
+    assert_eq!(world.table_files().await, files);
+    assert!(world.operations().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_anywhere_in_a_compaction_harms_nothing() {
+    for point in [
+        effects::LEASE_TAKE,
+        effects::FENCE,
+        effects::COMPACTION_REWRITE,
+        effects::OPERATION_START,
+        effects::COMPACT,
+        effects::OPERATION_DONE,
+        effects::LEASE_RELEASE,
+    ] {
+        for fate in [Fate::FailsBefore, Fate::ReplyLost] {
+            let context = format!("{point} {fate:?}");
+            let mut world = with_small_files().await;
+            world.options.exclusive = true;
+            let (archived, files) = (world.archived().await, world.table_files().await);
+            world.clock.advance_ms(DAY_MS / 3);
+            world.pass(FaultPlan::none().with(point, 1, fate)).await;
+            world.days_pass(3.0).await;
+            assert_eq!(world.archived().await, archived, "{context}");
+            assert!(world.table_files().await < files, "{context}");
+            assert_eq!(world.objects().await, world.table_files().await, "{context}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clean_up_removes_what_no_version_names_and_nothing_else() {
     let mut world = World::with_flights().await;

@@ -1,7 +1,7 @@
 //! What operators do with archives beyond the Admin API: run now, hold and release, take a deletion
 //! back, see what would expire and what there is.
 
-use portolan_api_types::operators::RestoreDraft;
+use portolan_api_types::operators::{RedactDraft, RestoreDraft};
 use portolan_api_types::{ErrorCode, Page, Paging, Problem};
 use portolan_auth::{Action, Authorized, ProjectScope};
 use portolan_model::{
@@ -198,6 +198,24 @@ impl Control {
         self.queue_operation(caller, project_id, cluster_name, id, asked).await
     }
 
+    /// Queues the removal of one document from all archives of a collection.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for an `_id` that none can be, `ONLINE_ARCHIVE_HELD` under a hold; those of
+    /// [`Control::queue_operation`].
+    pub async fn queue_redaction(
+        &self,
+        caller: &Caller,
+        project_id: ProjectId,
+        cluster_name: &str,
+        id: ArchiveId,
+        draft: RedactDraft,
+    ) -> Result<Operation, ControlError> {
+        rules::check_id("_id", &draft.id)?;
+        let asked = (OperationKind::Redact, draft.request());
+        self.queue_operation(caller, project_id, cluster_name, id, asked).await
+    }
+
     /// Queues work that reads an archive and changes nothing: verify or estimate. One of a kind that
     /// is queued or under way already is given back instead.
     ///
@@ -219,7 +237,12 @@ impl Control {
                 Box::pin(async move {
                     let action = Action::ArchivesWrite;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
-                    archive_in(tx, &witness, cluster_name, id).await?;
+                    let (_, stored) = archive_in(tx, &witness, cluster_name, id).await?;
+                    if kind == OperationKind::Redact {
+                        refuse_held(&stored)?;
+                        let event = "ONLINE_ARCHIVE_REDACTION_REQUESTED";
+                        note(tx, caller, &stored.archive, event).await?;
+                    }
                     let unfinished = operations::unfinished(tx, id).await?;
                     // Asked for twice, it is done once.
                     let same = |it: &Operation| it.kind == kind && it.request == fresh.request;

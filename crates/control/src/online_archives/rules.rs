@@ -70,6 +70,23 @@ pub(super) fn check_any_filter(field: &str, query: &str, now_ms: i64) -> Result<
     Ok(())
 }
 
+/// Whether extended JSON can be the `_id` of a document (MongoDB manual, "The _id Field": neither an
+/// array nor a regular expression nor undefined).
+pub(super) fn check_id(field: &str, text: &str) -> Result<(), ControlError> {
+    let id: Bson = serde_json::from_str(text)
+        .map_err(|error| Problem::validation(field, format!("is no extended JSON: {error}")))?;
+    let rule = match &id {
+        Bson::Array(_) | Bson::RegularExpression(_) | Bson::Undefined => "is no _id of a document",
+        Bson::Document(fields)
+            if fields.keys().next().is_some_and(|name| name.starts_with('$')) =>
+        {
+            "is a filter, not an _id"
+        }
+        _ => return Ok(()),
+    };
+    Err(Problem::validation(field, rule).into())
+}
+
 /// What cannot be archived, where the cluster says so.
 pub(super) fn check_kind(draft: &ArchiveDraft, info: &CollectionInfo) -> Result<(), ControlError> {
     let refuse = |rule: &str| {

@@ -1,0 +1,183 @@
+//! redact: one document leaves the archives of its collection for good, by its `_id`.
+//!
+//! All its rows leave, in every archive of the collection, deleted ones in their days of grace
+//! included; then the older versions of those tables are removed with everything that only they name,
+//! at once and not after a day. Queries that still read an older version fail; they never show the
+//! document. It is refused under a hold, and while the cluster still holds a document with this `_id`,
+//! which would be archived again, unless the operator says that this is known.
+//!
+//! Every step can be repeated: what is left to do is read from the tables. The record that stays names
+//! the document by a hash of its identity, not by its `_id`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bson::RawBson;
+use portolan_lake::{Change, LakeError, Table, identity};
+use portolan_store::archives::StoredArchive;
+use serde_json::{Value, json};
+
+use super::{Outcome, Working};
+use crate::lease::{self, Held};
+use crate::run::key_of;
+use crate::steps::commit::change_under;
+use crate::steps::id_of;
+use crate::takeover::{self, Seen};
+use crate::{ArchiverError, effects};
+
+/// What was asked for.
+struct Request {
+    id: RawBson,
+    identity: Vec<u8>,
+    /// BLAKE3 of the BSON document that holds the `_id` alone.
+    hash: String,
+    reason: String,
+    even_if_live: bool,
+}
+
+impl Request {
+    fn read(working: &Working<'_>) -> Result<Self, ArchiverError> {
+        let request: Value = serde_json::from_str(&working.operation.request).unwrap_or_default();
+        let invalid = |what: &str| ArchiverError::Invalid(format!("_id: {what}"));
+        let text = request["id"].as_str().ok_or_else(|| invalid("it is missing"))?;
+        let document = crate::criteria::parse_filter(&format!("{{\"_id\": {text}}}"))?;
+        Ok(Self {
+            id: id_of(&document).ok_or_else(|| invalid("it is missing"))?,
+            identity: identity(&document),
+            hash: hex::encode(portolan_lake::hash(&document)),
+            reason: request["reason"].as_str().unwrap_or_default().to_owned(),
+            even_if_live: request["evenIfLive"].as_bool().unwrap_or(false),
+        })
+    }
+
+    /// The request as it is kept.
+    fn record(&self) -> String {
+        let (hash, reason) = (&self.hash, &self.reason);
+        json!({ "idHash": hash, "reason": reason, "evenIfLive": self.even_if_live }).to_string()
+    }
+}
+
+pub(super) async fn run(
+    working: &mut Working<'_>,
+    stored: &StoredArchive,
+) -> Result<Outcome, ArchiverError> {
+    let request = Request::read(working)?;
+    let shared = working.shared;
+    if !request.even_if_live {
+        refuse_live(working, stored, &request).await?;
+    }
+    let key = key_of(&stored.archive);
+    let Some(_busy) = shared.leases.begin(&key) else { return Ok(Outcome::NotNow) };
+    let (unfinished, _) = shared.journal.moves(&key, &[]).await?;
+    if !unfinished.is_empty() {
+        return Ok(Outcome::NotNow);
+    }
+    let standby = shared.journal.standby(stored.archive.id).await?;
+    let siblings = standby.map(|it| it.siblings).unwrap_or_default();
+    let seen = takeover::open_tables(shared, siblings).await?;
+    refuse_held(&seen)?;
+    let fence = seen.iter().filter_map(|it| it.version.as_ref()).map(|it| it.fence).max();
+    let fence = fence.unwrap_or(0);
+    let Some(held) = takeover::take_lease_without_cluster(shared, &key, fence).await? else {
+        return Ok(Outcome::NotNow);
+    };
+    let held = Arc::new(held);
+    let renewing = lease::keep(held.clone(), shared.journal.clone(), None, &shared.runtime);
+    let done = under_lease(working, &held, &seen, &request).await;
+    drop(renewing);
+    if let Err(error) = shared.journal.release(&held).await {
+        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
+    }
+    if matches!(done, Ok(Outcome::Done)) {
+        working.operation.request = request.record();
+    }
+    done
+}
+
+async fn refuse_live(
+    working: &Working<'_>,
+    stored: &StoredArchive,
+    request: &Request,
+) -> Result<(), ArchiverError> {
+    let cluster = working.shared.outside.cluster(stored.archive.cluster_id).await?;
+    let ids = std::slice::from_ref(&request.id);
+    if cluster.find_by_ids(&stored.archive.namespace, ids).await?.is_empty() {
+        return Ok(());
+    }
+    let why = "the cluster holds a document with this _id, which would be archived again; delete it \
+               there first, or say evenIfLive";
+    Err(ArchiverError::Denied(why.to_owned()))
+}
+
+fn refuse_held(seen: &[Seen]) -> Result<(), ArchiverError> {
+    for entry in seen {
+        let hold = entry.version.as_ref().and_then(|version| version.spec.rules.hold.as_ref());
+        if let Some(hold) = hold.or(entry.archive.hold.as_ref()) {
+            let (id, reason) = (entry.archive.archive.id, &hold.reason);
+            return Err(ArchiverError::Denied(format!("archive {id} is held: {reason}")));
+        }
+    }
+    Ok(())
+}
+
+async fn under_lease(
+    working: &mut Working<'_>,
+    held: &Held,
+    seen: &[Seen],
+    request: &Request,
+) -> Result<Outcome, ArchiverError> {
+    let shared = working.shared;
+    // A move that began since then is finished first.
+    let (unfinished, _) = shared.journal.moves(&held.key, &[]).await?;
+    if !unfinished.is_empty() {
+        return Ok(Outcome::NotNow);
+    }
+    for entry in seen {
+        let Some(table) = &entry.table else { continue };
+        working.check()?;
+        let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
+        change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
+        leave(working, held, table, request).await?;
+        held.check()?;
+        let location = shared.outside.location(table.uri())?;
+        let forget = table.forget_history(&location, (held.epoch, &held.token));
+        let removed = shared.runtime.effect(effects::FORGET_HISTORY, forget).await?;
+        working.add("objectsErased", removed.objects);
+        working.progress().await?;
+    }
+    let rows = working.count("rows");
+    tracing::info!(operation = %working.operation.id, rows, "redacted");
+    Ok(Outcome::Done)
+}
+
+/// The rows leave the table. Found again after an answer was lost: there are none then.
+async fn leave(
+    working: &mut Working<'_>,
+    held: &Held,
+    table: &Table,
+    request: &Request,
+) -> Result<(), ArchiverError> {
+    let shared = working.shared;
+    let version = table.load().await?;
+    let gone = HashSet::from([request.identity.clone()]);
+    let rewrite = async {
+        let redacted = table.redact(&version, &gone).await?;
+        table.verify(&redacted.staged).await?;
+        Ok::<_, LakeError>(redacted)
+    };
+    let redacted = shared.runtime.effect(effects::REDACTION_REWRITE, rewrite).await?;
+    if redacted.removes.is_empty() {
+        return Ok(());
+    }
+    working.add("rows", redacted.rows);
+    working.add("filesRewritten", redacted.removes.len() as u64);
+    working.progress().await?;
+    let change = Change::Redact {
+        id: working.operation.id.to_string(),
+        epoch: held.epoch,
+        token: held.token.clone(),
+        removes: redacted.removes,
+        adds: redacted.staged.files,
+    };
+    change_under(Some(held), &shared.runtime, table, effects::REDACT, &change).await.map(|_| ())
+}
