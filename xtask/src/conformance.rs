@@ -1,6 +1,7 @@
 //! Starts a real `portolan` and runs real clients against it. The cases live in `conformance/`; here
 //! is only what starts, waits and stops.
 
+mod interop;
 mod postgres;
 pub(crate) mod process;
 mod stores;
@@ -48,6 +49,7 @@ const SUITES: &[(&str, &str)] = &[
     ("contract", "every recorded answer against the public contract (PORTOLAN_CONTRACT)"),
     ("mcp", "MongoDB's MCP server with a service account"),
     ("python", "drivers, FerretDB, a Delta reader"),
+    ("interop", "tables after every kind of change: delta-rs and DuckDB; --full: Spark"),
     ("unified", "the drivers' unified suites against a sandbox cluster"),
     ("fuzz", "schemathesis: no 500, no undeclared answer"),
     (
@@ -60,7 +62,7 @@ const SUITES: &[(&str, &str)] = &[
     ),
 ];
 /// Suites that need no running quickstart.
-const ALONE: [&str; 3] = ["unified", "postgres", "stores"];
+const ALONE: [&str; 4] = ["interop", "unified", "postgres", "stores"];
 
 fn suites_help() -> String {
     let lines: Vec<String> =
@@ -87,6 +89,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if wanted("stores") && (options.full || only.is_some()) {
         timed("stores", || stores::run(&folder, &program))?;
+    }
+    if wanted("interop") {
+        timed("interop", || interop::run(&folder, options.full))?;
     }
     if SUITES.iter().all(|(name, _)| ALONE.contains(name) || !wanted(name)) {
         return Ok(());
@@ -296,7 +301,7 @@ pub(crate) fn virtual_environment(cases: &Path) -> Result<String> {
 }
 
 /// As [`virtual_environment`], under another name, for other packages.
-fn environment_named(cases: &Path, name: &str) -> Result<String> {
+pub(crate) fn environment_named(cases: &Path, name: &str) -> Result<String> {
     let folder = target()?.join(name);
     let python = folder.join("bin/python");
     let python = python.to_str().context("the target folder has no UTF-8 name")?.to_owned();

