@@ -71,8 +71,12 @@ impl Backend for SandboxBackend {
     fn end_sessions(&self, user: Option<&User>, sessions: Option<&[Vec<u8>]>) {
         let ended: Option<Vec<Vec<u8>>> =
             sessions.map(|ids| ids.iter().map(|id| commands::session_key(id, user)).collect());
-        let chosen =
-            |key: &[u8]| ended.as_ref().is_none_or(|ended| ended.iter().any(|id| id == key));
+        let of_user = user.map(|user| commands::session_key(&[], Some(user)));
+        let chosen = |key: &[u8]| match (&ended, &of_user) {
+            (Some(ended), _) => ended.iter().any(|id| id == key),
+            (None, Some(of_user)) => key.get(16..) == Some(of_user),
+            (None, None) => true,
+        };
         self.engine.transactions.end(chosen);
     }
 

@@ -99,7 +99,7 @@ pub(crate) mod codes {
     pub(crate) const NO_MATCHING_DOCUMENT: i32 = 47;
     pub(crate) const INVALID_ID_FIELD: i32 = 53;
     pub(crate) const CANNOT_INDEX_PARALLEL_ARRAYS: i32 = 171;
-    pub(crate) const SNAPSHOT_UNAVAILABLE: i32 = 246;
+    pub(crate) const SNAPSHOT_TOO_OLD: i32 = 239;
     pub(crate) const INVALID_RESUME_TOKEN: i32 = 260;
     pub(crate) const CHANGE_STREAM_FATAL: i32 = 280;
     pub(crate) const CHANGE_STREAM_HISTORY_LOST: i32 = 286;

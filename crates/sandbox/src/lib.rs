@@ -10,6 +10,8 @@
 mod backend;
 mod changes;
 mod commands;
+#[cfg(test)]
+mod durability;
 mod engine;
 mod error;
 mod load;
@@ -61,6 +63,13 @@ impl Default for SandboxOptions {
     }
 }
 
+impl SandboxOptions {
+    fn store(&self) -> StoreOptions {
+        let log = LogLimits { bytes_max: self.log_bytes_max, events_max: self.log_events_max };
+        StoreOptions { cache_bytes: self.cache_bytes, log }
+    }
+}
+
 /// An open sandbox cluster. Dropping it closes the file once the last command is done;
 /// [`Sandbox::close`] waits for that.
 pub struct Sandbox {
@@ -80,22 +89,23 @@ impl Sandbox {
         runtime: Runtime,
     ) -> Result<Arc<Self>, SandboxError> {
         let folder = folder.to_owned();
-        let log =
-            LogLimits { bytes_max: options.log_bytes_max, events_max: options.log_events_max };
-        let for_opening = StoreOptions { cache_bytes: options.cache_bytes, log };
+        let for_opening = options.store();
         let for_store = runtime.clone();
         let opened = runtime
             .spawn_blocking(move || Store::open(&folder, for_opening, for_store))
             .await
             .map_err(|error| SandboxError::Storage(error.to_string()))??;
-        let store = Arc::new(opened);
-        tracing::info!(path = %store.path().display(), "sandbox cluster opened");
+        tracing::info!(path = %opened.path().display(), "sandbox cluster opened");
+        Ok(Self::run(opened, options.test_mode, runtime))
+    }
+
+    fn run(store: Store, test_mode: bool, runtime: Runtime) -> Arc<Self> {
+        let store = Arc::new(store);
         let queue = WriteQueue::start(store.clone());
         let transactions = Arc::new(Transactions::new(store.clone(), runtime.clone()));
         runtime.spawn("sandbox.expire", expire(Arc::downgrade(&transactions), runtime.clone()));
         let started_boot_ms = runtime.boot_ms();
-        let test_mode = options.test_mode;
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             engine: Arc::new(Engine {
                 store,
                 queue,
@@ -104,7 +114,7 @@ impl Sandbox {
                 test_mode,
                 started_boot_ms,
             }),
-        }))
+        })
     }
 
     /// The cluster as the wire server serves it. `advertised_host` is the `host:port` that clients
@@ -146,13 +156,25 @@ impl Sandbox {
     }
 }
 
+#[cfg(test)]
+impl Sandbox {
+    /// A sandbox on a disk of a test.
+    pub(crate) fn on_disk(disk: &store::Disk, runtime: Runtime) -> Result<Arc<Self>, SandboxError> {
+        let options = SandboxOptions::default();
+        let store = Store::open_disk(disk, options.store(), runtime.clone())?;
+        Ok(Self::run(store, options.test_mode, runtime))
+    }
+}
+
 /// How often open transactions are looked at.
 const EXPIRE_EVERY_MS: u64 = 5_000;
 
-/// Gives up transactions that are open for too long, for as long as the sandbox lives.
+/// Gives up transactions that are open for too long, and snapshots that nobody came back to, for as
+/// long as the sandbox lives.
 async fn expire(transactions: Weak<Transactions>, runtime: Runtime) {
     while let Some(transactions) = transactions.upgrade() {
         transactions.expire();
+        transactions.forget_history();
         drop(transactions);
         runtime.sleep_ms(EXPIRE_EVERY_MS).await;
     }

@@ -25,7 +25,7 @@ impl Accounts for NoAccounts {
 
 /// An open sandbox and its folder.
 pub(crate) struct World {
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) user: Option<User>,
@@ -59,7 +59,14 @@ impl World {
         let opened = Sandbox::open(folder.path(), options, runtime).await;
         let sandbox = opened.expect("a sandbox");
         let backend = sandbox.backend(Arc::new(NoAccounts), "127.0.0.1:27017");
-        Self { _folder: folder, sandbox, backend, user: None }
+        Self { _folder: Some(folder), sandbox, backend, user: None }
+    }
+
+    /// On a disk that can lose power and be full.
+    pub(crate) async fn on_disk(disk: &crate::store::Disk, runtime: Runtime) -> Self {
+        let sandbox = Sandbox::on_disk(disk, runtime).expect("a sandbox");
+        let backend = sandbox.backend(Arc::new(NoAccounts), "127.0.0.1:27017");
+        Self { _folder: None, sandbox, backend, user: None }
     }
 
     /// Commands run as a user with these roles from now on.
@@ -93,7 +100,11 @@ impl World {
                     documents.push(Document::try_from(&document?).expect("a document"));
                 }
                 let documents: Vec<bson::Bson> = documents.into_iter().map(Into::into).collect();
-                Ok(doc! { "ns": cursor.namespace, "documents": documents })
+                let mut reply = doc! { "ns": cursor.namespace, "documents": documents };
+                if let Some(time) = cursor.at_cluster_time {
+                    reply.insert("atClusterTime", time);
+                }
+                Ok(reply)
             }
             Reply::Tail(tail) => panic!("{} has no end", tail.namespace),
         }

@@ -19,8 +19,6 @@ use crate::store::{
     Change, Operation, Private, Readable, RetryKey, Snapshot, Store, too_old, write_conflict,
 };
 
-/// A transaction that is open for longer is given up, as on MongoDB by default.
-pub(crate) const LIFETIME_MS: u64 = 60_000;
 /// Bytes of changes that one transaction may hold.
 const CHANGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Sessions remembered at most; those that hold no open transaction are forgotten first.
@@ -32,7 +30,8 @@ type DocumentKey = ([u8; 16], Vec<u8>);
 /// An open transaction.
 pub(crate) struct Transaction {
     pub(crate) private: Private,
-    began_boot_ms: u64,
+    /// When it is given up if it is still open (`transactionLifetimeLimitSeconds`).
+    until_boot_ms: u64,
     /// Documents that it changed, which no other transaction may change.
     claimed: HashSet<DocumentKey>,
     change_bytes: usize,
@@ -77,15 +76,20 @@ impl Transactions {
     }
 
     /// Starts the transaction of that number; an older one of the session is given up.
-    pub(crate) fn start(self: &Arc<Self>, key: &RetryKey) -> Result<Lease, Failure> {
+    /// It reads `snapshot`, and is given up after `lifetime_ms`.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        key: &RetryKey,
+        snapshot: &Snapshot,
+        lifetime_ms: u64,
+    ) -> Result<Lease, Failure> {
         // Refuses a number that a durable write of the session has gone beyond.
-        let snapshot = self.store.snapshot()?;
-        if snapshot.done_before(key)?.is_some() {
+        if self.store.snapshot()?.done_before(key)?.is_some() {
             return Err(same_number(key.number));
         }
         let transaction = Box::new(Transaction {
-            private: Private::new(&snapshot),
-            began_boot_ms: self.runtime.boot_ms(),
+            private: Private::new(snapshot),
+            until_boot_ms: self.runtime.boot_ms().saturating_add(lifetime_ms),
             claimed: HashSet::new(),
             change_bytes: 0,
         });
@@ -182,13 +186,18 @@ impl Transactions {
         let now_ms = self.runtime.boot_ms();
         let mut ended = Vec::new();
         for session in self.lock().values_mut() {
-            let over = |open: &Transaction| now_ms.saturating_sub(open.began_boot_ms) > LIFETIME_MS;
+            let over = |open: &Transaction| now_ms > open.until_boot_ms;
             if matches!(&session.state, State::Open(open) if over(open)) {
                 let state = std::mem::replace(&mut session.state, State::Aborted);
                 ended.push(Session { number: session.number, state });
             }
         }
         ended.into_iter().for_each(|session| self.let_go(Some(session)));
+    }
+
+    /// Lets go of snapshots that nobody came back to.
+    pub(crate) fn forget_history(&self) {
+        self.store.forget_history();
     }
 
     fn let_go(&self, session: Option<Session>) {

@@ -113,6 +113,8 @@ pub struct CursorReply {
     pub limit: Option<u64>,
     /// Close after the first batch.
     pub single_batch: bool,
+    /// `cursor.atClusterTime`: the time of the past that the documents are of.
+    pub at_cluster_time: Option<bson::Timestamp>,
 }
 
 impl CursorReply {
@@ -127,6 +129,7 @@ impl CursorReply {
             batch_size: None,
             limit: None,
             single_batch: false,
+            at_cluster_time: None,
         }
     }
 }
@@ -150,7 +153,8 @@ pub trait Backend: Send + Sync + 'static {
     /// What the client is to see.
     async fn run(&self, context: &CommandContext, command: Command) -> Result<Reply, CommandError>;
 
-    /// Gives up what sessions of a user left open; `None`: all sessions of everybody.
+    /// Gives up what sessions left open: those in the list, of this user; without a list all of the
+    /// user's, and without either all of everybody's.
     fn end_sessions(&self, _user: Option<&User>, _sessions: Option<&[Vec<u8>]>) {}
 
     /// Fields of every reply, such as `operationTime`.

@@ -164,6 +164,17 @@ impl Cursors {
         });
     }
 
+    /// Closes the cursors of a user.
+    pub(crate) fn kill_of_user(&self, user: &(String, String)) {
+        self.lock().retain(|_, entry| {
+            let theirs = entry.owner.user.as_ref() == Some(user);
+            if theirs {
+                entry.killed.cancel();
+            }
+            !theirs
+        });
+    }
+
     /// Closes every cursor.
     pub(crate) fn kill_all(&self) {
         self.lock().drain().for_each(|(_, entry)| entry.killed.cancel());

@@ -110,6 +110,7 @@ impl Numbers {
             batch_size: narrow(command.get_u64("batchSize")?),
             limit: command.get_u64("limit")?,
             single_batch: command.get_bool("singleBatch")?.unwrap_or(false),
+            at_cluster_time: None,
         })
     }
 }

@@ -239,6 +239,7 @@ impl Host {
 fn tune(tuning: &Tuning, settings: &ServerSettings) {
     let arguments = &settings.arguments;
     tuning.set(arguments.default_max_time_ms, arguments.no_table_scan);
+    tuning.set_transaction_lifetime(arguments.transaction_lifetime_s);
 }
 
 fn failed(error: impl std::fmt::Display) -> HostError {

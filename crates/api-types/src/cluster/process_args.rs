@@ -117,6 +117,8 @@ pub struct ServerArgs {
     pub default_max_time_ms: Option<u64>,
     /// Whether queries without an index are refused.
     pub no_table_scan: bool,
+    /// How long a transaction may be open, in seconds.
+    pub transaction_lifetime_s: Option<u64>,
 }
 
 impl ServerArgs {
@@ -127,6 +129,7 @@ impl ServerArgs {
         Self {
             default_max_time_ms: arguments["defaultMaxTimeMS"].as_u64().filter(|ms| *ms > 0),
             no_table_scan: arguments["noTableScan"] == true,
+            transaction_lifetime_s: arguments["transactionLifetimeLimitSeconds"].as_u64(),
         }
     }
 }

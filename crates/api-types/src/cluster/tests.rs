@@ -374,8 +374,14 @@ fn process_arguments() {
     let change = change.unwrap();
     assert_eq!(change.tls, Map::from_iter([("tlsCipherConfigMode".into(), json!("CUSTOM"))]));
     let text = Value::Object(change.arguments).to_string();
-    let obeyed = ServerArgs { default_max_time_ms: Some(65), no_table_scan: true };
+    let obeyed = ServerArgs {
+        default_max_time_ms: Some(65),
+        no_table_scan: true,
+        transaction_lifetime_s: None,
+    };
     assert_eq!(ServerArgs::of(&text), obeyed);
+    let limited = ServerArgs::of(r#"{"transactionLifetimeLimitSeconds":30}"#);
+    assert_eq!(limited.transaction_lifetime_s, Some(30));
     let shown = process_args_json(&text, "{}", Form::PerShard);
     assert_eq!((&shown["javascriptEnabled"], &shown["noTableScan"]), (&json!(true), &json!(true)));
     assert_eq!(shown["minimumEnabledTlsProtocol"], "TLS1_2");

@@ -75,5 +75,6 @@ pub(super) fn run(
         batch_size: options::batch_size(command.get_u64("batchSize")?),
         limit: command.get_u64("limit")?,
         single_batch: command.get_bool("singleBatch")?.unwrap_or(false),
+        at_cluster_time: None,
     }))
 }

@@ -62,7 +62,6 @@ pub(crate) fn begin(call: &Call) -> Result<Namespace, Failure> {
     }
     let namespace = fields::namespace(command)?;
     call.allow(Need::Read, &namespace)?;
-    fields::read_concern(command)?;
     fields::simple_collation(command.get_document("collation")?)?;
     Ok(namespace)
 }

@@ -41,7 +41,6 @@ pub(crate) fn begin(call: &Call, known: &[&str]) -> Result<Namespace, Failure> {
     fields::only(command, known)?;
     let namespace = fields::namespace(command)?;
     call.allow(Need::Read, &namespace)?;
-    fields::read_concern(command)?;
     fields::simple_collation(command.get_document("collation")?)?;
     Ok(namespace)
 }

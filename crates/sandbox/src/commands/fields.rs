@@ -101,28 +101,6 @@ pub(crate) fn context(command: &Command, now_ms: i64) -> Result<Context, Failure
     Ok(context.with_vars(vars))
 }
 
-/// A read sees durable commits only, all of those acknowledged before it, and none later: every
-/// level holds but `snapshot`, under which several commands read at one time of the past.
-pub(crate) fn read_concern(command: &Command) -> Result<(), Failure> {
-    let Some(concern) = command.get_document("readConcern")? else { return Ok(()) };
-    if concern.get("atClusterTime")?.is_some() {
-        let message = "reading at an earlier cluster time is not implemented";
-        return Err(refuse(codes::SNAPSHOT_UNAVAILABLE, message));
-    }
-    match concern.get("level")? {
-        None => Ok(()),
-        Some(RawBsonRef::String("local" | "available" | "majority" | "linearizable")) => Ok(()),
-        Some(RawBsonRef::String("snapshot")) => {
-            let message = "readConcern level 'snapshot' is not implemented";
-            Err(refuse(codes::NOT_IMPLEMENTED, message))
-        }
-        Some(other) => {
-            let message = format!("unknown readConcern level {other:?}");
-            Err(refuse(codes::FAILED_TO_PARSE, message))
-        }
-    }
-}
-
 /// Checks `writeConcern`. Every write here is durable on the one member when it is acknowledged;
 /// what asks for more members gets the `writeConcernError` that is returned.
 pub(crate) fn write_concern(command: &Command) -> Result<Option<RawDocumentBuf>, Failure> {

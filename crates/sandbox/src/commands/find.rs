@@ -53,6 +53,7 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
         batch_size,
         limit,
         single_batch,
+        at_cluster_time: None,
     }))
 }
 
@@ -62,7 +63,6 @@ pub(crate) fn begin(call: &Call) -> Result<Namespace, Failure> {
     fields::only(command, FIELDS)?;
     let namespace = fields::namespace(command)?;
     call.allow(Need::Read, &namespace)?;
-    fields::read_concern(command)?;
     fields::simple_collation(command.get_document("collation")?)?;
     for option in REFUSED {
         if command.get_bool(option)?.unwrap_or(false) {

@@ -16,6 +16,7 @@ mod output;
 mod replica_set;
 mod sink;
 mod stats;
+mod timing;
 mod transaction;
 mod update;
 mod validate;
@@ -24,6 +25,8 @@ mod writes;
 
 pub(crate) use documents::prepare_document;
 pub(crate) use fields::writable;
+#[cfg(test)]
+pub(crate) use validate::check as check_collection;
 pub(crate) use writes::session_key;
 
 use std::sync::{Arc, Mutex};
@@ -36,6 +39,7 @@ use crate::error::{Failure, codes, refuse};
 use crate::store::Snapshot;
 use crate::transactions::Lease;
 use crate::tuning::Tuning;
+use timing::ReadAt;
 
 /// A command on its way: everything that the functions below need.
 #[derive(Clone)]
@@ -49,6 +53,8 @@ pub(crate) struct Call {
     /// The transaction that the command belongs to.
     lease: Arc<Mutex<Option<Lease>>>,
     in_transaction: bool,
+    /// The time of the past that the command reads at.
+    read_at: Option<Arc<ReadAt>>,
 }
 
 /// What a user must be allowed to do.
@@ -67,14 +73,19 @@ pub(crate) async fn run(call: Call) -> Result<Reply, CommandError> {
         "abortTransaction" => return Ok(transaction::abort(&call)?),
         _ => {}
     }
-    let call = Call { lease: Arc::new(Mutex::new(transaction::begin(&call)?)), ..call };
-    let lease = call.lease.clone();
+    let read_at = timing::prepare(&call).await?.map(Arc::new);
+    let lease = transaction::begin(&call, read_at.as_deref())?;
+    let call = Call { lease: Arc::new(Mutex::new(lease)), read_at, ..call };
+    let (lease, read_at) = (call.lease.clone(), call.read_at.clone());
     let done = run_one(call).await;
     // A read leaves its transaction open; what failed has given it up.
     if let (Some(lease), true) = (take(&lease), done.is_ok()) {
         lease.put_back();
     }
-    done.map_err(CommandError::from)
+    match read_at {
+        Some(at) => Ok(timing::tell(at.tick, done?)),
+        None => Ok(done?),
+    }
 }
 
 fn take(lease: &Mutex<Option<Lease>>) -> Option<Lease> {
@@ -119,7 +130,8 @@ impl Call {
         tuning: Arc<Tuning>,
     ) -> Self {
         let in_transaction = command.has("autocommit");
-        Self { engine, context, command, host, tuning, lease: Arc::default(), in_transaction }
+        let (lease, read_at) = (Arc::default(), None);
+        Self { engine, context, command, host, tuning, lease, in_transaction, read_at }
     }
 
     /// Whether the command is a statement of a multi-document transaction.
@@ -143,7 +155,10 @@ impl Call {
             None if self.in_transaction => {
                 Err(refuse(codes::NO_SUCH_TRANSACTION, "the transaction has ended"))
             }
-            None => self.engine.store.snapshot(),
+            None => match &self.read_at {
+                Some(at) => Ok(at.snapshot.clone()),
+                None => self.engine.store.snapshot(),
+            },
         }
     }
 

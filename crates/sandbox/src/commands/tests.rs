@@ -92,7 +92,6 @@ async fn options_that_are_not_implemented_are_named() {
     world.insert("c", vec![doc! {}]).await;
     for (command, name) in [
         (doc! { "find": "c", "tailable": true }, "tailable"),
-        (doc! { "find": "c", "readConcern": { "level": "snapshot" } }, "snapshot"),
         (doc! { "find": "c", "collation": { "locale": "fr" } }, "fr"),
         (doc! { "create": "d", "capped": true, "size": 10 }, "size"),
         (doc! { "create": "d", "timeseries": { "timeField": "t" } }, "timeseries"),

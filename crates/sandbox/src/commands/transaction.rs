@@ -5,6 +5,7 @@ use bson::{RawBsonRef, RawDocumentBuf};
 use portolan_wire::{Command, Reply};
 
 use super::fields::{self, write_concern};
+use super::timing::ReadAt;
 use super::{Call, writes};
 use crate::error::{Failure, codes, refuse};
 use crate::store::{RetryKey, RetryRecord, Snapshot, Writing, replay};
@@ -28,7 +29,7 @@ const STAGES_REFUSED: &[&str] =
     &["$collStats", "$currentOp", "$indexStats", "$out", "$merge", "$changeStream"];
 
 /// Takes the transaction that a command belongs to; `None` for a command outside of transactions.
-pub(crate) fn begin(call: &Call) -> Result<Option<Lease>, Failure> {
+pub(crate) fn begin(call: &Call, at: Option<&ReadAt>) -> Result<Option<Lease>, Failure> {
     let command = &call.command;
     let Some(autocommit) = command.get("autocommit") else {
         if command.has("startTransaction") {
@@ -43,7 +44,14 @@ pub(crate) fn begin(call: &Call) -> Result<Option<Lease>, Failure> {
     let starts = command.get_bool("startTransaction")?.unwrap_or(false);
     check(command, starts)?;
     let transactions = &call.engine.transactions;
-    if starts { transactions.start(&key).map(Some) } else { transactions.take(&key).map(Some) }
+    if !starts {
+        return transactions.take(&key).map(Some);
+    }
+    let snapshot = match at {
+        Some(at) => at.snapshot.clone(),
+        None => call.engine.store.snapshot()?,
+    };
+    transactions.start(&key, &snapshot, call.tuning.transaction_lifetime_ms()).map(Some)
 }
 
 fn key(call: &Call, autocommit: RawBsonRef<'_>) -> Result<RetryKey, Failure> {

@@ -9,6 +9,9 @@
 mod catalog;
 mod collection;
 mod diff;
+#[cfg(test)]
+mod disk;
+mod history;
 mod keys;
 mod log;
 mod open;
@@ -25,6 +28,8 @@ pub(crate) use catalog::{
 pub(crate) use collection::{
     Collection, CollectionWriter, DOCUMENT_BYTES_MAX, Manner, RecordId, record_id, record_of_entry,
 };
+#[cfg(test)]
+pub(crate) use disk::Disk;
 pub(crate) use keys::{after_prefix, document_keys, invert};
 pub(crate) use log::{Event, LogLimits, Position, namespace_document};
 pub(crate) use paths::{Found, values_at};
@@ -94,11 +99,13 @@ pub(crate) struct StoreOptions {
 /// The open file.
 pub(crate) struct Store {
     path: PathBuf,
+    medium: open::Medium,
     /// `None` after the file was closed, or could not be opened again after an I/O error.
     database: RwLock<Option<Database>>,
     options: StoreOptions,
     /// Time of the newest durable commit, as a BSON timestamp. Who waits for commits watches it.
     tick: watch::Sender<u64>,
+    history: history::History,
     pub(crate) runtime: Runtime,
 }
 
@@ -132,6 +139,7 @@ impl Store {
 
     /// Closes the file; later reads and writes are refused.
     pub(crate) fn close(&self) -> Result<(), SandboxError> {
+        self.history.clear();
         let mut database = self.database.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         match database.take() {
             Some(database) => {
@@ -143,6 +151,7 @@ impl Store {
 }
 
 /// A consistent view for reading: a commit, and over it the writes of the transaction that reads.
+#[derive(Clone)]
 pub(crate) struct Snapshot {
     tx: Arc<ReadTransaction>,
     private: PrivateTables,

@@ -12,9 +12,16 @@ use tokio::sync::watch;
 
 use super::{
     CATALOG, LAYOUT, META, META_LAYOUT, META_LOG_START, META_TICK, SESSIONS, SIZES, Store,
-    StoreOptions, definition, log, tick,
+    StoreOptions, definition, history::History, log, tick,
 };
 use crate::error::{Failure, SandboxError};
+
+/// Where a store's bytes are.
+pub(super) enum Medium {
+    File,
+    #[cfg(test)]
+    Disk(super::Disk),
+}
 
 const FILE_NAME: &str = "cluster.redb";
 
@@ -30,14 +37,41 @@ impl Store {
         if !path.try_exists().map_err(|error| SandboxError::io(&path, error))? {
             create(folder, &path, runtime.now_ms())?;
         }
-        let database = open_checked(&path, options.cache_bytes)?;
+        Self::open_medium(path, Medium::File, options, runtime)
+    }
+
+    /// Opens the store on a disk of a test, making it if there is none.
+    #[cfg(test)]
+    pub(crate) fn open_disk(
+        disk: &super::Disk,
+        options: StoreOptions,
+        runtime: Runtime,
+    ) -> Result<Self, SandboxError> {
+        let path = PathBuf::from("disk");
+        if disk.len_bytes() == 0 {
+            let database = redb::Builder::new().create_with_backend(disk.clone());
+            let database = database.map_err(|error| open_error(&path, error))?;
+            write_layout(&database, runtime.now_ms())?;
+        }
+        Self::open_medium(path, Medium::Disk(disk.clone()), options, runtime)
+    }
+
+    fn open_medium(
+        path: PathBuf,
+        medium: Medium,
+        options: StoreOptions,
+        runtime: Runtime,
+    ) -> Result<Self, SandboxError> {
+        let database = open_checked(&path, &medium, options.cache_bytes)?;
         let newest = check_layout(&path, &database)?;
         prepare_log(&path, &database, newest)?;
         Ok(Self {
             path,
+            medium,
             database: RwLock::new(Some(database)),
             options,
             tick: watch::Sender::new(newest),
+            history: History::default(),
             runtime,
         })
     }
@@ -57,13 +91,14 @@ impl Store {
     /// After a failed commit: closes the file and opens it again, and returns the tick of the
     /// commit that is durable. redb refuses all work after an I/O error until that is done.
     pub(super) fn reopen(&self) -> Result<u64, SandboxError> {
+        self.history.clear();
         let mut database = self.database.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(old) = database.take()
             && let Err(error) = old.close()
         {
             tracing::warn!(path = %self.path.display(), %error, "closing after a failed commit");
         }
-        let opened = open_checked(&self.path, self.options.cache_bytes)?;
+        let opened = open_checked(&self.path, &self.medium, self.options.cache_bytes)?;
         let newest = check_layout(&self.path, &opened)?;
         *database = Some(opened);
         self.tick.send_replace(newest);
@@ -107,19 +142,35 @@ fn write_layout(database: &Database, now_ms: i64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open_checked(path: &Path, cache_bytes: usize) -> Result<Database, SandboxError> {
+fn open_checked(
+    path: &Path,
+    medium: &Medium,
+    cache_bytes: usize,
+) -> Result<Database, SandboxError> {
+    let mut builder = redb::Builder::new();
+    builder.set_cache_size(cache_bytes).set_check_integrity_on_open(true);
+    // On some damage redb's checks panic instead of returning an error.
+    let open = || match medium {
+        Medium::File => open_file(&builder, path),
+        #[cfg(test)]
+        Medium::Disk(disk) => {
+            let opened = builder.create_with_backend(disk.clone());
+            opened.map_err(|error| open_error(path, error))
+        }
+    };
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(opened) => opened,
+        Err(_) => Err(damaged(path, "its pages do not fit together")),
+    }
+}
+
+fn open_file(builder: &redb::Builder, path: &Path) -> Result<Database, SandboxError> {
     let length = fs::metadata(path).map_err(|error| SandboxError::io(path, error))?.len();
     if length == 0 {
         // redb would take an empty file for a new database.
         return Err(damaged(path, "the file is empty"));
     }
-    let mut builder = redb::Builder::new();
-    builder.set_cache_size(cache_bytes).set_check_integrity_on_open(true);
-    // On some damage redb's checks panic instead of returning an error.
-    match catch_unwind(AssertUnwindSafe(|| builder.open(path))) {
-        Ok(opened) => opened.map_err(|error| open_error(path, error)),
-        Err(_) => Err(damaged(path, "its pages do not fit together")),
-    }
+    builder.open(path).map_err(|error| open_error(path, error))
 }
 
 fn damaged(path: &Path, reason: impl Into<String>) -> SandboxError {

@@ -328,3 +328,38 @@ async fn what_does_not_belong_in_a_transaction_is_refused() {
     let mut stray = Session { number: 5, ..Session::new(&world, 3) };
     assert_eq!(stray.fails(doc! { "find": "c" }).await, 251);
 }
+
+#[tokio::test]
+async fn a_transactions_life_is_limited_as_tuned() {
+    let (runtime, clock) = Runtime::manual(1_700_000_000_000, 1);
+    let mut world = World::with(runtime).await;
+    world.insert("c", vec![doc! { "_id": 1 }]).await;
+    let tuning = Arc::new(crate::Tuning::default());
+    tuning.set_transaction_lifetime(Some(5));
+    world.backend = world.sandbox.tuned_backend(Arc::new(NoAccounts), "127.0.0.1:27017", tuning);
+    let mut session = Session::new(&world, 1);
+    session.start().insert(2).await;
+    clock.advance_ms(4_000);
+    session.insert(3).await;
+    clock.advance_ms(2_000);
+    let late = doc! { "insert": "c", "documents": [{ "_id": 4 }] };
+    assert_eq!(session.fails(late).await, 251);
+    assert_eq!(world.find("c", doc! {}).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_users_sessions_end_without_those_of_others() {
+    let mut world = world().await;
+    world.acting_as(&[("readWriteAnyDatabase", "admin")]);
+    let mut session = Session::new(&world, 1);
+    session.start().insert(4).await;
+    let user = |name: &str| portolan_wire::User {
+        name: name.into(),
+        database: "admin".into(),
+        roles: Vec::new(),
+    };
+    world.backend.end_sessions(Some(&user("somebody")), None);
+    session.insert(5).await;
+    world.backend.end_sessions(Some(&user("u")), None);
+    assert_eq!(session.commit().await.expect_err("ended").code, 251);
+}

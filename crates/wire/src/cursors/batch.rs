@@ -20,12 +20,15 @@ pub(crate) struct Position {
 }
 
 /// One batch.
+#[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) documents: RawArrayBuf,
     /// Nothing comes after this batch.
     pub(crate) last: bool,
     /// Where a change stream goes on after this batch.
     pub(crate) resume_token: Option<RawDocumentBuf>,
+    /// The time of the past that the documents are of; told with the first batch.
+    pub(crate) at_cluster_time: Option<bson::Timestamp>,
 }
 
 impl Position {
@@ -38,7 +41,7 @@ impl Position {
 
     /// The next batch: at most `count` documents and 16 MiB, but at least one document.
     pub(crate) async fn next_batch(&mut self, count: Option<u64>) -> Result<Batch, CommandError> {
-        let mut batch = Batch { documents: RawArrayBuf::new(), last: false, resume_token: None };
+        let mut batch = Batch::default();
         let mut taken: u64 = 0;
         let mut size_bytes = 0;
         while count.is_none_or(|count| taken < count) {

@@ -1,7 +1,7 @@
 //! `getMore`, `killCursors`, `endSessions`, and the first batch of a result.
 
 use bson::raw::cstr;
-use bson::{RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
+use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::batch::FIRST_BATCH_DOCUMENTS;
 use super::{Batch, Cursors, Opening, Owner, Position, Source};
@@ -18,16 +18,18 @@ pub(crate) async fn open(
     timeless: bool,
     reply: CursorReply,
 ) -> Result<RawDocumentBuf, CommandError> {
-    let CursorReply { namespace, documents, batch_size, limit, single_batch } = reply;
+    let CursorReply { namespace, documents, batch_size, limit, single_batch, at_cluster_time } =
+        reply;
     let mut position = Position::new(documents, limit);
     let count = batch_size.map_or(FIRST_BATCH_DOCUMENTS, u64::from);
-    let batch = position.next_batch(Some(count)).await?;
+    let mut batch = position.next_batch(Some(count)).await?;
     let id = if batch.last || single_batch {
         0
     } else {
         let opening = Opening { owner, namespace: namespace.clone(), timeless };
         cursors.insert(opening, position)?
     };
+    batch.at_cluster_time = at_cluster_time;
     Ok(cursor_reply(&batch, "firstBatch", id, &namespace))
 }
 
@@ -94,6 +96,9 @@ pub(super) fn cursor_reply(batch: &Batch, field: &str, id: i64, namespace: &str)
     } else {
         cursor.append(cstr!("nextBatch"), &*batch.documents);
     }
+    if let Some(time) = batch.at_cluster_time {
+        cursor.append(cstr!("atClusterTime"), time);
+    }
     if let Some(token) = &batch.resume_token {
         cursor.append(cstr!("postBatchResumeToken"), token);
     }
@@ -149,7 +154,19 @@ pub(crate) fn end_sessions(
     Ok(RawDocumentBuf::new())
 }
 
-/// The command `killAllSessions` without a list of users: everybody's sessions end.
+/// A user as `killAllSessions` names one.
+fn named_user(named: &RawDocument) -> Result<User, CommandError> {
+    match (named.get("user")?, named.get("db")?) {
+        (Some(RawBsonRef::String(name)), Some(RawBsonRef::String(database))) => {
+            Ok(User { name: name.into(), database: database.into(), roles: Vec::new() })
+        }
+        _ => {
+            Err(CommandError::failed_to_parse("killAllSessions needs the user and db of each user"))
+        }
+    }
+}
+
+/// The command `killAllSessions`: the sessions of the users in its list end, or everybody's without one.
 pub(crate) fn end_all_sessions(
     shared: &Shared,
     user: Option<&User>,
@@ -158,11 +175,15 @@ pub(crate) fn end_all_sessions(
     if user.is_some_and(|user| !user.may_admin("admin")) {
         return Err(CommandError::not_authorized("admin", &command.name));
     }
-    if !command.documents(&command.name)?.is_empty() {
-        let message = "killAllSessions of single users is not implemented";
-        return Err(CommandError::not_implemented(message));
+    let named = command.documents(&command.name)?;
+    if named.is_empty() {
+        shared.cursors.kill_all();
+        shared.backend.end_sessions(None, None);
     }
-    shared.cursors.kill_all();
-    shared.backend.end_sessions(None, None);
+    let users = named.into_iter().map(named_user).collect::<Result<Vec<_>, _>>()?;
+    for user in users {
+        shared.cursors.kill_of_user(&(user.database.clone(), user.name.clone()));
+        shared.backend.end_sessions(Some(&user), None);
+    }
     Ok(RawDocumentBuf::new())
 }

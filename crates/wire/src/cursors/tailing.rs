@@ -54,7 +54,7 @@ async fn read(tail: &mut dyn Tail, count: u64) -> Result<TailBatch, CommandError
 fn into_batch(batch: TailBatch) -> Batch {
     let mut documents = RawArrayBuf::new();
     batch.documents.into_iter().for_each(|document| documents.push(document));
-    Batch { documents, last: batch.closed, resume_token: batch.resume_token }
+    Batch { documents, last: batch.closed, resume_token: batch.resume_token, ..Batch::default() }
 }
 
 impl Tailing {
