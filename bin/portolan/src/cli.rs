@@ -168,6 +168,10 @@ pub(crate) enum ClusterCommand {
     List(InProject),
     /// Shows the three connection strings of a cluster.
     ConnectionStrings(OfCluster),
+    /// Reads documents from a file into a cluster: .bson, .ndjson, or an .archive of mongodump.
+    Import(Import),
+    /// Writes a collection to a file (.bson, .ndjson), or collections with their indexes to an .archive.
+    Export(Export),
 }
 
 #[derive(Debug, Subcommand)]
@@ -246,6 +250,42 @@ pub(crate) struct OfArchive {
     /// Id of the online archive.
     #[arg(long)]
     pub(crate) archive: String,
+}
+
+/// Which cluster to connect to, as any client does.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterUri {
+    /// File that holds the connection string (it carries a password, so it is not an argument).
+    #[arg(long)]
+    pub(crate) uri_file: Option<PathBuf>,
+    /// The connection string itself, from the environment only.
+    #[arg(hide = true, long, env = "PORTOLAN_CLUSTER_URI", hide_env_values = true)]
+    pub(crate) uri: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterUri,
+    /// Where documents of a .bson or .ndjson file go: DATABASE.COLLECTION.
+    #[arg(long)]
+    pub(crate) namespace: Option<String>,
+    /// Drops each collection first.
+    #[arg(long)]
+    pub(crate) drop: bool,
+    /// The file.
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterUri,
+    /// What to write: DATABASE.COLLECTION, or DATABASE into an .archive.
+    #[arg(long)]
+    pub(crate) namespace: String,
+    /// The file to make; it must not be there yet.
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ use crate::cli::{
 };
 use crate::client::ApiClient;
 use crate::quickstart::Summary;
+use crate::transfer;
 
 /// Time between two looks at an operation that is waited for.
 const FOLLOW_MS: u64 = 500;
@@ -33,6 +34,8 @@ pub(crate) async fn cluster(command: ClusterCommand) -> Result<()> {
             let (api, path) = own_cluster_path(&of).await?;
             print(&api.get(&format!("{path}/connectionStrings")).await?)
         }
+        ClusterCommand::Import(import) => print(&transfer::import(&import).await?),
+        ClusterCommand::Export(export) => print(&transfer::export(&export).await?),
     }
 }
 

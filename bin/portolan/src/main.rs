@@ -21,6 +21,7 @@ mod signals;
 mod state_commands;
 mod storage_commands;
 mod tls;
+mod transfer;
 mod worker;
 
 use std::process::ExitCode;
