@@ -191,6 +191,18 @@ struct FerretDb {
     uri: String,
 }
 
+/// FerretDB and its connection string, its files in `ferretdb` of the folder.
+pub(crate) fn ferretdb_alone(folder: &Folder) -> Result<(Running, String)> {
+    let FerretDb { process, uri } = start_ferretdb(folder)?;
+    Ok((process, uri))
+}
+
+/// A sandbox cluster without users in a folder, and its port.
+pub(crate) fn bare_sandbox(data: &Path, release: bool) -> Result<(Running, u16)> {
+    let port = free_port()?;
+    Ok((unified::start(data, port, release)?, port))
+}
+
 fn start_ferretdb(folder: &Folder) -> Result<FerretDb> {
     let program = target()?.join("ferretdb");
     let module = run::root().join("conformance/ferretdb");

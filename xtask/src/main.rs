@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_control;
+mod bench_sandbox;
 mod ci;
 mod conformance;
 mod postgres;
@@ -32,6 +33,8 @@ enum Chore {
     Bench(bench::Options),
     /// Measures the control plane with 100,000 projects and 10,000 archives.
     BenchControl(bench_control::Options),
+    /// Measures a sandbox cluster beside FerretDB on SQLite.
+    BenchSandbox(bench_sandbox::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -41,5 +44,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Conformance(options) => conformance::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchControl(options) => bench_control::run(&options),
+        Chore::BenchSandbox(options) => bench_sandbox::run(&options),
     }
 }

@@ -38,17 +38,21 @@ pub(super) fn run(folder: &Folder) -> Result<()> {
     let python = super::environment_named(&cases, "python-unified")?;
     let tests = tests(&python)?;
     let port = free_port()?;
-    let server = start(folder, port)?;
+    let server = start(&folder.path.join("unified"), port, false)?;
     let result = pytest(&cases, &python, &tests, port);
     server.stop(STOP_TIMEOUT_S)?;
     result
 }
 
-fn start(folder: &Folder, port: u16) -> Result<Running> {
-    run::run(&run::cargo(), &["build", "--package", "portolan-sandbox", "--example", "bare"])?;
-    let built = target()?.join("../debug/examples/bare");
+/// Starts a sandbox cluster without users.
+pub(super) fn start(data: &Path, port: u16, release: bool) -> Result<Running> {
+    let mut arguments = vec!["build", "--package", "portolan-sandbox", "--example", "bare"];
+    arguments.extend(release.then_some("--release"));
+    run::run(&run::cargo(), &arguments)?;
+    let profile = if release { "release" } else { "debug" };
+    let built = target()?.join(format!("../{profile}/examples/bare"));
     let mut command = Command::new(built);
-    command.arg(folder.path.join("unified")).arg(port.to_string());
+    command.arg(data).arg(port.to_string());
     let mut server = Running::start("bare sandbox", &mut command)?;
     server
         .wait_for("its port", 30, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
