@@ -3,7 +3,7 @@
 //! No `topologyVersion`: drivers then poll instead of keeping a streaming `hello` open.
 
 use bson::raw::cstr;
-use bson::{DateTime, RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
+use bson::{Bson, DateTime, RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
 
 use crate::authentication;
 use crate::backend::Topology;
@@ -36,6 +36,7 @@ pub(crate) async fn hello(
         reply.append(cstr!("helloOk"), true);
     }
     append_topology(&mut reply, &shared.backend.identity().topology, &command.name);
+    append_last_write(&mut reply, shared);
     append_limits(&mut reply, shared, session.connection_id);
     if let Some(offered) = command.get_array("compression")? {
         session.negotiate(offered.into_iter().filter_map(|name| match name {
@@ -81,6 +82,23 @@ fn append_topology(reply: &mut RawDocumentBuf, topology: &Topology, spelled: &st
         reply.append(cstr!("primary"), host.as_str());
         reply.append(cstr!("me"), host.as_str());
     }
+}
+
+/// The newest write of a replica set, by which drivers judge how stale a member is.
+fn append_last_write(reply: &mut RawDocumentBuf, shared: &Shared) {
+    let fields = shared.backend.reply_fields();
+    let newest = fields.into_iter().find(|(name, _)| *name == "operationTime");
+    let is_set = matches!(shared.backend.identity().topology, Topology::ReplicaSet { .. });
+    let (Some((_, Bson::Timestamp(time))), true) = (newest, is_set) else { return };
+    let date = DateTime::from_millis(i64::from(time.time) * 1_000);
+    let optime = rawdoc! { "ts": time, "t": 1_i64 };
+    let last_write = rawdoc! {
+        "opTime": optime.clone(),
+        "lastWriteDate": date,
+        "majorityOpTime": optime,
+        "majorityWriteDate": date,
+    };
+    reply.append(cstr!("lastWrite"), last_write);
 }
 
 fn append_limits(reply: &mut RawDocumentBuf, shared: &Shared, connection_id: i32) {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use bson::raw::cstr;
 use bson::{DateTime, RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
 
+use crate::backend::Topology;
 use crate::command::Command;
 use crate::connection::Session;
 use crate::error::{CommandError, codes};
@@ -164,7 +165,7 @@ pub(crate) fn server_status(shared: &Shared) -> RawDocumentBuf {
     let open = counters.connections.load(Ordering::Relaxed);
     #[expect(clippy::cast_precision_loss, reason = "an uptime in seconds, shown to people")]
     let uptime_seconds = (uptime_ms / 1_000) as f64;
-    rawdoc! {
+    let mut status = rawdoc! {
         "version": shared.backend.identity().server_version,
         "process": "portolan",
         "pid": i64::from(std::process::id()),
@@ -182,5 +183,14 @@ pub(crate) fn server_status(shared: &Shared) -> RawDocumentBuf {
             "numRequests": signed(counters.requests.load(Ordering::Relaxed)),
         },
         "metrics": { "cursor": { "open": { "total": signed(shared.cursors.count() as u64) } } },
+    };
+    if let Topology::ReplicaSet { set_name, host } = shared.backend.identity().topology {
+        let member = host.as_str();
+        let set = rawdoc! {
+            "setName": set_name, "setVersion": 1, "isWritablePrimary": true, "secondary": false,
+            "primary": member, "me": member, "hosts": [member],
+        };
+        status.append(cstr!("repl"), set);
     }
+    status
 }

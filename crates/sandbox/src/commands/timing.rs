@@ -77,7 +77,7 @@ impl Concern {
 fn time(concern: &RawDocument, field: &str) -> Result<Option<u64>, Failure> {
     match concern.get(field)? {
         None => Ok(None),
-        Some(RawBsonRef::Timestamp(time)) if time == (Timestamp { time: 0, increment: 0 }) => {
+        Some(RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 })) => {
             let message = format!("{field} cannot be a null timestamp");
             Err(refuse(codes::INVALID_OPTIONS, message))
         }

@@ -27,10 +27,15 @@ async fn a_standalone_server_introduces_itself() {
 #[tokio::test]
 async fn a_replica_set_names_its_one_host() {
     let topology = Topology::ReplicaSet { set_name: "rs0".into(), host: "db.example:27017".into() };
-    let server = serve_as(topology, ServerOptions::default(), Runtime::system()).await;
+    let server = serve_as(topology, open_server(), Runtime::system()).await;
     let mut client = Client::connect(server.address).await;
     let reply = client.run_on("admin", rawdoc! { "isMaster": 1 }).await;
     assert_eq!(reply.get_str("setName").unwrap(), "rs0");
+    let newest = reply.get_document("lastWrite").unwrap().get_document("opTime").unwrap();
+    assert_eq!(newest.get_timestamp("ts").unwrap(), reply.get_timestamp("operationTime").unwrap());
+    let status = client.run_on("admin", rawdoc! { "serverStatus": 1 }).await;
+    let set = status.get_document("repl").unwrap();
+    assert_eq!(set.get_str("primary").unwrap(), "db.example:27017");
     assert_eq!(reply.get_str("me").unwrap(), "db.example:27017");
     let hosts = reply.get_array("hosts").unwrap();
     assert_eq!(hosts.get(0).unwrap(), Some(RawBsonRef::String("db.example:27017")));
