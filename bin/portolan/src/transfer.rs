@@ -220,8 +220,11 @@ fn code_of(error: &mongodb::error::Error) -> Option<i32> {
 async fn index(database: &Database, one: &Described) -> Result<()> {
     let described = metadata(one)?;
     let listed = described.get_array("indexes").cloned().unwrap_or_default();
-    let own =
-        |index: &Bson| index.as_document().is_some_and(|index| index.get_str("name") != Ok("_id_"));
+    let own = |index: &Bson| {
+        index
+            .as_document()
+            .is_some_and(|index| index.get_str("name").is_ok_and(|name| name != "_id_"))
+    };
     let indexes: Vec<Bson> = listed.into_iter().filter(own).collect();
     if !indexes.is_empty() {
         let command = doc! { "createIndexes": &one.name.1, "indexes": indexes };

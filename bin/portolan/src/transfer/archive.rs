@@ -215,7 +215,7 @@ const fn crc_table() -> [u64; 256] {
         let mut value = index as u64;
         let mut bit = 0;
         while bit < 8 {
-            value = if value & 1 == 1 { value >> 1 ^ POLYNOMIAL } else { value >> 1 };
+            value = if value & 1 == 1 { (value >> 1) ^ POLYNOMIAL } else { value >> 1 };
             bit += 1;
         }
         table[index] = value;
@@ -230,8 +230,8 @@ impl Crc64 {
     fn add(&mut self, bytes: &[u8]) {
         let mut sum = !self.sum;
         for byte in bytes {
-            let index = (sum & 0xff) as usize ^ usize::from(*byte);
-            sum = CRC_TABLE[index] ^ sum >> 8;
+            let index = usize::from(sum.to_le_bytes()[0] ^ byte);
+            sum = CRC_TABLE[index] ^ (sum >> 8);
         }
         self.sum = !sum;
     }
