@@ -179,8 +179,8 @@ async fn step(client: &Client, writer: i32, n: i32) -> mongodb::error::Result<()
 type Documents = BTreeMap<String, Document>;
 
 async fn check(client: &Client, began: Timestamp, acknowledged: &[AtomicI32]) {
-    let validate = client.database("db").run_command(doc! { "validate": "c" });
-    let valid = validate.await.expect("a reply");
+    let database = client.database("db");
+    let valid = database.run_command(doc! { "validate": "c" }).await.expect("a reply");
     assert!(valid.get_bool("valid").expect("a flag"), "{valid}");
     let stored: Vec<Document> =
         collection(client).find(doc! {}).await.expect("found").try_collect().await.expect("read");

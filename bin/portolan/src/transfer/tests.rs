@@ -32,8 +32,8 @@ impl Served {
     async fn new() -> Self {
         let (runtime, folder) = (Runtime::system(), tempfile::tempdir().unwrap());
         let options = SandboxOptions::default();
-        let sandbox = Sandbox::open(&folder.path().join("cluster"), options, runtime.clone());
-        let sandbox = sandbox.await.unwrap();
+        let place = folder.path().join("cluster");
+        let sandbox = Sandbox::open(&place, options, runtime.clone()).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let backend = sandbox.backend(Arc::new(Nobody), host.clone());
@@ -65,8 +65,8 @@ impl Served {
 
     async fn all(&self, collection: &str) -> Vec<Document> {
         let client = connect(&self.cluster()).await.unwrap();
-        let found = client.database("shop").collection::<Document>(collection).find(doc! {});
-        found.await.unwrap().try_collect().await.unwrap()
+        let collection = client.database("shop").collection::<Document>(collection);
+        collection.find(doc! {}).await.unwrap().try_collect().await.unwrap()
     }
 }
 
