@@ -52,11 +52,13 @@ pub(crate) async fn run(
     if fate.as_ref().is_some_and(|fate| !fate.labels_streams) {
         owned.change_stream = false;
     }
+    // A fail point that names the labels of its error names all of them.
+    let named = fate.as_ref().is_some_and(Fate::names_labels);
     let outcome = match fate {
         None => run_open(shared, session, command, cancelled).await,
         Some(fate) => run_fated(shared, session, command, cancelled, fate).await,
     };
-    outcome.map_err(|error| labels::complete(error, owned.named()))
+    outcome.map_err(|error| labels::complete(error, owned.named(), named))
 }
 
 /// What a fail point has in store for a command.

@@ -77,6 +77,11 @@ pub(crate) struct Fate {
 }
 
 impl Fate {
+    /// Whether the fail point fails the command with labels of its own.
+    pub(crate) fn names_labels(&self) -> bool {
+        self.labels.is_some() && self.error.is_some()
+    }
+
     /// Adds the `writeConcernError` to the reply of a command that ran.
     pub(crate) fn finish(self, command: Named<'_>, reply: &mut RawDocumentBuf) {
         let Some(error) = self.write_concern_error else { return };

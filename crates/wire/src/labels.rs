@@ -27,7 +27,7 @@ const RESUMABLE_ONLY: &[i32] = &[63, 133, 150, 234, 13_388];
 pub(crate) fn of_error(command: Named<'_>, code: i32) -> Vec<String> {
     let mut labels = Vec::new();
     let transient = match command.name {
-        "commitTransaction" => matches!(code, 112 | 239 | 246 | 251),
+        "commitTransaction" => TRANSIENT_ONLY.contains(&code),
         "abortTransaction" => false,
         _ => RETRYABLE.contains(&code) || TRANSIENT_ONLY.contains(&code),
     };
@@ -52,10 +52,14 @@ pub(crate) fn of_write_concern_error(command: Named<'_>, code: i32) -> Vec<Strin
     }
 }
 
-/// Adds the labels that follow from the code.
-pub(crate) fn complete(mut error: CommandError, command: Named<'_>) -> CommandError {
+/// Adds the labels that follow from the code, unless the error has all of its labels already.
+pub(crate) fn complete(
+    mut error: CommandError,
+    command: Named<'_>,
+    labelled: bool,
+) -> CommandError {
     for label in of_error(command, error.code) {
-        if !error.labels.contains(&label) {
+        if !labelled && !error.labels.contains(&label) {
             error.labels.push(label);
         }
     }

@@ -58,9 +58,17 @@ async fn labels_are_those_asked_for_or_those_of_the_code() {
     statement.append(bson::raw::cstr!("autocommit"), false);
     assert_eq!(labels(&client.run(statement).await), ["TransientTransactionError"]);
     let commit = rawdoc! { "commitTransaction": 1, "txnNumber": 1_i64, "autocommit": false };
-    assert_eq!(labels(&client.run(commit).await), ["RetryableWriteError"]);
+    assert_eq!(labels(&client.run(commit.clone()).await), ["RetryableWriteError"]);
+    let data = rawdoc! { "failCommands": ["commitTransaction"], "errorCode": 24 };
+    set(&mut client, "alwaysOn", data).await;
+    assert_eq!(labels(&client.run(commit.clone()).await), ["TransientTransactionError"]);
+    let none = bson::RawArrayBuf::new();
+    let data =
+        rawdoc! { "failCommands": ["commitTransaction"], "errorCode": 91, "errorLabels": none };
+    set(&mut client, "alwaysOn", data).await;
+    assert!(labels(&client.run(commit).await).is_empty());
     let off = rawdoc! { "configureFailPoint": "failCommand", "mode": "off" };
-    assert_eq!(client.run_on("admin", off).await.get_i64("count").unwrap(), 2);
+    assert_eq!(client.run_on("admin", off).await.get_i64("count").unwrap(), 1);
     assert_eq!(code(&client.run(insert(None)).await), 0);
 }
 
