@@ -1,6 +1,7 @@
 //! What a program can check about the repository. Each check returns findings; any finding fails.
 
 mod architecture;
+mod dependencies;
 mod sources;
 
 use anyhow::{Result, bail};
@@ -13,6 +14,7 @@ pub(crate) fn run() -> Result<()> {
     let files = tracked_files()?;
     let mut findings = architecture::check(&root)?;
     findings.extend(sources::check(&root, &files)?);
+    findings.extend(dependencies::check(&root, &files)?);
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }
