@@ -108,12 +108,14 @@ pub(crate) struct Endpoints {
     pub(crate) tls: Option<Tls>,
 }
 
-/// Which clusters may be attached.
+/// Which clusters may be attached, and what sandbox clusters do.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Clusters {
     /// Private and loopback networks that may be dialled, as CIDR.
     pub(crate) allowed_networks: Vec<IpNet>,
+    /// Whether admin users of sandbox clusters may set fail points.
+    pub(crate) sandbox_test_commands: bool,
 }
 
 /// Cadence and sizes of archive runs.

@@ -59,6 +59,7 @@ struct Inner {
     store: Store,
     locations: Locations,
     allowed_networks: Vec<IpNet>,
+    sandbox_test_commands: bool,
     http_port: u16,
     runtime: Runtime,
     internal: Internal,
@@ -131,6 +132,7 @@ impl Host {
             store,
             locations,
             allowed_networks: config.clusters.allowed_networks.clone(),
+            sandbox_test_commands: config.clusters.sandbox_test_commands,
             http_port,
             runtime,
             internal,
@@ -268,6 +270,11 @@ impl Host {
     pub(crate) fn set_worker(&self, worker: Worker) {
         // A host gets one worker, at start.
         self.inner.worker.set(worker).ok();
+    }
+
+    /// Registers what the host counts.
+    pub(crate) fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.inner.query_log.register(registry);
     }
 
     /// Writes the query log until it is told to stop. To be spawned once.

@@ -86,6 +86,7 @@ impl Instance {
         let nonce_key = nonce_key(&store).await?;
         let mut registry = Registry::default();
         let metrics = ArchiverMetrics::register(&mut registry);
+        host.register_metrics(&mut registry);
         let api = api(&config, &control, nonce_key, registry);
         let router = portolan_admin_api::router(api.clone());
         let limits = HttpLimits::of(&config.limits);

@@ -43,8 +43,11 @@ impl ClusterHost for Host {
         }
         let folder = self.sandbox_folder(cluster.id);
         let runtime = self.inner.runtime.clone();
-        let sandbox =
-            Sandbox::open(&folder, SandboxOptions::default(), runtime).await.map_err(failed)?;
+        let options = SandboxOptions {
+            test_mode: self.inner.sandbox_test_commands,
+            ..SandboxOptions::default()
+        };
+        let sandbox = Sandbox::open(&folder, options, runtime).await.map_err(failed)?;
         let accounts = Arc::new(SandboxAccounts::new(self.clone(), cluster.id));
         let tuning = Arc::<Tuning>::default();
         tune(&tuning, settings);

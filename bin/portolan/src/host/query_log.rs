@@ -14,6 +14,8 @@ use portolan_runtime::Runtime;
 use portolan_store::query_limits::{self, QueryLimit, ReadEndpoint, day_of};
 use portolan_store::query_log::{self, LoggedQuery};
 use portolan_store::{ErrorKind, Store, StoreError};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +46,10 @@ pub(super) struct QueryLog {
     receiver: Mutex<Option<mpsc::Receiver<LoggedQuery>>>,
     /// What queries read and no batch has written yet.
     unwritten: Mutex<Usage>,
+    /// Records that were dropped since the last batch.
     dropped: AtomicU64,
+    /// The same since the start, for `/metrics`.
+    dropped_total: Counter,
 }
 
 impl QueryLog {
@@ -55,7 +60,14 @@ impl QueryLog {
             receiver: Mutex::new(Some(receiver)),
             unwritten: Mutex::default(),
             dropped: AtomicU64::new(0),
+            dropped_total: Counter::default(),
         })
+    }
+
+    /// Shows at `/metrics` how many records were dropped.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let help = "Queries on archives that ended faster than the query log could be written";
+        registry.register("portolan_query_log_dropped", help, self.dropped_total.clone());
     }
 
     /// Takes a record, or drops it when too many wait. What it read counts in any case.
@@ -77,6 +89,7 @@ impl QueryLog {
         };
         if self.sender.try_send(logged).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.dropped_total.inc();
         }
     }
 

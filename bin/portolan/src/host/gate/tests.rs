@@ -35,11 +35,11 @@ struct World {
 
 impl World {
     /// An instance without HTTP, with one sandbox cluster that listens.
-    async fn start(first_port: u16, strict: bool) -> Self {
+    async fn start(strict: bool) -> Self {
         crate::tls::install_provider();
         let dir = tempfile::tempdir().expect("a folder");
         let mut config = Config { dir: dir.path().to_owned(), ..Config::default() };
-        config.endpoints.port_range = (first_port, first_port + 4);
+        config.endpoints.port_range = free_ports();
         config.endpoints.strict_access_list = strict;
         let runtime = Runtime::system();
         let store = instance::open_store(&config, &runtime).await.expect("a store");
@@ -111,6 +111,14 @@ async fn answers(port: u16) -> bool {
     client.database("admin").run_command(doc! { "ping": 1 }).await.is_ok()
 }
 
+/// A range of ports that nobody listens on now, beginning where the kernel says.
+fn free_ports() -> (u16, u16) {
+    let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let range = |first: u16| Some((first, first.checked_add(4)?));
+    let mut ranges = std::iter::repeat_with(|| range(free_port())).flatten();
+    ranges.find(|(first, last)| (*first..=*last).all(is_free)).expect("there are free ports")
+}
+
 fn free_port() -> u16 {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     taken.local_addr().expect("an address").port()
@@ -130,7 +138,7 @@ async fn soon(port: u16, wanted: bool) -> bool {
 
 #[tokio::test]
 async fn a_strict_list_lets_in_whom_it_names_and_nobody_else() {
-    let world = World::start(38_100, true).await;
+    let world = World::start(true).await;
     let endpoint = |role, port| Endpoint { cluster_id: world.cluster_id, role, port };
     let mut ports = vec![world.port];
     let mut listeners = Vec::new();
@@ -159,7 +167,7 @@ async fn a_strict_list_lets_in_whom_it_names_and_nobody_else() {
 #[tokio::test]
 async fn an_open_connection_ends_with_its_entry() {
     use tokio::io::AsyncReadExt;
-    let world = World::start(38_110, true).await;
+    let world = World::start(true).await;
     world.put(r#"[{"cidrBlock": "127.0.0.0/8"}]"#).await;
     assert!(soon(world.port, true).await);
     let mut open = tokio::net::TcpStream::connect(("127.0.0.1", world.port)).await.expect("open");
@@ -175,7 +183,7 @@ async fn an_open_connection_ends_with_its_entry() {
 
 #[tokio::test]
 async fn loopback_needs_no_entry_and_entries_end_by_themselves() {
-    let world = World::start(38_120, false).await;
+    let world = World::start(false).await;
     assert!(answers(world.port).await);
     let runtime = Runtime::system();
     let gate = ProjectGate::new(world.host.clone(), world.cluster_id);
