@@ -109,7 +109,7 @@ class McpServer:
                 assert "error" not in message, message["error"]
                 return message["result"]
 
-    def tool(self, name, **arguments):
+    def tool(self, name, /, **arguments):
         result = self.request("tools/call", {"name": name, "arguments": arguments})
         text = "\n".join(part.get("text", "") for part in result["content"])
         assert not result.get("isError"), f"{name}: {text}"
@@ -167,3 +167,42 @@ def test_it_edits_the_access_list_of_a_project(mcp, api, summary):
 def test_it_says_why_a_call_is_refused(mcp):
     with pytest.raises(AssertionError, match=re.compile("not found|no group|404|unable", re.IGNORECASE)):
         mcp.tool("atlas-list-clusters", projectId="0" * 24)
+
+
+def wait_for_idle(api, group, name):
+    deadline = time.time() + 60
+    while True:
+        status, shown = api.call("GET", f"/api/atlas/v2/groups/{group}/clusters/{name}")
+        if status == 200 and shown["stateName"] == "IDLE":
+            return shown
+        assert time.time() < deadline, shown
+        time.sleep(0.3)
+
+
+def test_it_makes_pauses_scales_and_fills_clusters(mcp, api, summary):
+    """Its defaults ask for snapshots and look up keys of encryption at rest, which are not there: both are named."""
+    name = f"MCP clusters {time.time_ns() % 10**10}"
+    mcp.tool("atlas-create-project", projectName=name, orgId=summary["orgId"])
+    group = api.call("GET", "/api/atlas/v2/groups/byName/" + name.replace(" ", "%20"))[1]["id"]
+    assert "US_EAST_1" in mcp.tool("atlas-get-regions", provider="AWS")
+    wanted = {"projectId": group, "clusterName": "Mcp0", "provider": "AWS", "regions": ["US_EAST_1"]}
+    with pytest.raises(AssertionError, match="backups of clusters"):
+        mcp.tool("atlas-create-cluster", **wanted, encryptionAtRestProvider="NONE")
+    mcp.tool("atlas-create-cluster", **wanted, encryptionAtRestProvider="NONE", backup="OFF")
+    wait_for_idle(api, group, "Mcp0")
+    assert "IDLE" in mcp.tool("atlas-inspect-cluster", projectId=group, clusterName="Mcp0")
+    for action, paused in (("PAUSE", True), ("RESUME", False)):
+        mcp.tool("atlas-pause-resume-cluster", projectId=group, clusterName="Mcp0", action=action)
+        assert wait_for_idle(api, group, "Mcp0")["paused"] is paused
+    mcp.tool("atlas-upgrade-cluster", projectId=group, clusterName="Mcp0", targetTier="M20")
+    scaled = wait_for_idle(api, group, "Mcp0")["replicationSpecs"][0]["regionConfigs"][0]
+    assert scaled["electableSpecs"]["instanceSize"] == "M20"
+    started = mcp.tool("atlas-load-sample-dataset", projectId=group, clusterName="Mcp0")
+    job = re.search(r"[0-9a-f]{24}", started.replace(group, "")).group()
+    assert re.search("WORKING|COMPLETED", mcp.tool("atlas-load-sample-dataset", projectId=group, jobId=job))
+    mcp.tool("atlas-create-free-cluster", projectId=group, name="Free0", region="US_EAST_1")
+    wait_for_idle(api, group, "Free0")
+    listed = mcp.tool("atlas-list-clusters", projectId=group)
+    assert "Mcp0" in listed and "Free0" in listed
+    for cluster in ("Mcp0", "Free0"):
+        assert api.call("DELETE", f"/api/atlas/v2/groups/{group}/clusters/{cluster}")[0] == 202

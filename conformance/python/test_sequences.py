@@ -316,3 +316,144 @@ def test_terraform_project(terraform):
     assert client.call("DELETE", base).expect(202).json == {}
     assert client.call("GET", base).status in (401, 404)
     client.call("DELETE", f"{ATLAS}/orgs/{org}").expect(204)
+
+
+def test_cli_clusters_of_the_older_version(cli, summary):
+    """`clusters create`, `describe`, `update`, `pause`, `start` and `delete` with replication specs of 2023-02-01."""
+    org, date = summary["orgId"], "2023-02-01"
+    group = cli.call("POST", f"{ATLAS}/groups", {
+        "clusterCount": 0, "created": "0001-01-01T00:00:00Z", "name": unique("clusters"), "orgId": org,
+    }).expect(201).json["id"]
+    specs = {"instanceSize": "M10", "nodeCount": 3, "ebsVolumeType": "STANDARD"}
+    region = {"electableSpecs": specs, "priority": 7, "providerName": "AWS", "regionName": "US_EAST_1"}
+    base = f"{ATLAS}/groups/{group}/clusters"
+    made = cli.call("POST", base, {
+        "backupEnabled": False, "biConnector": {"enabled": False}, "clusterType": "REPLICASET", "diskSizeGB": 10,
+        "groupId": group, "labels": [], "mongoDBMajorVersion": "7.0", "name": "Older", "tags": [],
+        "replicationSpecs": [{"numShards": 1, "regionConfigs": [region], "zoneName": "Zone 1"}],
+        "terminationProtectionEnabled": False,
+    }, date=date).expect(201)
+    assert made.headers["content-type"].startswith("application/vnd.atlas.2023-02-01+json")
+    assert made.json["replicationSpecs"][0]["numShards"] == 1
+    one = f"{base}/Older"
+
+    def idle():
+        return wait_for(
+            lambda: cli.call("GET", one, date=date).expect(200), lambda answer: answer.json["stateName"] == "IDLE"
+        ).json
+
+    described = idle()
+    assert described["diskSizeGB"] == 10 and "effectiveReplicationSpecs" not in described
+    # `update` sends back what `describe` showed, less what only the server writes.
+    changed = {key: described[key] for key in ("clusterType", "replicationSpecs", "diskSizeGB", "name")}
+    cli.call("PATCH", one, {**changed, "tags": [{"key": "environment", "value": "test"}]}, date=date).expect(200)
+    assert idle()["tags"] == [{"key": "environment", "value": "test"}]
+    for paused in (True, False):
+        cli.call("PATCH", one, {"paused": paused}, date=date).expect(200)
+        assert idle()["paused"] is paused
+    # `clusters advancedSettings` reads and writes the process arguments of both versions.
+    for version in ("2023-01-01", "2024-08-05"):
+        arguments = cli.call("GET", f"{one}/processArgs", date=version).expect(200).json
+        cli.call("PATCH", f"{one}/processArgs", {"javascriptEnabled": False}, date=version).expect(200)
+        idle()
+        after = cli.call("GET", f"{one}/processArgs", date=version).expect(200).json
+        assert after == {**arguments, "javascriptEnabled": False}
+        cli.call("PATCH", f"{one}/processArgs", {"javascriptEnabled": True}, date=version).expect(200)
+        idle()
+    # `clusters sampleData load` and `watch`.
+    load = cli.call("POST", f"{ATLAS}/groups/{group}/sampleDatasetLoad/Older").expect(201).json
+    assert load["clusterName"] == "Older"
+    loaded = f"{ATLAS}/groups/{group}/sampleDatasetLoad/{load['_id']}"
+    wait_for(lambda: cli.call("GET", loaded).expect(200), lambda answer: answer.json["state"] == "COMPLETED")
+    cli.call("DELETE", one, date=date).expect(202)
+    wait_for(lambda: cli.call("GET", one, date=date), lambda answer: answer.status == 404)
+    wait_for(lambda: cli.call("DELETE", f"{ATLAS}/groups/{group}"), lambda answer: answer.status == 202)
+
+
+def test_cli_live_migrations_with_empty_texts(cli, summary):
+    """`liveMigrations create` writes every flag that was not given as an empty text."""
+    group = summary["groupId"]
+    body = {
+        "destination": {"clusterName": summary["clusterName"], "groupId": group, "hostnameSchemaType": "", "privateLinkId": ""},
+        "dropDestinationData": False,
+        "migrationHosts": ["agent.example.org"],
+        "source": {
+            "caCertificatePath": "", "clusterName": "source", "groupId": group, "managedAuthentication": True,
+            "password": "", "ssl": False, "username": "",
+        },
+    }
+    base = f"{ATLAS}/groups/{group}/liveMigrations"
+    # Nothing is linked: the request is read whole, and then judged.
+    refused = cli.call("POST", base, body, date="2024-05-30").expect(400)
+    assert refused.code == "VALIDATION_ERROR", refused.body
+    started = cli.call("POST", f"{base}/validate", body, date="2024-05-30").expect(200).json
+    ended = wait_for(
+        lambda: cli.call("GET", f"{base}/validate/{started['_id']}").expect(200),
+        lambda answer: answer.json["status"] != "PENDING",
+    )
+    assert ended.json["status"] == "FAILED" and ended.json["errorMessage"]
+
+
+def test_terraform_teams(terraform):
+    """The team and project resources: a team of users, its roles in a project, names, and the end."""
+    client, org = terraform
+    group = client.call("POST", f"{ATLAS}/groups", {
+        "clusterCount": 0, "created": "0001-01-01T00:00:00Z", "name": unique("teams"), "orgId": org,
+    }).expect(201).json["id"]
+    users = client.call("GET", f"{ATLAS}/orgs/{org}/users?{LIST}", date="2025-02-19").expect(200).json["results"]
+    teams = f"{ATLAS}/orgs/{org}/teams"
+    name = unique("team")
+    team = client.call("POST", teams, {"name": name, "usernames": [users[0]["username"]]}).expect(201).json["id"]
+    assert client.call("GET", f"{teams}/{team}").expect(200).json["name"] == name
+    assert client.call("GET", f"{teams}/byName/{urllib.parse.quote(name)}").expect(200).json["id"] == team
+    members = client.call("GET", f"{teams}/{team}/users?{LIST}", date="2025-02-19").expect(200).json
+    assert [user["id"] for user in members["results"]] == [users[0]["id"]]
+    client.call("PATCH", f"{teams}/{team}", {"name": name + " renamed"}).expect(200)
+    own = f"{ATLAS}/groups/{group}/teams"
+    client.call("POST", own, [{"roleNames": ["GROUP_READ_ONLY"], "teamId": team}]).expect(200)
+    assert client.call("GET", f"{own}?{LIST}").expect(200).json["results"][0]["teamId"] == team
+    client.call("PATCH", f"{own}/{team}", {"roleNames": ["GROUP_OWNER", "GROUP_READ_ONLY"]}).expect(200)
+    client.call("DELETE", f"{own}/{team}").expect(204)
+    client.call("DELETE", f"{teams}/{team}/users/{users[0]['id']}").expect(204)
+    client.call("DELETE", f"{teams}/{team}").expect(204)
+    assert client.call("GET", f"{teams}/{team}").status == 404
+    client.call("DELETE", f"{ATLAS}/groups/{group}").expect(202)
+    client.call("DELETE", f"{ATLAS}/orgs/{org}").expect(204)
+
+
+def test_terraform_advanced_cluster(terraform):
+    """`mongodbatlas_advanced_cluster`: create, poll, process arguments, containers, sample data, update, delete."""
+    client, org = terraform
+    group = client.call("POST", f"{ATLAS}/groups", {
+        "clusterCount": 0, "created": "0001-01-01T00:00:00Z", "name": unique("advanced"), "orgId": org,
+    }).expect(201).json["id"]
+    base, name, effective = f"{ATLAS}/groups/{group}", "advanced", [("Use-Effective-Instance-Fields", "false")]
+    make_cluster(client, group, name)
+    one = f"{base}/clusters/{name}"
+    arguments = {"javascriptEnabled": True, "minimumEnabledTlsProtocol": "TLS1_2", "noTableScan": False}
+    client.call("PATCH", f"{one}/processArgs", arguments, date="2024-08-05").expect(200)
+
+    def idle():
+        read = lambda: client.call("GET", one, date="2024-08-05", headers=effective).expect(200)
+        return wait_for(read, lambda answer: answer.json["stateName"] == "IDLE").json
+
+    idle()
+    shown = client.call("GET", f"{one}/processArgs", date="2024-08-05").expect(200).json
+    assert {key: shown[key] for key in arguments} == arguments
+    containers = client.call("GET", f"{base}/containers?{LIST}&providerName=AWS").expect(200).json
+    assert containers["totalCount"] == len(containers["results"]) == 1
+    load = client.call("POST", f"{base}/sampleDatasetLoad/{name}").expect(201).json["_id"]
+    loading = f"{base}/sampleDatasetLoad/{load}"
+    wait_for(lambda: client.call("GET", loading).expect(200), lambda answer: answer.json["state"] == "COMPLETED")
+    region = {
+        "electableSpecs": {"instanceSize": "M20", "nodeCount": 3}, "priority": 7, "providerName": "AWS",
+        "regionName": "US_EAST_1",
+    }
+    client.call(
+        "PATCH", one, {"replicationSpecs": [{"regionConfigs": [region]}]}, date="2024-10-23", headers=effective
+    ).expect(200)
+    assert idle()["replicationSpecs"][0]["regionConfigs"][0]["electableSpecs"]["instanceSize"] == "M20"
+    client.call("DELETE", f"{one}?retainBackups=false", date="2023-02-01").expect(202)
+    wait_for(lambda: client.call("GET", one, date="2024-08-05"), lambda answer: answer.status == 404)
+    wait_for(lambda: client.call("DELETE", base), lambda answer: answer.status == 202)
+    client.call("DELETE", f"{ATLAS}/orgs/{org}").expect(204)
