@@ -24,6 +24,8 @@ pub(crate) struct Call {
     pub(crate) body_version: Option<VersionDate>,
     pub(crate) parameters: Parameters,
     pub(crate) query: Vec<(String, String)>,
+    /// The first parameter of the query whose escapes are broken.
+    pub(crate) broken_query: Option<String>,
     pub(crate) body: Bytes,
     /// The normalized path, below the public address.
     pub(crate) path: String,
@@ -42,8 +44,8 @@ impl Call {
 
     /// A path parameter as text; empty when the pattern has none of that name.
     pub(crate) fn text(&self, name: &str) -> &str {
-        let found = self.parameters.iter().find(|(key, _)| *key == name);
-        found.map_or("", |(_, value)| value.as_str())
+        let found = self.parameters.iter().find(|parameter| parameter.name == name);
+        found.map_or("", |parameter| parameter.value.as_str())
     }
 
     /// A path parameter as an id.
@@ -79,9 +81,27 @@ impl Call {
         Fields::parse_array(&self.body)
     }
 
+    /// Refuses escapes in path and query that mean nothing.
+    pub(crate) fn check_escapes(&self) -> Result<(), Problem> {
+        if let Some(broken) = self.parameters.iter().find(|parameter| parameter.broken) {
+            return Err(wrong_parameter(broken.name, &broken.value));
+        }
+        match &self.broken_query {
+            None => Ok(()),
+            Some(name) => Err(Problem::invalid_query(name, "broken percent-encoding")),
+        }
+    }
+
     /// A query parameter.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A query parameter as an id; `None` when absent.
+    pub(crate) fn query_id<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let Some(text) = self.query(name) else { return Ok(None) };
+        let rule = "it must be 24 lower-case hexadecimal digits";
+        text.parse().map(Some).map_err(|_| Problem::invalid_query(name, rule))
     }
 
     /// Every value of a query parameter, whether repeated or separated by commas.
@@ -113,22 +133,29 @@ impl Call {
 /// Reads an id of a path. A malformed one is answered as the public error list says: 404 for
 /// projects and organizations, 400 for others.
 pub(crate) fn parse_id<T: FromStr>(name: &str, text: &str) -> Result<T, Problem> {
+    let shown = || text.chars().take(SHOWN_MAX).collect::<String>();
     text.parse().map_err(|_| match name {
         "groupId" => {
-            let detail = format!("An invalid group ID {text} was specified.");
-            Problem::new(ErrorCode::InvalidGroupId, detail).with(text)
+            let detail = format!("An invalid group ID {} was specified.", shown());
+            Problem::new(ErrorCode::InvalidGroupId, detail).with(shown())
         }
         "orgId" => {
-            let detail = format!("An invalid organization ID {text} was specified.");
-            Problem::new(ErrorCode::InvalidOrgId, detail).with(text)
+            let detail = format!("An invalid organization ID {} was specified.", shown());
+            Problem::new(ErrorCode::InvalidOrgId, detail).with(shown())
         }
         "invitationId" => {
-            let detail = format!("An invalid invitation ID {text} was specified.");
-            Problem::new(ErrorCode::InvalidInvitationId, detail).with(text)
+            let detail = format!("An invalid invitation ID {} was specified.", shown());
+            Problem::new(ErrorCode::InvalidInvitationId, detail).with(shown())
         }
-        _ => {
-            let detail = format!("Invalid path parameter {name} specified: {text}.");
-            Problem::new(ErrorCode::InvalidPathParameter, detail).with(name).with(text)
-        }
+        _ => wrong_parameter(name, text),
     })
 }
+
+fn wrong_parameter(name: &str, text: &str) -> Problem {
+    let shown: String = text.chars().take(SHOWN_MAX).collect();
+    let detail = format!("Invalid path parameter {name} specified: {shown}.");
+    Problem::new(ErrorCode::InvalidPathParameter, detail).with(name).with(shown)
+}
+
+/// Most characters of a wrong parameter that an answer repeats.
+const SHOWN_MAX: usize = 256;

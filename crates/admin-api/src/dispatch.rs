@@ -3,9 +3,10 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
+use portolan_api_types::check_unwanted;
 use portolan_api_types::time::header_date;
 use portolan_api_types::version::V2025_02_19;
 use portolan_api_types::version::newest_not_after;
@@ -18,7 +19,8 @@ use crate::authentication::{authenticate, rejection, remote_address};
 use crate::body::read_body;
 use crate::call::{Call, parse_id};
 use crate::failure::Failure;
-use crate::path::{Parameters, RequestPath};
+use crate::openapi::DESCRIPTION;
+use crate::path::{Parameters, RequestPath, decode};
 use crate::route::{Access, Answer, Route};
 use crate::router::RouteTable;
 use crate::state::ApiState;
@@ -101,6 +103,7 @@ impl Inbound<'_> {
             body_version: None,
             parameters,
             query: self.query,
+            broken_query: broken_query(&self.parts),
             body,
             path: self.path.to_string(),
         };
@@ -148,18 +151,28 @@ async fn answer_call(
 async fn run(route: &Route, access: Result<(), Failure>, call: Call) -> Answer {
     if !route.is_mutating() {
         access?;
+        call.check_escapes()?;
         return (route.handler)(call).await;
     }
     let control = call.control().clone();
     let caller = call.caller.clone();
     control.note_intent(&caller, route.operation, &call.path).await?;
-    let result = match access {
+    let result = match access.and_then(|()| Ok(check_form(route, &call)?)) {
         Ok(()) => (route.handler)(call).await,
         Err(refused) => Err(refused),
     };
     let failure = result.as_ref().err().map(|failure| failure.problem.as_ref());
     control.note_outcome(&caller, failure).await;
     result
+}
+
+/// What holds for every change before its handler looks: escapes that mean something, and no broken body
+/// where none is wanted.
+fn check_form(route: &Route, call: &Call) -> Result<(), Problem> {
+    call.check_escapes()?;
+    let takes =
+        DESCRIPTION.operations.get(route.operation).is_some_and(|said| !said.takes.is_empty());
+    if takes { Ok(()) } else { check_unwanted(&call.body) }
 }
 
 async fn check_access(access: Access, call: &Call) -> Result<(), Failure> {
@@ -195,8 +208,14 @@ fn body_version(route: &Route, headers: &HeaderMap) -> Option<VersionDate> {
     newest_not_after(MediaType::parse(content_type)?.date, &route.dates())
 }
 
-/// A body is JSON: dated, plain, or not labelled at all.
+/// A body is JSON: dated, plain, or not labelled at all. It is not packed.
 fn check_body_type(headers: &HeaderMap, body: &Bytes) -> Result<(), Problem> {
+    let packed = headers.get(CONTENT_ENCODING).filter(|value| *value != "identity");
+    if let Some(packed) = packed.filter(|_| !body.is_empty()) {
+        let packed = packed.to_str().unwrap_or("");
+        let detail = format!("Content encoding {packed} is not supported; send the body as it is.");
+        return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail).with(packed));
+    }
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or("");
     let essence = text.split(';').next().unwrap_or("").trim();
@@ -234,6 +253,14 @@ fn set_lifecycle_headers(response: &mut Response<Body>, route: &Route, media: Op
 fn closing(mut response: Response<Body>) -> Response<Body> {
     set_header(&mut response, "connection", "close");
     response
+}
+
+/// The first parameter whose escapes are cut short, give no UTF-8, or hold a NUL.
+fn broken_query(parts: &Parts) -> Option<String> {
+    let pairs = parts.uri.query().unwrap_or("").split('&');
+    let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let broken = pairs.find(|(name, value)| decode(name).is_none() || decode(value).is_none())?;
+    Some(decode(broken.0).unwrap_or_else(|| "of the query".to_owned()))
 }
 
 fn query_of(parts: &Parts) -> Vec<(String, String)> {

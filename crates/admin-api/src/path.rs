@@ -47,8 +47,18 @@ enum Segment {
 /// How good a match is: smaller is better, segment by segment.
 pub(crate) type Rank = Vec<u8>;
 
-/// Parameters by name, percent-decoded.
-pub(crate) type Parameters = Vec<(&'static str, String)>;
+/// A parameter of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    /// Percent-decoded; as it stands in the path when that cannot be done.
+    pub(crate) value: String,
+    /// Whether its escapes are cut short, give no UTF-8, or hold a NUL.
+    pub(crate) broken: bool,
+}
+
+/// Parameters in the order of the path.
+pub(crate) type Parameters = Vec<Parameter>;
 
 impl PathPattern {
     pub(crate) fn parse(pattern: &'static str) -> Self {
@@ -84,24 +94,38 @@ impl Segment {
             Self::Literal(text) => (*text == segment).then_some(0),
             Self::Verb { parameter, verb } => {
                 let value = segment.strip_suffix(verb).filter(|value| !value.is_empty())?;
-                parameters.push((parameter, decode(value)?));
+                parameters.push(Parameter::of(parameter, value));
                 Some(1)
             }
             Self::Parameter(parameter) => {
-                // An id holds no colon: what follows one is a custom method that nobody has. Nor a
-                // dot: files beside ids, such as `queryLogs.gz`, are operations of their own.
-                let is_id = parameter.ends_with("Id") || *parameter == "clusterName";
-                if segment.is_empty() || (is_id && segment.contains([':', '.'])) {
+                if segment.is_empty() || (is_id(parameter) && segment.contains([':', '.'])) {
                     return None;
                 }
-                parameters.push((parameter, decode(segment)?));
+                parameters.push(Parameter::of(parameter, segment));
                 Some(2)
             }
         }
     }
 }
 
-/// Decodes percent escapes; `None` when they are cut short or give no UTF-8.
+/// An id holds no colon: what follows one is a custom method that nobody has. Nor a dot: files beside
+/// ids, such as `queryLogs.gz`, are operations of their own. Ids of private endpoints are the cloud
+/// providers' and hold dots (on Azure they are paths of resources).
+fn is_id(parameter: &str) -> bool {
+    parameter == "clusterName" || (parameter.ends_with("Id") && parameter != "endpointId")
+}
+
+impl Parameter {
+    fn of(name: &'static str, segment: &str) -> Self {
+        match decode(segment) {
+            Some(value) => Self { name, value, broken: false },
+            None => Self { name, value: segment.to_owned(), broken: true },
+        }
+    }
+}
+
+/// Decodes percent escapes; `None` when they are cut short, give no UTF-8, or hold a NUL, which no
+/// database takes in a text.
 pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -116,5 +140,5 @@ pub(crate) fn decode(text: &str) -> Option<String> {
             rest = tail;
         }
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }

@@ -3,9 +3,11 @@
 
 mod access_lists;
 mod access_matrix;
+mod bad_input;
 mod credentials;
 mod declared;
 mod events;
+mod every_change;
 mod groups;
 mod groups_access_list;
 mod groups_clusters;
@@ -38,6 +40,7 @@ mod plain;
 mod portolan_groups_clusters;
 mod protocol;
 mod rate_limits;
+mod scenario;
 mod state;
 mod users;
 mod world;

@@ -29,11 +29,6 @@ pub enum TenantType {
     OnlineArchive,
 }
 
-fn refuse_query(name: &str, rule: &str) -> Problem {
-    let detail = format!("Invalid query parameter {name} specified: {rule}.");
-    Problem::new(ErrorCode::InvalidQueryParameter, detail).with(name)
-}
-
 /// Reads the query parameter `type`.
 ///
 /// # Errors
@@ -42,7 +37,7 @@ pub fn read_type(text: Option<&str>) -> Result<TenantType, Problem> {
     match text {
         None | Some("USER") => Ok(TenantType::User),
         Some("ONLINE_ARCHIVE") => Ok(TenantType::OnlineArchive),
-        Some(_) => Err(refuse_query("type", "it must be USER or ONLINE_ARCHIVE")),
+        Some(_) => Err(Problem::invalid_query("type", "it must be USER or ONLINE_ARCHIVE")),
     }
 }
 
@@ -55,7 +50,7 @@ pub fn read_log_second(name: &str, text: &str) -> Result<EpochMs, Problem> {
     let in_range = second.filter(|second| (LOG_SECOND_MIN..=i64::MAX / 1_000).contains(second));
     in_range.map(|second| second * 1_000).ok_or_else(|| {
         let rule = format!("it must be a number of seconds since 1970, at least {LOG_SECOND_MIN}");
-        refuse_query(name, &rule)
+        Problem::invalid_query(name, &rule)
     })
 }
 
@@ -67,7 +62,7 @@ pub fn check_log_window(start: EpochMs, end: EpochMs) -> Result<(), Problem> {
     if start <= end {
         return Ok(());
     }
-    Err(refuse_query("endDate", "it must not be before startDate"))
+    Err(Problem::invalid_query("endDate", "it must not be before startDate"))
 }
 
 /// The name of a downloaded log, as the service builds it.

@@ -16,6 +16,8 @@ use crate::{ErrorCode, Fields, Problem, tags};
 pub const USERNAME_CHARS_MAX: usize = 1024;
 /// Fewest characters of a password.
 pub const PASSWORD_CHARS_MIN: usize = 8;
+/// Most characters of a password: deriving keys from more would be work for an attacker's sake.
+pub const PASSWORD_CHARS_MAX: usize = 1024;
 /// The one authentication database.
 pub const AUTH_DATABASE: &str = "admin";
 
@@ -167,8 +169,8 @@ fn username(fields: &mut Fields) -> Result<Option<String>, Problem> {
 /// The rule, never the value.
 fn password(fields: &mut Fields) -> Result<Option<Password>, Problem> {
     let Some(text) = fields.string("password")? else { return Ok(None) };
-    if text.chars().count() < PASSWORD_CHARS_MIN {
-        let rule = format!("must have at least {PASSWORD_CHARS_MIN} characters");
+    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&text.chars().count()) {
+        let rule = format!("must have {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters");
         return Err(Problem::validation("password", rule));
     }
     Ok(Some(Password(text)))

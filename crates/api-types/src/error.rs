@@ -239,6 +239,13 @@ impl Problem {
         Self::new(ErrorCode::MissingAttribute, detail).with(field).at(field, "is required")
     }
 
+    /// 400 `INVALID_QUERY_PARAMETER`: what a parameter of the query must be.
+    #[must_use]
+    pub fn invalid_query(name: &str, rule: &str) -> Self {
+        let detail = format!("Invalid query parameter {name} specified: {rule}.");
+        Self::new(ErrorCode::InvalidQueryParameter, detail).with(name)
+    }
+
     /// A required query parameter that is absent.
     #[must_use]
     pub fn missing_query_parameter(name: &str) -> Self {

@@ -3,7 +3,7 @@
 use portolan_model::{EpochMs, EventId, EventType};
 use serde_json::{Map, Value, json};
 
-use crate::error::{ErrorCode, Problem};
+use crate::error::Problem;
 use crate::links::Base;
 use crate::time::{iso8601, parse_iso8601};
 
@@ -12,20 +12,11 @@ use crate::time::{iso8601, parse_iso8601};
 /// # Errors
 /// `INVALID_QUERY_PARAMETER` when it is no ISO 8601 time.
 pub fn read_date(name: &str, text: &str) -> Result<EpochMs, Problem> {
-    parse_iso8601(text).ok_or_else(|| {
-        let detail =
-            format!("Invalid query parameter {name} specified: it must be an ISO 8601 time.");
-        Problem::new(ErrorCode::InvalidQueryParameter, detail).with(name)
-    })
+    parse_iso8601(text).ok_or_else(|| Problem::invalid_query(name, "it must be an ISO 8601 time"))
 }
 
 /// Most values of one repeated filter.
 pub const FILTER_VALUES_MAX: usize = 100;
-
-fn refuse_filter(name: &str, rule: &str) -> Problem {
-    let detail = format!("Invalid query parameter {name} specified: {rule}.");
-    Problem::new(ErrorCode::InvalidQueryParameter, detail).with(name)
-}
 
 /// Reads the values of `eventType` or `excludedEventType`. A well-formed name that this build never
 /// writes is no error: clients filter by types of Atlas, and nothing is listed.
@@ -60,9 +51,9 @@ fn read_names(
 ) -> Result<Vec<String>, Problem> {
     if values.len() > FILTER_VALUES_MAX {
         let rule = format!("it may be given at most {FILTER_VALUES_MAX} times");
-        return Err(refuse_filter(name, &rule));
+        return Err(Problem::invalid_query(name, &rule));
     }
-    if values.iter().all(is_name) { Ok(values) } else { Err(refuse_filter(name, rule)) }
+    if values.iter().all(is_name) { Ok(values) } else { Err(Problem::invalid_query(name, rule)) }
 }
 
 /// Checks that a span of time begins before it ends.
@@ -72,7 +63,7 @@ fn read_names(
 pub fn check_span(from: Option<EpochMs>, until: Option<EpochMs>) -> Result<(), Problem> {
     match (from, until) {
         (Some(from), Some(until)) if from > until => {
-            Err(refuse_filter("maxDate", "it must not be before minDate"))
+            Err(Problem::invalid_query("maxDate", "it must not be before minDate"))
         }
         _ => Ok(()),
     }

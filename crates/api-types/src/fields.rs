@@ -296,9 +296,42 @@ impl Fields {
     }
 }
 
+/// Refuses a body that is no JSON where none is wanted: it would not be obeyed, but a client that sends
+/// it is mistaken about something.
+///
+/// # Errors
+/// `MALFORMED_JSON`.
+pub fn check_unwanted(body: &[u8]) -> Result<(), Problem> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    parse_json(body).map(|_| ())
+}
+
 fn parse_json(body: &[u8]) -> Result<Value, Problem> {
-    json::parse(body).map_err(|error| {
+    let value = json::parse(body).map_err(|error| {
         let detail = format!("Received malformed JSON: {error}.");
         Problem::new(ErrorCode::MalformedJson, detail)
-    })
+    })?;
+    match nul_in(&value, "") {
+        None => Ok(value),
+        Some(path) => Err(Problem::invalid_attribute(&path, "must not hold the character U+0000")),
+    }
+}
+
+/// Where a text holds a NUL, which no database takes.
+fn nul_in(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| path.to_owned()),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(at, item)| nul_in(item, &format!("{path}[{at}]")))
+        }
+        Value::Object(map) => map.iter().find_map(|(name, item)| {
+            let dot = if path.is_empty() { "" } else { "." };
+            let below = format!("{path}{dot}{name}");
+            if name.contains('\0') { Some(below) } else { nul_in(item, &below) }
+        }),
+        _ => None,
+    }
 }

@@ -47,7 +47,7 @@ pub mod user;
 pub mod version;
 
 pub use error::{ErrorCode, ErrorKind, FieldViolation, Problem};
-pub use fields::Fields;
+pub use fields::{Fields, check_unwanted};
 pub use links::Link;
 pub use paging::{Page, Paging};
 pub use version::{MediaType, VersionDate};

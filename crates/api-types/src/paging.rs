@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{ErrorCode, Problem};
+use crate::error::Problem;
 use crate::links::Link;
 
 /// Items of a page when the caller does not say.
@@ -121,15 +121,10 @@ impl Paging {
     }
 }
 
-fn invalid(name: &str, rule: &str) -> Problem {
-    let detail = format!("Invalid query parameter {name} specified: {rule}.");
-    Problem::new(ErrorCode::InvalidQueryParameter, detail).with(name)
-}
-
 fn number(name: &str, value: &str, max: u32) -> Result<u32, Problem> {
     let rule = format!("it must be between 1 and {max}");
     let number = value.parse().ok().filter(|number| (1..=max).contains(number));
-    number.ok_or_else(|| invalid(name, &rule))
+    number.ok_or_else(|| Problem::invalid_query(name, &rule))
 }
 
 /// Reads a boolean query parameter.
@@ -140,7 +135,7 @@ pub fn flag(name: &str, value: &str) -> Result<bool, Problem> {
     match value {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(invalid(name, "it must be true or false")),
+        _ => Err(Problem::invalid_query(name, "it must be true or false")),
     }
 }
 

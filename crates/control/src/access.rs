@@ -62,9 +62,17 @@ pub(crate) async fn project_in(
 ) -> Result<Authorized<ProjectScope>, ControlError> {
     let absent = || ControlError::from(Problem::group_not_found(project_id));
     let org_id = projects::locate(tx, project_id).await?.ok_or_else(absent)?;
-    let scope = ProjectScope { org_id, project_id };
+    project_of(principal, action, ProjectScope { org_id, project_id })
+}
+
+/// Checks a right on a project whose organization was just read.
+pub(crate) fn project_of(
+    principal: &Principal,
+    action: Action,
+    scope: ProjectScope,
+) -> Result<Authorized<ProjectScope>, ControlError> {
     authorize(principal, action, scope).map_err(|refused| match refused {
-        Refused::Invisible => absent(),
+        Refused::Invisible => Problem::group_not_found(scope.project_id).into(),
         Refused::RoleMissing(action) => role_missing(action),
     })
 }

@@ -44,7 +44,11 @@ impl Control {
         self.store
             .run_tx("control.org_delegation.update", |tx| {
                 Box::pin(async move {
-                    let merged = merged(org_delegation::get(tx, witness).await?, patch);
+                    let old = org_delegation::get(tx, witness).await?;
+                    let merged = merged(old.clone(), patch);
+                    if merged == old {
+                        return Ok(old);
+                    }
                     org_delegation::set(tx, witness, &merged).await?;
                     let event = "ORG_DELEGATION_SETTINGS_UPDATED";
                     trail::note(tx, caller, EventScope::Org(org_id), event, &[]).await?;

@@ -135,6 +135,11 @@ impl Control {
                         let scope = EventScope::Org(org_id);
                         trail::note(tx, caller, scope, "ORG_RENAMED", &target).await?;
                     }
+                    if skip != old.skip_default_alerts_settings {
+                        let setting = ("setting", "skipDefaultAlertsSettings");
+                        let event = "ORG_SETTING_CHANGED";
+                        trail::note_in_org(tx, caller, org_id, event, setting).await?;
+                    }
                     Ok::<_, ControlError>(organizations::get(tx, witness).await?)
                 })
             })

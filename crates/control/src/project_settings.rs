@@ -2,7 +2,6 @@
 
 use portolan_auth::Action;
 use portolan_model::{ProjectId, ProjectSwitch};
-use portolan_store::events::EventScope;
 use portolan_store::{Tx, project_settings};
 
 use crate::access::project_in;
@@ -82,7 +81,7 @@ impl Control {
     }
 }
 
-/// The service has event types for some of the switches only; the others leave their audit row.
+/// The service has event types for some of the switches only.
 async fn note(
     tx: &mut Tx<'_>,
     caller: &Caller,
@@ -96,7 +95,8 @@ async fn note(
         ProjectSwitch::DataValidation => "PROJECT_ENABLE_DATA_VALIDATION_UPDATED",
         ProjectSwitch::DatabaseStatistics => "PROJECT_COLLECT_DATABASE_STATISTICS_UPDATED",
         ProjectSwitch::ExtendedStorageSizes => "PROJECT_ENABLE_EXTENDED_STORAGE_SIZES_UPDATED",
-        _ => return Ok(()),
+        _ => "GROUP_SETTING_CHANGED",
     };
-    Ok(trail::note(tx, caller, EventScope::Project(project_id), event, &[]).await?)
+    let setting = ("setting", switch.as_str());
+    Ok(trail::note_in_project(tx, caller, project_id, event, setting).await?)
 }

@@ -8,7 +8,7 @@ use portolan_store::events::EventScope;
 use portolan_store::projects::ProjectFilter;
 use portolan_store::{StoreError, Tx, api_keys, clusters, projects, service_accounts, users};
 
-use crate::access::{org, project_in};
+use crate::access::{org, project_in, project_of};
 use crate::members::active_member;
 use crate::paging::store_page;
 use crate::{Caller, Control, ControlError, trail};
@@ -63,10 +63,7 @@ impl Control {
                     let page = store_page(paging);
                     let listed =
                         projects::list_visible(tx, &caller.principal, filter, page).await?;
-                    let mut items = Vec::with_capacity(listed.items.len());
-                    for project in listed.items {
-                        items.push(counted_for(tx, caller, project).await?);
-                    }
+                    let items = counted_for(tx, caller, listed.items).await?;
                     Ok(Page { items, total: listed.total })
                 })
             })
@@ -214,16 +211,22 @@ impl Control {
         let renamed = projects::update(tx, witness, name, tags, alerts).await;
         renamed.map_err(|error| name_clash(error, name))?;
         let id = witness.project_id();
-        let scope = EventScope::Project(id);
-        let mut target = vec![("groupName", name.to_owned())];
-        let event = if name == old.name {
-            // Events about tags say what was tagged (schema `ResourceEventViewForNdsGroup`).
-            target.extend([("resourceId", id.to_string()), ("resourceType", "PROJECT".to_owned())]);
-            "GROUP_TAGS_MODIFIED"
-        } else {
-            "GROUP_RENAMED"
-        };
-        Ok(trail::note(tx, caller, scope, event, &target).await?)
+        // Events about tags say what was tagged (schema `ResourceEventViewForNdsGroup`).
+        let tagged = [("resourceId", id.to_string()), ("resourceType", "PROJECT".to_owned())];
+        let changes = [
+            (name != old.name, "GROUP_RENAMED", &[][..]),
+            (tags != old.tags, "GROUP_TAGS_MODIFIED", &tagged[..]),
+            (
+                alerts != old.with_default_alerts_settings,
+                "GROUP_DEFAULT_ALERTS_SETTINGS_CHANGED",
+                &[],
+            ),
+        ];
+        for (_, event, more) in changes.into_iter().filter(|(changed, ..)| *changed) {
+            let target = [&[("groupName", name.to_owned())], more].concat();
+            trail::note(tx, caller, EventScope::Project(id), event, &target).await?;
+        }
+        Ok(())
     }
 }
 
@@ -240,11 +243,17 @@ pub(crate) async fn found(
 async fn counted_for(
     tx: &mut Tx<'_>,
     caller: &Caller,
-    project: Project,
-) -> Result<FoundProject, ControlError> {
-    let witness = project_in(tx, &caller.principal, Action::ProjectRead, project.id).await?;
-    let clusters = clusters::count(tx, &witness).await?;
-    Ok(FoundProject { project, clusters })
+    projects: Vec<Project>,
+) -> Result<Vec<FoundProject>, ControlError> {
+    let scope = |project: &Project| ProjectScope { org_id: project.org_id, project_id: project.id };
+    let may_read = |project| project_of(&caller.principal, Action::ProjectRead, scope(project));
+    let witnesses = projects.iter().map(may_read).collect::<Result<Vec<_>, _>>()?;
+    let counts = clusters::count_each(tx, &witnesses).await?;
+    let found = |project: Project| {
+        let clusters = counts.get(&project.id).copied().unwrap_or(0);
+        FoundProject { project, clusters }
+    };
+    Ok(projects.into_iter().map(found).collect())
 }
 
 /// `GROUP_ALREADY_EXISTS` when the organization has a project of this name.

@@ -42,6 +42,7 @@ event_types! {
     "CLUSTER_TAGS_MODIFIED" "A cluster's tags were changed",
     "CLUSTER_UPDATE_COMPLETED" "A change of a cluster was completed",
     "CLUSTER_UPDATE_SUBMITTED" "A change of a cluster was requested",
+    "CUSTOM_SESSION_TIMEOUT_MODIFIED" "The organization's session lifetimes were changed",
     "DATA_EXPLORER_DISABLED" "The data explorer was switched off",
     "DATA_EXPLORER_ENABLED" "The data explorer was switched on",
     "DATA_FEDERATION_QUERY_LIMIT_CONFIGURED" "A limit of queries on archives was set",
@@ -50,11 +51,13 @@ event_types! {
         "Query logs of a federated database instance were downloaded",
     "FLEX_UPGRADE_STARTED" "A cluster's upgrade to a larger kind was started",
     "GROUP_CREATED" "A project was created",
+    "GROUP_DEFAULT_ALERTS_SETTINGS_CHANGED" "The project's default of alert settings was changed",
     "GROUP_DELETED" "A project was deleted",
     "GROUP_INVITATION_DELETED" "An invitation into the project was withdrawn",
     "GROUP_MOVED" "A project came from another organization",
     "GROUP_MOVED_FROM_ORG" "A project left for another organization",
     "GROUP_RENAMED" "A project was renamed",
+    "GROUP_SETTING_CHANGED" "A setting of the project was changed",
     "GROUP_TAGS_MODIFIED" "A project's tags were changed",
     "INVITED_TO_GROUP" "Somebody was invited into the project",
     "INVITED_TO_ORG" "Somebody was invited into the organization",
@@ -88,6 +91,7 @@ event_types! {
     "ONLINE_ARCHIVE_RUN_REQUESTED" "A run of an online archive was requested",
     "ONLINE_ARCHIVE_UNDELETED" "The deletion of an online archive was taken back",
     "ONLINE_ARCHIVE_UPDATED" "An online archive was changed",
+    "OPERATIONS_CONTACT_MODIFIED" "The organization's operations contact was changed",
     "ORG_CREATED" "An organization was created",
     "ORG_DELEGATION_SETTINGS_UPDATED" "The organization's delegation settings were changed",
     "ORG_DELETED" "An organization was deleted",
@@ -99,6 +103,7 @@ event_types! {
     "ORG_RENAMED" "An organization was renamed",
     "ORG_SERVICE_ACCOUNT_MAX_SECRET_VALIDITY_EDITED"
         "The longest validity of service account secrets was changed",
+    "ORG_SETTING_CHANGED" "A setting of the organization was changed",
     "ORG_TWO_FACTOR_AUTH_OPTIONAL" "Two-factor authentication is optional from now on",
     "ORG_TWO_FACTOR_AUTH_REQUIRED" "Two-factor authentication is demanded from now on",
     "PROJECT_COLLECT_DATABASE_STATISTICS_UPDATED"
@@ -111,6 +116,7 @@ event_types! {
     "REMOVED_FROM_ORG" "A user left the organization",
     "REMOVED_FROM_TEAM" "A user left a team",
     "SAMPLE_DATASET_LOAD_REQUESTED" "Loading of sample documents into a cluster was requested",
+    "SECURITY_CONTACT_MODIFIED" "The organization's security contact was changed",
     "SERVICE_ACCOUNT_ACCESS_LIST_ENTRY_ADDED"
         "An address was added to a service account's access list",
     "SERVICE_ACCOUNT_ACCESS_LIST_ENTRY_DELETED"

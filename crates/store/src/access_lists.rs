@@ -21,6 +21,15 @@ pub enum AccessOwner {
 }
 
 impl AccessOwner {
+    /// Its path below that of its organization, as the Admin API has it.
+    #[must_use]
+    pub fn path(self) -> String {
+        match self {
+            Self::ApiKey(id) => format!("apiKeys/{id}"),
+            Self::ServiceAccount(id) => format!("serviceAccounts/{id}"),
+        }
+    }
+
     fn id_text(self) -> String {
         match self {
             Self::ApiKey(id) => id.to_string(),

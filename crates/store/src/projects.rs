@@ -9,7 +9,7 @@ use portolan_model::{OrgId, Project, ProjectId, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::organizations::like_pattern;
-use crate::{FromRow, Listed, Page, Row, StoreError, ToValue, Tx, args, in_list};
+use crate::{FromRow, Listed, Page, Row, StoreError, ToValue, Tx, Value, args, in_list};
 
 #[derive(Serialize, Deserialize)]
 struct StoredTag {
@@ -149,16 +149,37 @@ pub async fn list_visible(
     page: Page,
 ) -> Result<Listed<Project>, StoreError> {
     let (orgs, projects) = visible(principal);
-    let mut values = args![like_pattern(filter.name_contains), filter.org_id, filter.name];
-    let (in_orgs, in_projects) = (in_list(3, orgs.len()), in_list(3 + orgs.len(), projects.len()));
-    values.extend(orgs.iter().map(ToValue::to_value));
-    values.extend(projects.iter().map(ToValue::to_value));
-    let tail = format!(
-        "FROM projects WHERE name_folded LIKE $1 ESCAPE '\\' \
-         AND ($2 IS NULL OR org_id = $2) AND ($3 IS NULL OR name = $3) \
-         AND (org_id IN {in_orgs} OR id IN {in_projects})"
-    );
+    // Only conditions that there are: one that holds for every row keeps the database from its indexes.
+    let (mut conditions, mut values) = (Vec::new(), Vec::new());
+    if filter.name_contains.is_some_and(|text| !text.is_empty()) {
+        values.push(like_pattern(filter.name_contains).to_value());
+        conditions.push(format!("name_folded LIKE ${} ESCAPE '\\'", values.len()));
+    }
+    if let Some(org_id) = filter.org_id {
+        values.push(org_id.to_value());
+        conditions.push(format!("org_id = ${}", values.len()));
+    }
+    if let Some(name) = filter.name {
+        values.push(name.to_value());
+        conditions.push(format!("name = ${}", values.len()));
+    }
+    let mut seen = Vec::new();
+    for (column, ids) in [("org_id", texts(&orgs)), ("id", texts(&projects))] {
+        if !ids.is_empty() {
+            seen.push(format!("{column} IN {}", in_list(values.len(), ids.len())));
+            values.extend(ids);
+        }
+    }
+    if seen.is_empty() {
+        return Ok(Listed { items: Vec::new(), total: 0 });
+    }
+    conditions.push(format!("({})", seen.join(" OR ")));
+    let tail = format!("FROM projects WHERE {}", conditions.join(" AND "));
     tx.fetch_page(COLUMNS, &tail, "created_at, id", values, page).await
+}
+
+fn texts<T: ToValue>(ids: &[T]) -> Vec<Value> {
+    ids.iter().map(ToValue::to_value).collect()
 }
 
 /// Organizations whose projects are all visible, and single visible projects.

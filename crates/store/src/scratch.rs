@@ -32,6 +32,19 @@ pub fn sqlite_url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("control.db").display())
 }
 
+/// Empties the audit trail, which tests of very many calls would otherwise drag along.
+///
+/// # Panics
+/// When the database refuses.
+pub async fn forget_audit(store: &crate::Store) {
+    let emptied: Result<u64, crate::StoreError> = store
+        .run_tx("scratch.forget_audit", |tx| {
+            Box::pin(tx.execute("DELETE FROM audit WHERE created_at >= $1", crate::args![0_i64]))
+        })
+        .await;
+    emptied.expect("the audit trail can be emptied");
+}
+
 /// The URL of a new database on `server`.
 ///
 /// # Panics

@@ -54,7 +54,7 @@ async fn available(call: Call) -> Answer {
 }
 
 fn request(call: &Call) -> Result<MigrationRequest, Problem> {
-    parse_request(call.fields()?, call.version)
+    parse_request(call.fields()?, call.body_version)
 }
 
 async fn create(call: Call) -> Answer {

@@ -23,9 +23,9 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn get_move(call: Call) -> Answer {
-    let destination = call.query("destinationOrgId");
-    let destination = destination.ok_or_else(|| Problem::missing_attribute("destinationOrgId"))?;
-    let destination_org_id = crate::call::parse_id("destinationOrgId", destination)?;
+    let destination = call.query_id("destinationOrgId")?;
+    let destination_org_id =
+        destination.ok_or_else(|| Problem::missing_attribute("destinationOrgId"))?;
     let request = MoveProject { destination_org_id, public_key: None, private_key: None };
     show_move(call, request).await
 }

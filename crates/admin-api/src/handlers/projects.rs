@@ -1,9 +1,7 @@
 //! Projects: list, create, get, by name, update, delete.
 
 use portolan_api_types::project::{CreateProject, UpdateProject, item_json, json};
-use portolan_api_types::{ErrorCode, Problem};
 use portolan_auth::Action;
-use portolan_model::UserId;
 
 use crate::answer::Reply;
 use crate::call::Call;
@@ -32,17 +30,14 @@ async fn list(call: Call) -> Answer {
 
 async fn create(call: Call) -> Answer {
     let request = CreateProject::read(call.fields()?)?;
-    let owner = call.query("projectOwnerId").filter(|id| !id.is_empty()).map(owner_id);
-    let project = call.control().create_project(&call.caller, request, owner.transpose()?).await?;
+    // Terraform sends the empty text for none.
+    let owner = match call.query("projectOwnerId") {
+        None | Some("") => None,
+        Some(_) => call.query_id("projectOwnerId")?,
+    };
+    let project = call.control().create_project(&call.caller, request, owner).await?;
     let location = call.base().atlas(&format!("/groups/{}", project.id));
     Ok(Reply::created(json(&project, 0, call.base())).header("location", location))
-}
-
-fn owner_id(text: &str) -> Result<UserId, Problem> {
-    text.parse().map_err(|_| {
-        let detail = format!("Invalid query parameter projectOwnerId specified: {text}.");
-        Problem::new(ErrorCode::InvalidQueryParameter, detail).with("projectOwnerId")
-    })
 }
 
 async fn get(call: Call) -> Answer {

@@ -1,9 +1,9 @@
 //! The rate limits that are in force: the buckets of [`crate::rate`], as they are.
 
 use portolan_api_types::version::{PREVIEW, V2025_03_12};
-use portolan_api_types::{ErrorCode, Page, Problem};
+use portolan_api_types::{Page, Problem};
 use portolan_auth::Action;
-use portolan_model::{OrgId, ProjectId};
+use portolan_model::{OrgId, ProjectId, UserId};
 use serde_json::{Value, json};
 
 use crate::answer::Reply;
@@ -56,23 +56,18 @@ fn set_json(call: &Call, set: &EndpointSet, endpoints: Vec<Value>) -> Value {
 /// Limits are the same for everybody, but nobody learns by asking what exists elsewhere.
 async fn check_subject(call: &Call) -> Result<(), Failure> {
     let principal = &call.caller.principal;
-    if let Some(project_id) = call.query("groupId") {
-        let project_id: ProjectId = project_id.parse().map_err(|_| wrong("groupId"))?;
+    if let Some(project_id) = call.query_id::<ProjectId>("groupId")? {
         call.control().project(principal, Action::ProjectRead, project_id).await?;
     }
-    if let Some(org_id) = call.query("orgId") {
-        let org_id: OrgId = org_id.parse().map_err(|_| wrong("orgId"))?;
+    if let Some(org_id) = call.query_id::<OrgId>("orgId")? {
         call.control().org(principal, Action::OrgRead, org_id).await?;
     }
+    call.query_id::<UserId>("userId")?;
     if let Some(address) = call.query("ipAddress") {
-        address.parse::<std::net::IpAddr>().map_err(|_| wrong("ipAddress"))?;
+        let wrong = |_| Problem::invalid_query("ipAddress", "it must be an IPv4 or IPv6 address");
+        address.parse::<std::net::IpAddr>().map_err(wrong)?;
     }
     Ok(())
-}
-
-fn wrong(name: &str) -> Problem {
-    let detail = format!("Invalid query parameter {name} specified.");
-    Problem::new(ErrorCode::InvalidQueryParameter, detail).with(name)
 }
 
 async fn list(call: Call) -> Answer {

@@ -1,5 +1,6 @@
 //! Teams of organizations, and who is in them.
 
+use portolan_api_types::Paging;
 use portolan_api_types::team::{NewTeam, json as team_json, read_name, read_user, read_users};
 use portolan_auth::Action;
 use portolan_control::UserQuery;
@@ -80,13 +81,12 @@ async fn delete(call: Call) -> Answer {
 }
 
 async fn list_users(call: Call) -> Answer {
-    let id = call.query("userId").map(|text| crate::call::parse_id("userId", text)).transpose()?;
-    let query = UserQuery { id, ..query(&call)? };
-    list_of_users(&call, query).await
+    let query = UserQuery { id: call.query_id("userId")?, ..query(&call)? };
+    list_of_users(&call, call.paging()?, query).await
 }
 
-async fn list_of_users(call: &Call, query: UserQuery<'_>) -> Answer {
-    let (paging, org_id, id) = (call.paging()?, call.org_id()?, call.id("teamId")?);
+async fn list_of_users(call: &Call, paging: Paging, query: UserQuery<'_>) -> Answer {
+    let (org_id, id) = (call.org_id()?, call.id("teamId")?);
     let control = call.control();
     let page = control.list_team_users(&call.caller, org_id, id, &query, paging).await?;
     Ok(call.list(paging, FILTERS, page.map(|member| shown(call, org_id, &member))))
@@ -95,10 +95,9 @@ async fn list_of_users(call: &Call, query: UserQuery<'_>) -> Answer {
 /// Answers with the users of the team.
 async fn add_users(call: Call) -> Answer {
     let (org_id, id) = (call.org_id()?, call.id("teamId")?);
-    let user_ids = read_users(call.array()?)?;
+    let (paging, query, user_ids) = (call.paging()?, query(&call)?, read_users(call.array()?)?);
     call.control().add_team_users(&call.caller, org_id, id, &user_ids).await?;
-    let query = query(&call)?;
-    list_of_users(&call, query).await
+    list_of_users(&call, paging, query).await
 }
 
 async fn remove_from(call: Call) -> Answer {

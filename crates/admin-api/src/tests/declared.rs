@@ -15,14 +15,15 @@ use crate::router::RouteTable;
 pub(super) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| crate::openapi("http://portolan.test", "0.0.0"));
 
+static TABLE: LazyLock<RouteTable> = LazyLock::new(RouteTable::new);
+
 static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> =
     LazyLock::new(Mutex::default);
 
 /// Checks one answer.
 pub(super) fn check(method: &Method, target: &str, answer: &Answer) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let table = RouteTable::new();
-    let Some((route, _)) = table.find(method, &RequestPath::new(path)) else { return };
+    let Some((route, _)) = TABLE.find(method, &RequestPath::new(path)) else { return };
     let operation = &DOCUMENT["paths"][route.path][method.as_str().to_ascii_lowercase()];
     let who = format!("{} ({method} {target} answered {})", route.operation, answer.status);
     assert!(operation.is_object(), "{who}: not described; see openapi::tests");

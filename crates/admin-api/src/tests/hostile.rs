@@ -1,12 +1,9 @@
-//! Bodies that mean harm, at every operation that takes one: the right refusal, nothing changed, nothing
-//! broken.
+//! Bodies that mean harm: the right refusal, nothing changed, nothing broken. That the same holds at every
+//! operation is shown where bad input is ([`super::bad_input`]).
 
 use serde_json::json;
 
 use super::world::{Caller, NEWEST, World};
-use crate::operations;
-
-const ABSENT: &str = "0123456789abcdef01234567";
 
 async fn owner_token(world: &World) -> String {
     let (caller, _) = super::oauth::token(world).await;
@@ -15,7 +12,7 @@ async fn owner_token(world: &World) -> String {
 }
 
 /// Bodies that are no JSON, or JSON that says something twice.
-fn malformed() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn malformed() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("cut short", b"{\"name\": \"a".to_vec()),
         ("two texts", b"{} {}".to_vec()),
@@ -35,48 +32,6 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         ("a number without end", [b"{\"a\": ".as_slice(), &b"9".repeat(100_000), b"e}"].concat()),
         ("a number too large", b"{\"a\": 1e999}".to_vec()),
     ]
-}
-
-#[tokio::test]
-async fn malformed_bodies_are_refused_as_such_everywhere() {
-    let world = World::with(|settings| settings.body_bytes_max = 5 << 20).await;
-    let group = world.project("P").await;
-    let token = owner_token(&world).await;
-    let mut seen = 0;
-    for operation in operations() {
-        if !matches!(operation.method.as_str(), "POST" | "PATCH" | "PUT") || operation.public {
-            continue;
-        }
-        let target = operation.path.replace("{orgId}", &world.org()).replace("{groupId}", &group);
-        let target = target.replace("{clientId}", &format!("mdb_sa_id_{ABSENT}"));
-        let target = parameters(&target);
-        for (what, body) in malformed() {
-            let headers = [
-                ("accept", NEWEST.to_owned()),
-                ("authorization", format!("Bearer {token}")),
-                ("content-type", "application/json".to_owned()),
-            ];
-            let answer = world.send(&operation.method, &target, &headers, body).await;
-            let id = operation.operation_id;
-            assert!(answer.status < 500, "{id}, {what}: {}", answer.text);
-            assert!(answer.text.len() < 5_000, "{id}, {what}: a long answer");
-            seen += usize::from(answer.code() == "MALFORMED_JSON");
-        }
-    }
-    // Operations that look at more than the body first, or at no body, say something else.
-    assert!(seen > 17 * 20, "only {seen} refusals for what the bodies are");
-    let groups = world.get(&world.owner(), "/groups").await.expect(200);
-    assert_eq!(groups.json["totalCount"], 1);
-    assert_eq!(groups.json["results"][0]["name"], "P");
-}
-
-/// Every parameter that is left, as an id of nothing.
-fn parameters(target: &str) -> String {
-    let mut target = target.to_owned();
-    while let (Some(start), Some(end)) = (target.find('{'), target.find('}')) {
-        target.replace_range(start..=end, ABSENT);
-    }
-    target
 }
 
 #[tokio::test]

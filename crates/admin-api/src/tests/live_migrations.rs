@@ -55,6 +55,26 @@ impl LinkHost for Elsewhere {
     }
 }
 
+/// A way out of the process and back in to this router.
+pub(super) fn elsewhere(router: Router) -> Arc<dyn LinkHost> {
+    Arc::new(Elsewhere { router })
+}
+
+/// The migration of [`write_migration`].
+pub(super) const READY: MigrationId = MigrationId::new([0xab; 12]);
+
+/// Writes a migration of a project that can be cut over, or ends it: no operation makes one yet.
+pub(super) async fn write_migration(world: &World, group: &str, status: &str) {
+    let project_id = group.parse().expect("an id");
+    let details = MigrationDetails {
+        row: MigrationRow { id: READY, project_id, status: status.into() },
+        migration_hosts: vec![SOURCE_HOST.into()],
+        ready_for_cutover: true,
+        lag_time_s: Some(3),
+    };
+    store(world, &details, status == "WORKING").await;
+}
+
 struct Linked {
     source: World,
     source_group: String,
@@ -67,8 +87,8 @@ impl Linked {
     async fn new() -> Self {
         let (source, destination) = (World::seeded(1).await, World::seeded(2).await);
         let router = destination.router.clone();
-        source.host.link_to(Arc::new(Elsewhere { router: router.clone() }));
-        destination.host.link_to(Arc::new(Elsewhere { router }));
+        source.host.link_to(elsewhere(router.clone()));
+        destination.host.link_to(elsewhere(router));
         let source_group = source.project("Old").await;
         ready_cluster(&source, &source_group, "S").await;
         let group = destination.project("New").await;

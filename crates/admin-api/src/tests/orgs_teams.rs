@@ -121,5 +121,5 @@ async fn bodies_are_checked() {
     let list = world.get(&owner, &format!("{team}/users")).await.expect(200);
     assert_eq!(list.json["totalCount"], 0, "all or none");
     let wrong = world.get(&owner, &format!("{team}/users?userId=x")).await;
-    assert_eq!(wrong.refusal(), (400, "INVALID_PATH_PARAMETER"));
+    assert_eq!(wrong.refusal(), (400, "INVALID_QUERY_PARAMETER"));
 }

@@ -174,15 +174,28 @@ async fn paging_parameters_are_checked() {
     );
 }
 
+/// Whoever requires lists must have one that lets it in: else it could not even take that back.
 #[tokio::test]
-async fn access_lists_are_kept() {
+async fn nobody_locks_itself_out() {
     let world = World::new().await;
-    let path = format!("/orgs/{}/settings", world.org());
+    let (owner, path) = (world.owner(), format!("/orgs/{}/settings", world.org()));
     let body = json!({ "apiAccessListRequired": true });
-    world.patch(&world.owner(), &path, body).await.expect(200);
-    let answer = world.get(&world.owner(), "/orgs").await;
-    assert_eq!(answer.refusal(), (403, "ORG_REQUIRES_ACCESS_LIST"));
-    assert_eq!(answer.json["parameters"], json!(["127.0.0.1"]));
+    let refused = world.patch(&owner, &path, body.clone()).await;
+    assert_eq!(refused.refusal(), (403, "ORG_REQUIRES_ACCESS_LIST"));
+    assert_eq!(refused.json["parameters"], json!(["127.0.0.1"]));
+    assert_eq!(refused.str("/badRequestDetail/fields/0/field"), "apiAccessListRequired");
+    assert_eq!(world.get(&owner, &path).await.expect(200).json["apiAccessListRequired"], false);
+    // The answer says what to do, and that works.
+    let detail = refused.str("/detail");
+    let remedy = detail.split("POST ").nth(1).expect("a remedy").trim_end_matches('.');
+    let here = json!([{ "ipAddress": "127.0.0.1" }]);
+    world.call(&owner, "POST", remedy, Some(&here)).await.expect(200);
+    world.patch(&owner, &path, body).await.expect(200);
+    world.get(&owner, "/orgs").await.expect(200);
+    let (account, _) = super::oauth::token(&world).await;
+    let other = world.get(&account, "/orgs").await;
+    assert_eq!(other.refusal(), (403, "ORG_REQUIRES_ACCESS_LIST"));
+    assert_eq!(other.json["parameters"], json!(["127.0.0.1"]));
 }
 
 #[tokio::test]

@@ -8,10 +8,8 @@ use super::{ClusterDraft, Form, NAME_CHARS_MAX, default_settings, hardware, merg
 use super::{settings, specs};
 use crate::{ErrorCode, Fields, Problem, tags};
 
-/// Fields that only the server writes, and hints that change nothing here.
-const IGNORED: [&str; 21] = [
-    "acceptDataRisksAndForceReplicaSetReconfig",
-    "configServerType",
+/// Fields that only the server writes.
+const IGNORED: [&str; 18] = [
     "connectionStrings",
     "createDate",
     "deleteAfterDate",
@@ -27,7 +25,6 @@ const IGNORED: [&str; 21] = [
     "mongoURI",
     "mongoURIUpdated",
     "mongoURIWithOptions",
-    "retainBackups",
     "srvAddress",
     "stateName",
     "useAwsTimeBasedSnapshotCopyForFastInitialSync",
@@ -131,9 +128,21 @@ pub fn parse_update(fields: Fields, form: Form) -> Result<ClusterChange, Problem
     parse(fields, form, false)
 }
 
+/// Takes and forgets what a client may ask for and what changes nothing here.
+fn forget_hints(fields: &mut Fields) -> Result<(), Problem> {
+    fields.string("acceptDataRisksAndForceReplicaSetReconfig")?;
+    fields.string("configServerType")?;
+    fields.bool("retainBackups")?;
+    Ok(())
+}
+
 fn parse(mut fields: Fields, form: Form, create: bool) -> Result<ClusterChange, Problem> {
     fields.ignore(&IGNORED);
-    let name = if create { Some(read_name(&mut fields)?) } else { fields.string("name")? };
+    forget_hints(&mut fields)?;
+    let name = match create {
+        true => Some(read_name(&mut fields)?),
+        false => fields.text("name", 0, NAME_CHARS_MAX)?,
+    };
     let (hardware, disk_size_gb) = match form {
         Form::Flat => {
             let flat = Flat::read(&mut fields)?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Form, ProcessArgsChange};
-use crate::{Fields, Problem, tags};
+use crate::{ErrorCode, Fields, Problem, tags};
 
 /// What is to be judged.
 #[derive(Debug, Clone)]
@@ -39,8 +39,12 @@ impl ConfigurationCheck {
         if let Some(arguments) = fields.object("advancedConfiguration")? {
             problems.extend(ProcessArgsChange::read(arguments, Form::PerShard).err());
         }
-        problems.extend(tags::take(&mut fields, "tags").err());
-        if fields.take("searchDeploymentSpec").is_some() {
+        // Labels are judged, what is no list of labels is a mistake of the request.
+        match tags::take(&mut fields, "tags") {
+            Err(problem) if problem.code == ErrorCode::InvalidJsonAttribute => return Err(problem),
+            tags => problems.extend(tags.err()),
+        }
+        if fields.object("searchDeploymentSpec")?.is_some() {
             let problem = Problem::unsupported("search nodes");
             problems.push(problem.at("searchDeploymentSpec", "must be absent"));
         }

@@ -64,7 +64,10 @@ impl Flat {
     }
 
     fn read_provider(&mut self, mut object: Fields) -> Result<(), Problem> {
-        object.ignore(&["diskTypeName", "effectiveInstanceSizeName", "encryptEBSVolume"]);
+        object.ignore(&["effectiveInstanceSizeName"]);
+        // Taken and forgotten.
+        object.string("diskTypeName")?;
+        object.bool("encryptEBSVolume")?;
         let provider = object.required_string("providerName")?;
         if provider == "FLEX" {
             let what = "flex clusters in this body; use flexClusters";
