@@ -50,7 +50,10 @@ const SUITES: &[(&str, &str)] = &[
     ("mcp", "MongoDB's MCP server with a service account"),
     ("python", "drivers, FerretDB, a Delta reader"),
     ("interop", "tables after every kind of change: delta-rs and DuckDB; --full: Spark"),
-    ("unified", "the drivers' unified suites against a sandbox cluster"),
+    (
+        "unified",
+        "by name or --full: the drivers' unified suites and an object mapper on a sandbox cluster",
+    ),
     ("fuzz", "schemathesis: no 500, no undeclared answer"),
     (
         "postgres",
@@ -76,8 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = |suite: &str| only.is_none_or(|only| suite.contains(only));
     ensure!(SUITES.iter().any(|(name, _)| wanted(name)), "no suite has that name; see --help");
     let folder = Folder::new()?;
-    // Not in a run of all suites: the list of expected failures is not complete yet.
-    if only.is_some() && wanted("unified") {
+    if wanted("unified") && (options.full || only.is_some()) {
         timed("unified", || unified::run(&folder))?;
     }
     if !SUITES.iter().any(|(name, _)| *name != "unified" && wanted(name)) {

@@ -69,7 +69,6 @@ const STAGES: &[&str] = &[
     "$scoreFusion",
     "$search",
     "$searchMeta",
-    "$setWindowFields",
     "$shardedDataDistribution",
     "$unionWith",
     "$vectorSearch",

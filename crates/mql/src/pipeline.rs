@@ -18,6 +18,7 @@ mod several;
 mod sub;
 mod union;
 mod unwind;
+mod window;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use redact::Redact;
 pub use run::PipelineRun;
 use union::Union;
 use unwind::Unwind;
+use window::WindowFields;
 
 /// A parsed aggregation pipeline. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -69,8 +71,25 @@ enum Stage {
     Facet(Facet),
     BucketAuto(Box<BucketAuto>),
     Redact(Redact),
+    WindowFields(Box<WindowFields>),
     /// Documents that the pipeline begins with.
     Documents(Vec<RawDocumentBuf>),
+}
+
+impl Stage {
+    /// Whether nothing comes out before everything was seen.
+    fn holds_back(&self) -> bool {
+        matches!(
+            self,
+            Self::Count(_)
+                | Self::Group(_)
+                | Self::Sort(_)
+                | Self::Sample(_)
+                | Self::Facet(_)
+                | Self::BucketAuto(_)
+                | Self::WindowFields(_)
+        )
+    }
 }
 
 impl Pipeline {

@@ -98,6 +98,12 @@ pub(crate) mod codes {
 
     pub(crate) const NO_MATCHING_DOCUMENT: i32 = 47;
     pub(crate) const INVALID_ID_FIELD: i32 = 53;
+    pub(crate) const CAPPED_POSITION_LOST: i32 = 136;
+    pub(crate) const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
+    pub(crate) const QUERY_PLAN_KILLED: i32 = 175;
+    pub(crate) const VIEW_DEPTH_LIMIT_EXCEEDED: i32 = 165;
+    pub(crate) const OPTION_NOT_SUPPORTED_ON_VIEW: i32 = 167;
+    pub(crate) const GRAPH_CONTAINS_CYCLE: i32 = 5;
     pub(crate) const CANNOT_INDEX_PARALLEL_ARRAYS: i32 = 171;
     pub(crate) const SNAPSHOT_TOO_OLD: i32 = 239;
     pub(crate) const INVALID_RESUME_TOKEN: i32 = 260;
@@ -105,6 +111,7 @@ pub(crate) mod codes {
     pub(crate) const CHANGE_STREAM_HISTORY_LOST: i32 = 286;
     pub(crate) const NO_QUERY_EXECUTION_PLANS: i32 = 291;
     pub(crate) const OUT_OF_DISK_SPACE: i32 = 14031;
+    pub(crate) const SEARCH_NOT_ENABLED: i32 = 31082;
     pub(crate) const FIELD_IS_MISSING: i32 = 40414;
     pub(crate) const NOT_FIRST_STAGE: i32 = 40602;
 }

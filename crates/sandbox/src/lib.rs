@@ -23,6 +23,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod transactions;
+mod ttl;
 mod tuning;
 
 pub use backend::{Accounts, SERVER_VERSION};
@@ -105,16 +106,10 @@ impl Sandbox {
         let transactions = Arc::new(Transactions::new(store.clone(), runtime.clone()));
         runtime.spawn("sandbox.expire", expire(Arc::downgrade(&transactions), runtime.clone()));
         let started_boot_ms = runtime.boot_ms();
-        Arc::new(Self {
-            engine: Arc::new(Engine {
-                store,
-                queue,
-                transactions,
-                runtime,
-                test_mode,
-                started_boot_ms,
-            }),
-        })
+        let engine =
+            Arc::new(Engine { store, queue, transactions, runtime, test_mode, started_boot_ms });
+        engine.runtime.spawn("sandbox.ttl", ttl::run(Arc::downgrade(&engine)));
+        Arc::new(Self { engine })
     }
 
     /// The cluster as the wire server serves it. `advertised_host` is the `host:port` that clients

@@ -2,13 +2,17 @@
 //! collection. A plan only narrows; who runs it checks the whole filter on every document.
 
 use bson::{RawBsonRef, RawDocument};
-use portolan_mql::{Filter, Interval, Sort};
+use portolan_mql::{Collation, Filter, Interval, Sort, key};
 
 use crate::error::{Failure, codes, refuse};
 use crate::store::{CollectionEntry, ID_INDEX, IndexEntry, IndexField, after_prefix, invert};
 
 /// Ranges of a product of bounds on several fields, at most.
 const RANGES_MAX: usize = 1024;
+
+/// Numbers of refusals that MongoDB gives no names.
+const NO_HINT_FOR_BOUNDS: i32 = 51_173;
+const BAD_BOUNDS: i32 = 51_174;
 
 /// Where the record numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +85,13 @@ impl Hint {
             None => Ok(Self::None),
             Some(RawBsonRef::Document(pattern)) if pattern.is_empty() => Ok(Self::None),
             Some(RawBsonRef::String(name)) => {
-                let known =
-                    name == ID_INDEX || entry.indexes.iter().any(|index| index.name == name);
-                if known { Ok(Self::Index(name.to_owned())) } else { Err(bad_hint()) }
+                let known = |index: &IndexEntry| index.name == name && !index.options.hidden;
+                let id = name == ID_INDEX || entry.options.clustered_name() == Some(name);
+                if id || entry.indexes.iter().any(known) {
+                    Ok(Self::Index(if id { ID_INDEX } else { name }.to_owned()))
+                } else {
+                    Err(bad_hint())
+                }
             }
             Some(RawBsonRef::Document(pattern)) => Self::of_pattern(pattern, entry),
             Some(_) => Err(refuse(codes::FAILED_TO_PARSE, "Hint must be a string or an object")),
@@ -99,7 +107,8 @@ impl Hint {
         if is_id_pattern(&fields) {
             return Ok(Self::Index(ID_INDEX.to_owned()));
         }
-        let index = entry.indexes.iter().find(|index| index.fields == fields);
+        let known = |index: &&IndexEntry| index.fields == fields && !index.options.hidden;
+        let index = entry.indexes.iter().find(known);
         index.map(|index| Self::Index(index.name.clone())).ok_or_else(bad_hint)
     }
 }
@@ -125,6 +134,14 @@ impl Plan {
         }
     }
 
+    /// All documents in their natural order, which is that of `_id` in a clustered collection.
+    pub(crate) fn all_of(entry: &CollectionEntry, reverse: bool) -> Self {
+        if entry.options.is_clustered() {
+            return Self { reverse, ..Self::whole(Source::Ids, false) };
+        }
+        Self::everything(reverse)
+    }
+
     /// Chooses a way to the documents that `filter` may match.
     pub(crate) fn choose(
         entry: &CollectionEntry,
@@ -133,7 +150,7 @@ impl Plan {
         hint: &Hint,
     ) -> Self {
         let mut plan = match hint {
-            Hint::Natural { reverse } => return Self::everything(*reverse),
+            Hint::Natural { reverse } => return Self::all_of(entry, *reverse),
             Hint::Index(name) => Self::by_name(entry, filter, name),
             Hint::None => Self::best(entry, filter, sort),
         };
@@ -144,7 +161,7 @@ impl Plan {
     }
 
     fn best(entry: &CollectionEntry, filter: &Filter, sort: Option<&Sort>) -> Self {
-        let by_id = filter.intervals("_id", false).map(|intervals| Self::over_ids(&intervals));
+        let by_id = id_bounds(entry, filter).map(|intervals| Self::over_ids(&intervals));
         if let Some(plan) = by_id.as_ref().filter(|plan| plan.points()) {
             return plan.clone();
         }
@@ -152,22 +169,25 @@ impl Plan {
             .indexes
             .iter()
             .enumerate()
+            .filter(|(_, index)| !index.options.hidden && holds_matches(index, filter))
             .filter_map(|(position, index)| {
                 let (plan, fields) = Self::over_index(position, index, filter)?;
-                Some((plan.points(), fields, index.unique, plan))
+                Some((plan.points(), fields, index.options.unique, plan))
             })
             .max_by_key(|(points, fields, unique, _)| (*points, *fields, *unique));
         match (by_index, by_id) {
             (Some((_, _, _, plan)), None) => plan,
             (Some((true, _, _, plan)), Some(_)) => plan,
             (_, Some(plan)) => plan,
-            (None, None) => Self::for_order(entry, sort).unwrap_or_else(|| Self::everything(false)),
+            (None, None) => {
+                Self::for_order(entry, sort).unwrap_or_else(|| Self::all_of(entry, false))
+            }
         }
     }
 
     fn by_name(entry: &CollectionEntry, filter: &Filter, name: &str) -> Self {
         let Some(position) = entry.indexes.iter().position(|index| index.name == name) else {
-            let bounds = filter.intervals("_id", false);
+            let bounds = id_bounds(entry, filter);
             return bounds
                 .map_or_else(|| Self::whole(Source::Ids, false), |all| Self::over_ids(&all));
         };
@@ -175,6 +195,49 @@ impl Plan {
         match Self::over_index(position, index, filter) {
             Some((plan, _)) => plan,
             None => Self::whole(Source::Index(position), index.multikey),
+        }
+    }
+
+    /// The part of an index from `min` (inclusive) to `max` (exclusive); the index is that of the
+    /// hint.
+    pub(crate) fn within(
+        self,
+        entry: &CollectionEntry,
+        hint: &Hint,
+        min: Option<&RawDocument>,
+        max: Option<&RawDocument>,
+    ) -> Result<Self, Failure> {
+        let Hint::Index(name) = hint else {
+            let message = "a hint of an index is required when using min()/max()";
+            return Err(refuse(NO_HINT_FOR_BOUNDS, message));
+        };
+        let position = entry.indexes.iter().position(|index| index.name == *name);
+        let (source, collation, repeats) = match position {
+            Some(position) => {
+                let index = &entry.indexes[position];
+                (Source::Index(position), index.options.collation.as_ref(), index.multikey)
+            }
+            None => (Source::Ids, entry.options.collation(), false),
+        };
+        let whole = Self { source, ..self.clone() };
+        let fields = whole.fields(entry);
+        let key = |bound: &RawDocument| bound_key(bound, &fields, collation);
+        let range = KeyRange {
+            low: min.map(key).transpose()?.unwrap_or_default(),
+            high: max.map(key).transpose()?,
+            point: false,
+        };
+        let sorted = self.sorted && self.source == source;
+        let reverse = sorted && self.reverse;
+        Ok(Self { source, ranges: vec![range], reverse, sorted, repeats })
+    }
+
+    /// The fields of the index that is used; none when all of the collection is read.
+    pub(crate) fn fields(&self, entry: &CollectionEntry) -> Vec<IndexField> {
+        match self.source {
+            Source::Collection => Vec::new(),
+            Source::Ids => vec![IndexField { path: "_id".to_owned(), descending: false }],
+            Source::Index(position) => entry.indexes[position].fields.clone(),
         }
     }
 
@@ -190,7 +253,8 @@ impl Plan {
     /// Bounds on the leading fields; `None` if there are none. Also how many fields are bounded.
     fn over_index(position: usize, index: &IndexEntry, filter: &Filter) -> Option<(Self, usize)> {
         let first = index.fields.first()?;
-        let mut bounds = field_bounds(first, filter, index.multikey)?;
+        let collation = index.options.collation.as_ref();
+        let mut bounds = field_bounds(first, filter, index.multikey, collation)?;
         let mut bounded = 1;
         // Behind an array, elements of different fields may belong to different elements.
         let more = if index.multikey { &[] } else { &index.fields[1..] };
@@ -198,7 +262,7 @@ impl Plan {
             if bounds.iter().any(|bound| bound.low != bound.high) {
                 break;
             }
-            let Some(next) = field_bounds(field, filter, false) else { break };
+            let Some(next) = field_bounds(field, filter, false, collation) else { break };
             if bounds.len() * next.len() > RANGES_MAX {
                 break;
             }
@@ -217,26 +281,36 @@ impl Plan {
 
     /// A walk along an index that gives the order asked for, where no bound narrows.
     fn for_order(entry: &CollectionEntry, sort: Option<&Sort>) -> Option<Self> {
-        let paths = sort?.paths();
-        if matches!(paths, [(path, _)] if path == "_id") {
+        let sort = sort?;
+        let paths = sort.paths();
+        if sort.collation() == entry.options.collation()
+            && matches!(paths, [(path, _)] if path == "_id")
+        {
             return Some(Self::whole(Source::Ids, false));
         }
-        let position = entry
-            .indexes
-            .iter()
-            .position(|index| !index.multikey && order_of(&index.fields, paths).is_some())?;
+        let position = entry.indexes.iter().position(|index| {
+            !index.multikey
+                && !index.options.hidden
+                && index.is_complete()
+                && index.options.collation.as_ref() == sort.collation()
+                && order_of(&index.fields, paths).is_some()
+        })?;
         Some(Self::whole(Source::Index(position), false))
     }
 
     /// Turns the walk so that it gives the order asked for, if it can.
     fn take_order(&mut self, entry: &CollectionEntry, sort: &Sort) {
         let id = [IndexField { path: "_id".to_owned(), descending: false }];
-        let fields = match self.source {
+        let (fields, collation) = match self.source {
             Source::Collection => return,
-            Source::Ids => &id[..],
-            Source::Index(position) => &entry.indexes[position].fields,
+            Source::Ids => (&id[..], entry.options.collation()),
+            Source::Index(position) => {
+                let index = &entry.indexes[position];
+                (&index.fields[..], index.options.collation.as_ref())
+            }
         };
         if !self.repeats
+            && collation == sort.collation()
             && let Some(reverse) = order_of(fields, sort.paths())
         {
             self.reverse = reverse;
@@ -258,8 +332,13 @@ fn order_of(fields: &[IndexField], paths: &[(String, bool)]) -> Option<bool> {
 }
 
 /// Bounds on one field, in the byte order of the index.
-fn field_bounds(field: &IndexField, filter: &Filter, multikey: bool) -> Option<Vec<Interval>> {
-    let mut bounds = filter.intervals(&field.path, multikey)?;
+fn field_bounds(
+    field: &IndexField,
+    filter: &Filter,
+    multikey: bool,
+    collation: Option<&Collation>,
+) -> Option<Vec<Interval>> {
+    let mut bounds = filter.intervals_in(&field.path, multikey, collation)?;
     if field.descending {
         for bound in &mut bounds {
             std::mem::swap(&mut bound.low, &mut bound.high);
@@ -268,6 +347,49 @@ fn field_bounds(field: &IndexField, filter: &Filter, multikey: bool) -> Option<V
         }
     }
     Some(bounds)
+}
+
+/// Bounds on `_id`, whose index has the collation of the collection.
+fn id_bounds(entry: &CollectionEntry, filter: &Filter) -> Option<Vec<Interval>> {
+    filter.intervals_in("_id", false, entry.options.collation())
+}
+
+/// Whether an index holds every document that matches: a partial one by its filter, a sparse one when
+/// something must be there on one of its fields.
+fn holds_matches(index: &IndexEntry, filter: &Filter) -> bool {
+    let options = &index.options;
+    let partial = options.partial.as_ref().is_none_or(|partial| filter.implies(partial));
+    let present = |field: &IndexField| {
+        let bounds = filter.intervals_in(&field.path, true, options.collation.as_ref());
+        bounds.is_some_and(|bounds| !bounds.iter().any(|bound| bound.contains(&key::missing())))
+    };
+    partial && (!options.sparse || index.fields.iter().any(present))
+}
+
+/// The key of a `min` or `max`, which names the fields of the index in their order.
+fn bound_key(
+    bound: &RawDocument,
+    fields: &[IndexField],
+    collation: Option<&Collation>,
+) -> Result<Vec<u8>, Failure> {
+    let mut key = Vec::new();
+    let mut given = bound.iter();
+    for field in fields {
+        let (name, value) = given.next().transpose()?.ok_or_else(bad_bounds)?;
+        if name.as_str() != field.path {
+            return Err(bad_bounds());
+        }
+        let mut part = key::encode_in(value, collation);
+        if field.descending {
+            invert(&mut part);
+        }
+        key.extend(part);
+    }
+    if given.next().is_some() { Err(bad_bounds()) } else { Ok(key) }
+}
+
+fn bad_bounds() -> Failure {
+    refuse(BAD_BOUNDS, "min() and max() must name the fields of the index of the hint, in order")
 }
 
 fn join(left: &Interval, right: &Interval) -> Interval {

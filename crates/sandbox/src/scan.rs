@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
+use bson::raw::cstr;
 use bson::{RawDocument, RawDocumentBuf};
 use portolan_mql::Filter;
 use portolan_runtime::Runtime;
@@ -227,6 +228,13 @@ impl Patience {
         Self { runtime: runtime.clone(), state, no_table_scan: false }
     }
 
+    /// Without a client, and without an end.
+    pub(crate) fn endless(runtime: &Runtime) -> Self {
+        let state = PatienceState { cancelled: None, until_boot_ms: None, paused_boot_ms: None };
+        let state = Arc::new(Mutex::new(state));
+        Self { runtime: runtime.clone(), state, no_table_scan: false }
+    }
+
     /// Also refuses to read all of a collection.
     pub(crate) fn without_table_scans(mut self, refuse: bool) -> Self {
         self.no_table_scan = refuse;
@@ -285,6 +293,7 @@ pub(crate) struct Matches {
     patience: Patience,
     found: VecDeque<RawDocumentBuf>,
     failed: bool,
+    record_ids: bool,
 }
 
 impl Matches {
@@ -295,7 +304,21 @@ impl Matches {
         patience: Patience,
     ) -> Self {
         let scan = Scan::new(plan);
-        Self { collection, scan, filter, patience, found: VecDeque::new(), failed: false }
+        Self {
+            collection,
+            scan,
+            filter,
+            patience,
+            found: VecDeque::new(),
+            failed: false,
+            record_ids: false,
+        }
+    }
+
+    /// Each document has the number of its record in a last field, `$recordId`.
+    pub(crate) fn with_record_ids(mut self) -> Self {
+        self.record_ids = true;
+        self
     }
 
     /// How much was looked at until now.
@@ -305,12 +328,16 @@ impl Matches {
 
     fn refill(&mut self) -> Result<(), Failure> {
         self.patience.check_walk(&self.scan)?;
-        let (filter, found) = (&self.filter, &mut self.found);
+        let (filter, found, record_ids) = (&self.filter, &mut self.found, self.record_ids);
         let mut held_bytes = 0;
-        self.scan.step(&self.collection, &mut |_, document| {
+        self.scan.step(&self.collection, &mut |record, document| {
             if filter.is_empty() || filter.matches(document)? {
                 held_bytes += document.as_bytes().len();
-                found.push_back(document.to_owned());
+                let mut document = document.to_owned();
+                if record_ids {
+                    document.append(cstr!("$recordId"), i64::try_from(record).unwrap_or(i64::MAX));
+                }
+                found.push_back(document);
             }
             Ok(if held_bytes >= STEP_BYTES { Flow::Stop } else { Flow::On })
         })

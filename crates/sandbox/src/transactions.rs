@@ -240,7 +240,7 @@ impl Transactions {
             claims.insert(document.clone(), session.to_vec());
             transaction.claimed.insert(document.clone());
             drop(claims);
-            if changed_since(&newest, &entry.namespace, &document, change)? {
+            if changed_since(&newest, &entry.namespace, entry.uuid, change)? {
                 return Err(write_conflict());
             }
         }
@@ -258,15 +258,17 @@ impl Transactions {
 fn changed_since(
     newest: &Snapshot,
     namespace: &portolan_model::Namespace,
-    (uuid, id): &DocumentKey,
+    uuid: [u8; 16],
     change: &Change,
 ) -> Result<bool, Failure> {
-    let Some(collection) = newest.collection(namespace)?.filter(|now| now.entry.uuid == *uuid)
+    let Some(collection) = newest.collection(namespace)?.filter(|now| now.entry.uuid == uuid)
     else {
         // Made by the transaction itself, or dropped: the commit will tell.
         return Ok(false);
     };
-    let record = collection.ids.get(id)?.map(|record| record.value().to_vec());
+    let id =
+        change.document().get("_id")?.map(|id| collection.entry.id_key(id)).unwrap_or_default();
+    let record = collection.ids.get(&id)?.map(|record| record.value().to_vec());
     match (change, record) {
         (Change::Insert { .. }, record) => Ok(record.is_some()),
         (_, None) => Ok(true),

@@ -66,6 +66,7 @@ pub mod codes {
 const NAMES: &[(i32, &str)] = &[
     (1, "InternalError"),
     (2, "BadValue"),
+    (5, "GraphContainsCycle"),
     (6, "HostUnreachable"),
     (7, "HostNotFound"),
     (9, "FailedToParse"),
@@ -115,9 +116,12 @@ const NAMES: &[(i32, &str)] = &[
     (136, "CappedPositionLost"),
     (146, "ExceededMemoryLimit"),
     (150, "StaleEpoch"),
+    (165, "ViewDepthLimitExceeded"),
     (166, "CommandNotSupportedOnView"),
+    (167, "OptionNotSupportedOnView"),
     (168, "InvalidPipelineOperator"),
     (171, "CannotIndexParallelArrays"),
+    (175, "QueryPlanKilled"),
     (186, "ClientMetadataCannotBeMutated"),
     (189, "PrimarySteppedDown"),
     (197, "InvalidIndexSpecificationOption"),
@@ -161,6 +165,7 @@ const NAMES: &[(i32, &str)] = &[
     (13435, "NotPrimaryNoSecondaryOk"),
     (13436, "NotPrimaryOrSecondary"),
     (14031, "OutOfDiskSpace"),
+    (31082, "SearchNotEnabled"),
 ];
 
 /// The public name of an error code; `LocationN` for a number without a name, as servers do it.

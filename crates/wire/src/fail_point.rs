@@ -7,7 +7,7 @@
 
 mod parse;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use bson::raw::cstr;
@@ -57,6 +57,9 @@ struct Armed {
     action: Action,
     /// How often it fired since it was set.
     fired: i64,
+    /// Numbered writes that it met: one that is sent again is answered from its record and writes
+    /// nothing.
+    writes: HashSet<(Vec<u8>, i64)>,
 }
 
 /// What becomes of one command.
@@ -157,7 +160,7 @@ impl FailPoints {
         let mut armed = self.lock();
         let before = armed.remove(name).map_or(0, |armed| armed.fired);
         if let Some(mode) = mode {
-            armed.insert(name, Armed { mode, action, fired: 0 });
+            armed.insert(name, Armed { mode, action, fired: 0, writes: HashSet::new() });
         }
         Ok(rawdoc! { "count": before })
     }
@@ -179,6 +182,10 @@ impl FailPoints {
             armed.get(**name).is_some_and(|armed| armed.action.meets(name, command, app_name))
         })?;
         let point = armed.get_mut(name)?;
+        let writes = name == TRANSACTIONAL_WRITE && point.action.error.is_none();
+        if writes && !point.is_new(command) {
+            return None;
+        }
         if !point.fires(chance) {
             return None;
         }
@@ -191,6 +198,12 @@ impl FailPoints {
 }
 
 impl Armed {
+    /// Whether a numbered write comes for the first time.
+    fn is_new(&mut self, command: &Command) -> bool {
+        let session = command.lsid().unwrap_or_default();
+        self.writes.insert((session, command.txn_number().unwrap_or_default()))
+    }
+
     fn fires(&mut self, chance: impl Fn() -> f64) -> bool {
         let fires = match &mut self.mode {
             Mode::Always => true,

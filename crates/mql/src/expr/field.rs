@@ -21,7 +21,8 @@ impl FieldPath {
                     message,
                 ));
             }
-            if part.starts_with('$') {
+            // The three names of a database reference are ordinary fields.
+            if part.starts_with('$') && !matches!(part.as_str(), "$ref" | "$id" | "$db") {
                 let message = "FieldPath field names may not start with '$'. \
                                Consider using $getField or $setField.";
                 return Err(MqlError::new(16410, message));

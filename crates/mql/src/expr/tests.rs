@@ -47,6 +47,7 @@ fn paths_variables_and_literals() {
             (bson!("$l.b"), bson!([1])),
             (bson!("$nope"), missing()),
             (bson!("$a.b.c"), missing()),
+            (bson!("$a.$id"), missing()),
             (bson!("$$ROOT.x"), bson!(7)),
             (bson!("$$CURRENT.x"), bson!(7)),
             (bson!("$$NOW"), date(86_400_000)),

@@ -10,6 +10,7 @@ use super::join::Lookup;
 use super::redact::Redact;
 use super::union::Union;
 use super::unwind::Unwind;
+use super::window::WindowFields;
 use super::{Projection, Sort, Stage, sub};
 use crate::expr::{Expr, FieldPath};
 use crate::mutate::split;
@@ -59,9 +60,15 @@ pub(super) fn stage(stage: &RawDocumentBuf, context: &Context, out: &mut Vec<Sta
             let spec = document(name, 40240, value)?;
             Stage::BucketAuto(Box::new(BucketAuto::parse(spec, context)?))
         }
+        "$setWindowFields" => {
+            let spec = document(name, 5_397_900, value)?;
+            Stage::WindowFields(Box::new(WindowFields::parse(spec, context)?))
+        }
         "$redact" => Stage::Redact(Redact::parse(value, context)?),
         // Who can read other collections knows that this one reads none.
-        "$documents" if context.others.is_some() => Stage::Documents(sub::documents(value, context)?),
+        "$documents" if context.others.is_some() => {
+            Stage::Documents(sub::documents(value, context)?)
+        }
         "$sample" => Stage::Sample(sample(document(name, 28745, value)?)?),
         "$sortByCount" => {
             out.push(Stage::Group(Group::counting(Expr::parse(value, context)?, context)));

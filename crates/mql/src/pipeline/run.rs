@@ -10,7 +10,7 @@ use super::facet::Facets;
 use super::group::Groups;
 use super::join::Joining;
 use super::parse::too_much_memory;
-use super::{Pipeline, Stage};
+use super::{Pipeline, Stage, window};
 use crate::mutate::set;
 use crate::{MqlError, Result, Sort};
 
@@ -33,6 +33,7 @@ enum State {
     Joining(Joining),
     Facets(Facets),
     Waiting(Waiting),
+    Window(window::Waiting),
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +56,7 @@ impl PipelineRun {
                 Stage::Lookup(_) => State::Joining(Joining::default()),
                 Stage::Facet(facet) => State::Facets(facet.start()),
                 Stage::BucketAuto(_) => State::Waiting(Waiting::default()),
+                Stage::WindowFields(_) => State::Window(window::Waiting::default()),
                 _ => State::Nothing,
             })
             .collect();
@@ -131,8 +133,11 @@ impl PipelineRun {
 
     /// One stage, one document.
     fn step(&mut self, at: usize, doc: RawDocumentBuf) -> Result<Vec<RawDocumentBuf>> {
+        if self.pipeline.stages()[at].holds_back() {
+            self.hold_back(at, doc)?;
+            return Ok(vec![]);
+        }
         let memory_bytes = self.pipeline.inner.memory_bytes;
-        let take = self.wanted_after(at);
         let stage = &self.pipeline.stages()[at];
         match (stage, &mut self.states[at]) {
             (Stage::Match(filter), _) => Ok(if filter.matches(&doc)? { vec![doc] } else { vec![] }),
@@ -157,46 +162,45 @@ impl PipelineRun {
                 *seen += 1;
                 Ok(if *seen <= *count { vec![doc] } else { vec![] })
             }
-            (Stage::Count(_), State::Seen(seen)) => {
-                *seen += 1;
-                Ok(vec![])
-            }
-            (Stage::Group(group), State::Groups(groups)) => {
-                groups.add(group, &doc, memory_bytes)?;
-                Ok(vec![])
-            }
-            (Stage::Sort(sort), State::Sorting(sorting)) => {
-                sorting.add(sort, doc, take, memory_bytes)?;
-                Ok(vec![])
-            }
-            (Stage::Sample(size), State::Sampling(held, bytes, seen, seed)) => {
-                reservoir(
-                    held,
-                    doc,
-                    usize::try_from(*size).unwrap_or(usize::MAX),
-                    seen,
-                    seed,
-                    bytes,
-                );
-                if *bytes > memory_bytes {
-                    return Err(too_much_memory("$sample", memory_bytes));
-                }
-                Ok(vec![])
-            }
             (Stage::Lookup(lookup), State::Joining(state)) => {
                 Ok(vec![lookup.apply(state, &doc, memory_bytes)?])
             }
             (Stage::GraphLookup(lookup), _) => Ok(vec![lookup.apply(&doc, memory_bytes)?]),
             (Stage::Redact(redact), _) => Ok(redact.apply(&doc)?.into_iter().collect()),
-            (Stage::Facet(_), State::Facets(facets)) => {
-                facets.add(&doc, memory_bytes)?;
-                Ok(vec![])
-            }
-            (Stage::BucketAuto(buckets), State::Waiting(waiting)) => {
-                buckets.add(waiting, doc, memory_bytes)?;
-                Ok(vec![])
-            }
             (Stage::Union(_) | Stage::Documents(_), _) => Ok(vec![doc]),
+            (stage, state) => unreachable!("the state of {stage:?} was made for it, not {state:?}"),
+        }
+    }
+
+    /// Gives a document to a stage that must see all of them first.
+    fn hold_back(&mut self, at: usize, doc: RawDocumentBuf) -> Result<()> {
+        let memory_bytes = self.pipeline.inner.memory_bytes;
+        let take = self.wanted_after(at);
+        let stage = &self.pipeline.stages()[at];
+        match (stage, &mut self.states[at]) {
+            (Stage::Count(_), State::Seen(seen)) => {
+                *seen += 1;
+                Ok(())
+            }
+            (Stage::Group(group), State::Groups(groups)) => groups.add(group, &doc, memory_bytes),
+            (Stage::Sort(sort), State::Sorting(sorting)) => {
+                sorting.add(sort, doc, take, memory_bytes)
+            }
+            (Stage::Sample(size), State::Sampling(held, bytes, seen, seed)) => {
+                let size = usize::try_from(*size).unwrap_or(usize::MAX);
+                reservoir(held, doc, size, seen, seed, bytes);
+                if *bytes > memory_bytes {
+                    return Err(too_much_memory("$sample", memory_bytes));
+                }
+                Ok(())
+            }
+            (Stage::Facet(_), State::Facets(facets)) => facets.add(&doc, memory_bytes),
+            (Stage::BucketAuto(buckets), State::Waiting(waiting)) => {
+                buckets.add(waiting, doc, memory_bytes)
+            }
+            (Stage::WindowFields(fields), State::Window(waiting)) => {
+                fields.add(waiting, doc, memory_bytes)
+            }
             (stage, state) => unreachable!("the state of {stage:?} was made for it, not {state:?}"),
         }
     }
@@ -231,6 +235,7 @@ impl PipelineRun {
             (Stage::BucketAuto(buckets), State::Waiting(waiting)) => {
                 buckets.finish(waiting, self.pipeline.inner.memory_bytes)
             }
+            (Stage::WindowFields(fields), State::Window(waiting)) => fields.finish(waiting),
             (Stage::Documents(documents), _) => Ok(documents.clone()),
             _ => Ok(vec![]),
         }

@@ -4,7 +4,6 @@
 use bson::raw::{BindRawBsonRef, CString, cstr};
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use portolan_model::Namespace;
-use portolan_mql::key;
 
 use super::spec::{Image, Spec};
 use super::token::Place;
@@ -178,7 +177,7 @@ impl<'r> Row<'r> {
             self.row.get_binary("uuid").is_ok_and(|uuid| uuid.bytes == collection.entry.uuid);
         let id = self.document("key").map(|key| key.get("_id")).transpose()?.flatten();
         let (Some(id), true) = (id, same) else { return Ok(None) };
-        match collection.ids.get(&key::encode(id))? {
+        match collection.ids.get(&collection.entry.id_key(id))? {
             Some(record) => collection.document(crate::store::record_id(record.value())?),
             None => Ok(None),
         }

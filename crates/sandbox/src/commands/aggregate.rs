@@ -1,18 +1,19 @@
 //! `aggregate`: the stages are `mql`'s; a leading `$match` goes through the planner. `$collStats`
 //! is answered here, because it asks the store and not the documents. `$out` and `$merge` are in `sink`.
 
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 use portolan_mql::{Filter, Pipeline};
 use portolan_wire::{Command, CursorReply, Reply};
 
 use super::fields::{self, Statement};
 use super::output::{self, Documents, as_mql};
+use super::reading::{Reading, everything};
 use super::sink::Sink;
+use super::views::Resolved;
 use super::{Call, Need, explain, find, stats, watch};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
-use crate::scan::{Matches, Patience};
 use crate::store::CollectionEntry;
 
 pub(crate) const FIELDS: &[&str] = &[
@@ -24,27 +25,31 @@ pub(crate) const FIELDS: &[&str] = &[
     "hint",
     "collation",
     "bypassDocumentValidation",
+    "collectionUUID",
 ];
 
 pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     if watch::is_asked(&call.command)? {
         return watch::run(call).await;
     }
-    let namespace = begin(&call)?;
+    let target = begin(&call)?;
     if call.command.get_bool("explain")?.unwrap_or(false) {
         return explain::explain_command(&call, &call.command, "queryPlanner").await;
     }
     let batch_size = batch_size(&call.command)?;
-    let mut aggregation = Aggregation::parse(&call.command, call.engine.runtime.now_ms())?;
-    let ns = namespace.to_string();
+    let mut stages = stages(&call.command)?;
+    let sink = Sink::take(&mut stages, &call.command.database)?;
+    let ns = target.name(&call.command.database);
     let patience = call.patience()?;
     let until = patience.clone();
-    if let Some(sink) = aggregation.sink.take() {
-        let source = namespace.clone();
-        let open = move |call: &Call| aggregation.open(call, &source, until);
-        return sink.run(&call, &namespace, open).await;
+    let open = move |call: &Call| {
+        let reading = Reading::new(call, &until)?;
+        Aggregation::parse(&reading, &target, stages)?.open(&reading)
+    };
+    if let Some(sink) = sink {
+        check_sink(&call.command)?;
+        return sink.run(&call, &ns, open).await;
     }
-    let open = move |call: &Call| aggregation.open(call, &namespace, until);
     let documents = call.blocking(open).await?;
     let documents = output::stream(&call.engine.runtime, documents, patience);
     let mut reply = CursorReply::new(ns, documents);
@@ -52,32 +57,46 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     Ok(Reply::Cursor(reply))
 }
 
+/// What a pipeline begins with.
+pub(crate) enum Target {
+    Collection(Namespace),
+    /// `{aggregate: 1}`: the first stage brings the documents.
+    Database,
+}
+
+impl Target {
+    fn name(&self, database: &str) -> String {
+        match self {
+            Self::Collection(namespace) => namespace.to_string(),
+            Self::Database => format!("{database}.$cmd.aggregate"),
+        }
+    }
+}
+
 /// The checks that `aggregate` and its `explain` begin with.
-pub(crate) fn begin(call: &Call) -> Result<Namespace, Failure> {
+pub(crate) fn begin(call: &Call) -> Result<Target, Failure> {
     let command = &call.command;
     fields::only(command, FIELDS)?;
+    fields::collation(command.get_document("collation")?)?;
     let first = command.get(&command.name);
     if first.is_some_and(|value| !matches!(value, RawBsonRef::String(_))) {
-        return Err(without_collection(command)?);
+        call.allow_database(Need::Read, &command.database)?;
+        return Ok(Target::Database);
     }
     let namespace = fields::namespace(command)?;
     call.allow(Need::Read, &namespace)?;
-    fields::simple_collation(command.get_document("collation")?)?;
-    Ok(namespace)
+    Ok(Target::Collection(namespace))
 }
 
-/// `{aggregate: 1}`: the stages that need no collection are not implemented.
-fn without_collection(command: &Command) -> Result<Failure, Failure> {
-    let stages = stages(command)?;
-    let stage = stages.first().and_then(|stage| first_name(stage)).unwrap_or("").to_owned();
-    if matches!(
-        stage.as_str(),
-        "$currentOp" | "$listLocalSessions" | "$documents" | "$changeStream"
-    ) {
-        return Ok(refuse(codes::NOT_IMPLEMENTED, format!("the stage {stage} is not implemented")));
+/// What is written cannot be read at the level `linearizable`.
+fn check_sink(command: &Command) -> Result<(), Failure> {
+    let concern = command.get_document("readConcern")?;
+    let level = concern.map(|concern| concern.get("level")).transpose()?.flatten();
+    if level == Some(RawBsonRef::String("linearizable")) {
+        let message = "$out and $merge cannot be used with a 'linearizable' read concern level";
+        return Err(refuse(codes::INVALID_OPTIONS, message));
     }
-    let message = format!("{{aggregate: 1}} is not valid for '{stage}'; a collection is required.");
-    Ok(refuse(codes::INVALID_NAMESPACE, message))
+    Ok(())
 }
 
 pub(super) fn batch_size(command: &Command) -> Result<Option<u32>, Failure> {
@@ -96,7 +115,7 @@ pub(super) fn batch_size(command: &Command) -> Result<Option<u32>, Failure> {
     }
 }
 
-fn stages(command: &Command) -> Result<Vec<RawDocumentBuf>, Failure> {
+pub(super) fn stages(command: &Command) -> Result<Vec<RawDocumentBuf>, Failure> {
     if !command.has("pipeline") {
         let message = "BSON field 'aggregate.pipeline' is missing but a required field";
         return Err(refuse(codes::FIELD_IS_MISSING, message));
@@ -108,71 +127,128 @@ fn first_name(document: &RawDocument) -> Option<&str> {
     document.iter().next()?.ok().map(|(name, _)| name.as_str())
 }
 
+/// Where the documents of a pipeline come from.
+enum Source {
+    /// A collection, or the one below a view; the leading filter goes through the planner.
+    Collection(Box<Resolved>),
+    /// A leading `$collStats` with its argument.
+    CollStats(Namespace, RawDocumentBuf),
+    /// A leading `$listLocalSessions`: the session of the command is the one that is sure to be there.
+    Sessions,
+    /// The pipeline's own `$documents`.
+    Own,
+}
+
 /// A parsed pipeline.
 pub(crate) struct Aggregation {
-    /// The argument of a leading `$collStats`.
-    coll_stats: Option<RawDocumentBuf>,
+    source: Source,
     pub(crate) filter: Filter,
     hint: Option<bson::RawBson>,
     rest: Pipeline,
-    /// The stage that writes what the others give.
-    sink: Option<Sink>,
 }
 
 impl Aggregation {
-    pub(crate) fn parse(command: &Command, now_ms: i64) -> Result<Self, Failure> {
-        let context = fields::context(command, now_ms)?;
-        let mut stages = stages(command)?;
-        let coll_stats = take_coll_stats(&mut stages)?;
-        let sink = Sink::take(&mut stages, &command.database)?;
-        let pipeline = Pipeline::parse(&stages, &context)?;
-        let (filter, rest) = match pipeline.leading_match().filter(|_| coll_stats.is_none()) {
-            Some((filter, rest)) => (filter, rest),
-            None => (RawDocumentBuf::new(), pipeline),
+    pub(crate) fn parse(
+        reading: &Reading,
+        target: &Target,
+        mut stages: Vec<RawDocumentBuf>,
+    ) -> Result<Self, Failure> {
+        let command = &reading.call.command;
+        if stages.first().and_then(|stage| first_name(stage)) == Some("$listSearchIndexes") {
+            return Err(super::no_search());
+        }
+        let source = match target {
+            Target::Database => without_collection(&mut stages)?,
+            Target::Collection(namespace) => match take_coll_stats(&mut stages)? {
+                Some(argument) => Source::CollStats(namespace.clone(), argument),
+                None => {
+                    let mut resolved = reading.resolve(namespace)?;
+                    stages.splice(0..0, std::mem::take(&mut resolved.stages));
+                    Source::Collection(Box::new(resolved))
+                }
+            },
         };
-        Ok(Self {
-            coll_stats,
-            filter: Filter::parse(&filter, &context)?,
-            hint: command.get("hint").map(bson::RawBson::from),
-            rest,
-            sink,
-        })
+        let default = match &source {
+            Source::Collection(resolved) => resolved.collation.as_ref(),
+            _ => None,
+        };
+        let context = reading.context(default)?;
+        let pipeline = Pipeline::parse(&stages, &context)?;
+        if pipeline.has_documents() && !matches!(source, Source::Own) {
+            let message = "'$documents' can only be run with {aggregate: 1}";
+            return Err(refuse(codes::INVALID_NAMESPACE, message));
+        }
+        let of_collection = matches!(source, Source::Collection(_));
+        let (filter, rest) = match pipeline.leading_filter().filter(|_| of_collection) {
+            Some((filter, rest)) => (filter, rest),
+            None => (everything()?, pipeline),
+        };
+        let hint = command.get("hint").map(bson::RawBson::from);
+        Ok(Self { source, filter, hint, rest })
+    }
+
+    /// The collection that is read, if one is.
+    pub(crate) fn base(&self) -> Option<&Namespace> {
+        match &self.source {
+            Source::Collection(resolved) => Some(&resolved.base),
+            _ => None,
+        }
     }
 
     /// The way to the documents.
     pub(crate) fn plan(&self, entry: &CollectionEntry) -> Result<Plan, Failure> {
         let hint = Hint::parse(self.hint.as_ref().map(bson::RawBson::as_raw_bson_ref), entry)?;
-        Ok(Plan::choose(entry, &self.filter, None, &hint))
+        Ok(Plan::choose(entry, &self.filter, self.rest.leading_sort(), &hint))
     }
 
-    fn open(
-        self,
-        call: &Call,
-        namespace: &Namespace,
-        patience: Patience,
-    ) -> Result<Documents, Failure> {
-        let input = self.input(call, namespace, patience)?;
-        let output = self.rest.run(input.map(|document| document.map_err(as_mql)));
+    /// Whether documents that come along `plan` are sorted afterwards.
+    pub(crate) fn sorts(&self, plan: &Plan) -> bool {
+        self.rest.leading_sort().is_some() && !plan.sorted
+    }
+
+    fn open(self, reading: &Reading) -> Result<Documents, Failure> {
+        let (input, sorted): (Documents, bool) = match &self.source {
+            Source::Collection(resolved) => {
+                reading.documents(resolved, &self.filter, |entry| self.plan(entry))?
+            }
+            Source::CollStats(namespace, argument) => {
+                let (call, snapshot) = (&reading.call, &reading.snapshot);
+                let document = stats::stage(call, snapshot, namespace, argument)?;
+                (Box::new(std::iter::once(Ok(document))), false)
+            }
+            Source::Sessions => (Box::new(sessions(&reading.call)?.into_iter().map(Ok)), false),
+            Source::Own => (Box::new(std::iter::empty()), false),
+        };
+        let rest = if sorted { self.rest.without_leading_sort() } else { self.rest };
+        let output = rest.run(input.map(|document| document.map_err(as_mql)));
         Ok(Box::new(output.map(|document| document.map_err(Failure::from))))
     }
+}
 
-    fn input(
-        &self,
-        call: &Call,
-        namespace: &Namespace,
-        patience: Patience,
-    ) -> Result<Documents, Failure> {
-        let snapshot = call.snapshot()?;
-        if let Some(argument) = &self.coll_stats {
-            let document = stats::stage(call, &snapshot, namespace, argument)?;
-            return Ok(Box::new(std::iter::once(Ok(document))));
+/// The stages that need no collection.
+fn without_collection(stages: &mut Vec<RawDocumentBuf>) -> Result<Source, Failure> {
+    let stage = stages.first().and_then(|stage| first_name(stage)).unwrap_or("").to_owned();
+    match stage.as_str() {
+        "$documents" => Ok(Source::Own),
+        "$listLocalSessions" => {
+            stages.remove(0);
+            Ok(Source::Sessions)
         }
-        let Some(collection) = snapshot.collection(namespace)? else {
-            return Ok(Box::new(std::iter::empty()));
-        };
-        let plan = self.plan(&collection.entry)?;
-        Ok(Box::new(Matches::new(collection, plan, self.filter.clone(), patience)))
+        "$currentOp" | "$changeStream" => {
+            Err(refuse(codes::NOT_IMPLEMENTED, format!("the stage {stage} is not implemented")))
+        }
+        _ => {
+            let message =
+                format!("{{aggregate: 1}} is not valid for '{stage}'; a collection is required.");
+            Err(refuse(codes::INVALID_NAMESPACE, message))
+        }
     }
+}
+
+fn sessions(call: &Call) -> Result<Option<RawDocumentBuf>, Failure> {
+    let Some(id) = call.command.get_document("lsid")? else { return Ok(None) };
+    let now = bson::DateTime::from_millis(call.engine.runtime.now_ms());
+    Ok(Some(rawdoc! { "_id": id.to_owned(), "lastUse": now }))
 }
 
 /// Takes a leading `$collStats` off the stages.

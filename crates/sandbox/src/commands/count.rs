@@ -5,17 +5,19 @@ use std::collections::HashSet;
 use bson::raw::cstr;
 use bson::{RawArrayBuf, RawBson, RawDocumentBuf};
 use portolan_model::Namespace;
-use portolan_mql::{Filter, key};
+use portolan_mql::{Context, Filter, key};
 use portolan_wire::{Command, Reply};
 
+use super::reading::Reading;
 use super::{Call, Need, fields};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
-use crate::scan::Matches;
 use crate::store::{CollectionEntry, DOCUMENT_BYTES_MAX, Found, values_at};
 
-pub(crate) const COUNT_FIELDS: &[&str] = &["query", "limit", "skip", "hint", "collation", "fields"];
-pub(crate) const DISTINCT_FIELDS: &[&str] = &["key", "query", "hint", "collation"];
+pub(crate) const COUNT_FIELDS: &[&str] =
+    &["query", "limit", "skip", "hint", "collation", "fields", "collectionUUID"];
+pub(crate) const DISTINCT_FIELDS: &[&str] =
+    &["key", "query", "hint", "collation", "collectionUUID"];
 /// "distinct too big" has a number and no name.
 const DISTINCT_TOO_BIG: i32 = 17217;
 
@@ -41,15 +43,15 @@ pub(crate) fn begin(call: &Call, known: &[&str]) -> Result<Namespace, Failure> {
     fields::only(command, known)?;
     let namespace = fields::namespace(command)?;
     call.allow(Need::Read, &namespace)?;
-    fields::simple_collation(command.get_document("collation")?)?;
+    fields::collation(command.get_document("collation")?)?;
     Ok(namespace)
 }
 
 /// The `query` of either command.
-pub(crate) fn filter(command: &Command, now_ms: i64) -> Result<Filter, Failure> {
+pub(crate) fn filter(command: &Command, context: &Context) -> Result<Filter, Failure> {
     let empty = RawDocumentBuf::new();
     let query = command.get_document("query")?.unwrap_or(&empty);
-    Ok(Filter::parse(query, &fields::context(command, now_ms)?)?)
+    Ok(Filter::parse(query, context)?)
 }
 
 /// The way to the documents of either command.
@@ -63,26 +65,30 @@ pub(crate) fn plan(
 
 fn count_matching(call: &Call, namespace: &Namespace) -> Result<u64, Failure> {
     let command = &call.command;
-    let filter = filter(command, call.engine.runtime.now_ms())?;
+    let reading = Reading::new(call, &call.patience()?)?;
+    let resolved = reading.resolve(namespace)?;
+    let filter = filter(command, &reading.context(resolved.collation.as_ref())?)?;
     let skip = command.get_u64("skip")?.unwrap_or(0);
     let limit = command.get_i64("limit")?.unwrap_or(0).unsigned_abs();
-    let Some(collection) = call.snapshot()?.collection(namespace)? else {
-        return Ok(0);
-    };
-    let plan = plan(command, &filter, &collection.entry)?;
-    let all = if filter.is_empty() {
-        collection.count()?
-    } else {
-        let wanted = if limit == 0 { u64::MAX } else { limit.saturating_add(skip) };
-        let mut counted = 0;
-        for document in Matches::new(collection, plan, filter, call.patience()?) {
-            document?;
-            counted += 1;
-            if counted >= wanted {
-                break;
-            }
+    let all = match &resolved.entry {
+        Some(entry) if filter.is_empty() && resolved.stages.is_empty() => {
+            Hint::parse(command.get("hint"), entry)?;
+            reading.snapshot.open(entry.clone())?.count()?
         }
-        counted
+        _ => {
+            let wanted = if limit == 0 { u64::MAX } else { limit.saturating_add(skip) };
+            let way = |entry: &CollectionEntry| plan(command, &filter, entry);
+            let (documents, _) = reading.documents(&resolved, &filter, way)?;
+            let mut counted = 0;
+            for document in documents {
+                document?;
+                counted += 1;
+                if counted >= wanted {
+                    break;
+                }
+            }
+            counted
+        }
     };
     let behind = all.saturating_sub(skip);
     Ok(if limit == 0 { behind } else { behind.min(limit) })
@@ -93,18 +99,18 @@ fn distinct_values(call: &Call, namespace: &Namespace) -> Result<RawArrayBuf, Fa
     let path = command.get_str("key")?.ok_or_else(|| {
         refuse(codes::FIELD_IS_MISSING, "BSON field 'distinct.key' is missing but a required field")
     })?;
-    let filter = filter(command, call.engine.runtime.now_ms())?;
-    let mut values = RawArrayBuf::new();
-    let Some(collection) = call.snapshot()?.collection(namespace)? else {
-        return Ok(values);
-    };
-    let plan = plan(command, &filter, &collection.entry)?;
-    let mut seen = HashSet::new();
-    for document in Matches::new(collection, plan, filter, call.patience()?) {
+    let reading = Reading::new(call, &call.patience()?)?;
+    let resolved = reading.resolve(namespace)?;
+    let context = reading.context(resolved.collation.as_ref())?;
+    let filter = filter(command, &context)?;
+    let way = |entry: &CollectionEntry| plan(command, &filter, entry);
+    let (documents, _) = reading.documents(&resolved, &filter, way)?;
+    let (mut values, mut seen) = (RawArrayBuf::new(), HashSet::new());
+    for document in documents {
         let document = document?;
         values_at(&document, path, &mut |found| {
             if let Found::Value(value) = found
-                && seen.insert(key::encode(value))
+                && seen.insert(key::encode_in(value, context.collation.as_ref()))
             {
                 values.push(value);
             }

@@ -36,7 +36,7 @@ fn check(statement: Statement<'_>) -> Result<(), Failure> {
         let message = "The limit field in delete objects must be 0 or 1.";
         return Err(refuse(codes::FAILED_TO_PARSE, message));
     }
-    fields::simple_collation(statement.document("collation")?)
+    fields::collation(statement.document("collation")?).map(drop)
 }
 
 fn delete(
@@ -46,12 +46,12 @@ fn delete(
     patience: &Patience,
 ) -> Result<RawDocumentBuf, Failure> {
     let entry = writing.entry(namespace)?;
-    writes::check_uuid(writing, command, namespace, entry.as_ref())?;
+    writes::check_uuid(&writing.catalog()?, command, namespace, entry.as_ref())?;
     let mut outcome = Outcome::new(command)?;
     // `$$NOW` is the time at which the transaction runs, not that at which the command came.
-    let context = fields::context(command, writing.now_ms)?;
     // Without a collection nothing matches, but a bad filter is refused all the same.
     let entry = entry.unwrap_or_else(|| CollectionEntry::new(namespace.clone(), [0; 16]));
+    let context = fields::context(command, writing.now_ms, entry.options.collation())?;
     let exists = entry.uuid != [0; 16];
     let mut collection = exists.then(|| writing.open(entry.clone())).transpose()?;
     let mut removed = 0;
@@ -92,6 +92,7 @@ fn parse(
 ) -> Result<Parsed, Failure> {
     let empty = RawDocumentBuf::new();
     let filter: &RawDocument = statement.document("q")?.unwrap_or(&empty);
+    let context = &statement.collated(context)?;
     Ok(Parsed {
         filter: Filter::parse(filter, context)?,
         hint: Hint::parse(statement.get("hint")?, entry)?,

@@ -7,11 +7,15 @@ use portolan_model::Namespace;
 use portolan_mql::{Context, Filter};
 use portolan_wire::{Command, Reply};
 
+use super::fields::Statement;
+use super::reading::{Reading, everything};
+use super::sink::Sink;
+use super::views::Resolved;
 use super::{Call, Need, aggregate, count, fields, find};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, KeyRange, Plan, Source};
 use crate::scan::{Examined, Matches};
-use crate::store::{Collection, CollectionEntry, ID_INDEX, ReadTable};
+use crate::store::{Collection, CollectionEntry, ID_INDEX, IndexOptions, ReadTable};
 
 /// Ranges of an index that are shown, at most.
 const BOUNDS_SHOWN: usize = 16;
@@ -52,8 +56,9 @@ struct Subject {
 type Planner = Box<dyn Fn(&CollectionEntry) -> Result<(Plan, bool), Failure>>;
 
 fn explain(call: &Call, execute: bool) -> Result<Reply, Failure> {
-    let subject = subject(call)?;
-    let found = call.snapshot()?.collection(&subject.namespace)?;
+    let reading = Reading::new(call, &call.patience()?)?;
+    let subject = subject(&reading)?;
+    let found = reading.snapshot.collection(&subject.namespace)?;
     let mut reply = doc! { "explainVersion": "1" };
     let (winning, ran) = match found {
         None => (doc! { "stage": "EOF" }, Ran::default()),
@@ -121,33 +126,31 @@ fn execute_plan(
     Ok(Ran { matched, took_ms, examined: matches.examined() })
 }
 
-fn subject(call: &Call) -> Result<Subject, Failure> {
+fn subject(reading: &Reading) -> Result<Subject, Failure> {
+    let call = &reading.call;
     let command = &call.command;
-    let now_ms = call.engine.runtime.now_ms();
     match command.name.as_str() {
         "find" => {
-            let namespace = find::begin(call)?;
-            let query = find::Query::parse(command, now_ms)?;
+            let resolved = reading.resolve(&find::begin(call)?)?;
+            let context = reading.context(resolved.collation.as_ref())?;
+            let query = find::Query::parse(command, &context)?;
+            if resolved.is_view {
+                return of_view(resolved);
+            }
             let filter = query.filter.clone();
             let plan = move |entry: &CollectionEntry| {
                 let plan = query.plan(entry)?;
                 let sorts = !plan.sorted && !query.sort.is_empty();
                 Ok((plan, sorts))
             };
-            Ok(Subject { namespace, filter, plan: Box::new(plan) })
+            Ok(Subject { namespace: resolved.base, filter, plan: Box::new(plan) })
         }
-        "aggregate" => {
-            let namespace = aggregate::begin(call)?;
-            let aggregation = aggregate::Aggregation::parse(command, now_ms)?;
-            let filter = aggregation.filter.clone();
-            let plan = move |entry: &CollectionEntry| Ok((aggregation.plan(entry)?, false));
-            Ok(Subject { namespace, filter, plan: Box::new(plan) })
-        }
-        "count" => counted(call, count::COUNT_FIELDS, now_ms),
-        "distinct" => counted(call, count::DISTINCT_FIELDS, now_ms),
+        "aggregate" => aggregated(reading),
+        "count" => counted(reading, count::COUNT_FIELDS),
+        "distinct" => counted(reading, count::DISTINCT_FIELDS),
         "delete" => statement(call, "deletes", "q"),
         "update" => statement(call, "updates", "q"),
-        "findAndModify" | "findandmodify" => changed(call, now_ms),
+        "findAndModify" | "findandmodify" => changed(call),
         other => {
             let message = format!("Explain failed due to unknown command: {other}");
             Err(refuse(codes::COMMAND_NOT_FOUND, message))
@@ -155,12 +158,50 @@ fn subject(call: &Call) -> Result<Subject, Failure> {
     }
 }
 
-fn counted(call: &Call, known: &[&str], now_ms: i64) -> Result<Subject, Failure> {
-    let namespace = count::begin(call, known)?;
-    let filter = count::filter(&call.command, now_ms)?;
-    let (command, copy) = (call.command.clone(), filter.clone());
-    let plan = move |entry: &CollectionEntry| Ok((count::plan(&command, &copy, entry)?, false));
+/// A view's pipeline reads the collection below; only the way to its documents is explained.
+fn of_view(resolved: Resolved) -> Result<Subject, Failure> {
+    let (filter, all) = (everything()?, everything()?);
+    let plan =
+        move |entry: &CollectionEntry| Ok((Plan::choose(entry, &all, None, &Hint::None), false));
+    Ok(Subject { namespace: resolved.base, filter, plan: Box::new(plan) })
+}
+
+fn aggregated(reading: &Reading) -> Result<Subject, Failure> {
+    let target = aggregate::begin(&reading.call)?;
+    let database = &reading.call.command.database;
+    let mut stages = aggregate::stages(&reading.call.command)?;
+    Sink::take(&mut stages, database)?;
+    let aggregation = aggregate::Aggregation::parse(reading, &target, stages)?;
+    let Some(namespace) = aggregation.base().cloned() else {
+        let message = "a pipeline that reads no collection cannot be explained";
+        return Err(refuse(codes::NOT_IMPLEMENTED, message));
+    };
+    let filter = aggregation.filter.clone();
+    let plan = move |entry: &CollectionEntry| {
+        let plan = aggregation.plan(entry)?;
+        let sorts = aggregation.sorts(&plan);
+        Ok((plan, sorts))
+    };
     Ok(Subject { namespace, filter, plan: Box::new(plan) })
+}
+
+fn counted(reading: &Reading, known: &[&str]) -> Result<Subject, Failure> {
+    let resolved = reading.resolve(&count::begin(&reading.call, known)?)?;
+    let context = reading.context(resolved.collation.as_ref())?;
+    let filter = count::filter(&reading.call.command, &context)?;
+    if resolved.is_view {
+        return of_view(resolved);
+    }
+    let (command, copy) = (reading.call.command.clone(), filter.clone());
+    let plan = move |entry: &CollectionEntry| Ok((count::plan(&command, &copy, entry)?, false));
+    Ok(Subject { namespace: resolved.base, filter, plan: Box::new(plan) })
+}
+
+/// The context of a write, with the collation of its collection.
+fn context(call: &Call, namespace: &Namespace) -> Result<Context, Failure> {
+    let entry = call.snapshot()?.catalog()?.get(namespace)?;
+    let default = entry.as_ref().and_then(|entry| entry.options.collation());
+    fields::context(&call.command, call.engine.runtime.now_ms(), default)
 }
 
 /// A write of one statement.
@@ -169,19 +210,20 @@ fn statement(call: &Call, field: &str, query: &str) -> Result<Subject, Failure> 
     let namespace = fields::namespace(command)?;
     call.allow(Need::Write, &namespace)?;
     let statements = command.documents(field)?;
-    let [statement] = statements.as_slice() else {
+    let [document] = statements.as_slice() else {
         let message = format!("explain takes a command with exactly one of '{field}'");
         return Err(refuse(codes::FAILED_TO_PARSE, message));
     };
-    let context = fields::context(command, call.engine.runtime.now_ms())?;
-    filtered(namespace, statement.get(query)?, statement.get("hint")?, &context)
+    let statement = Statement { place: "explain", document };
+    let context = statement.collated(&context(call, &namespace)?)?;
+    filtered(namespace, document.get(query)?, document.get("hint")?, &context)
 }
 
-fn changed(call: &Call, now_ms: i64) -> Result<Subject, Failure> {
+fn changed(call: &Call) -> Result<Subject, Failure> {
     let command = &call.command;
     let namespace = fields::namespace(command)?;
     call.allow(Need::Write, &namespace)?;
-    let context = fields::context(command, now_ms)?;
+    let context = context(call, &namespace)?;
     filtered(namespace, command.get("query"), command.get("hint"), &context)
 }
 
@@ -206,11 +248,14 @@ fn stages(entry: &CollectionEntry, plan: &Plan, sorts: bool) -> bson::Document {
     let direction = if plan.reverse { "backward" } else { "forward" };
     let reads = match plan.source {
         Source::Collection => doc! { "stage": "COLLSCAN", "direction": direction },
-        Source::Ids => fetch(ID_INDEX, doc! { "_id": 1 }, true, plan, direction),
+        Source::Ids if entry.options.is_clustered() => {
+            doc! { "stage": "CLUSTERED_IXSCAN", "direction": direction }
+        }
+        Source::Ids => fetch(ID_INDEX, doc! { "_id": 1 }, None, plan, direction),
         Source::Index(position) => {
             let index = &entry.indexes[position];
             let pattern = bson::Document::try_from(&index.pattern).unwrap_or_default();
-            fetch(&index.name, pattern, index.unique, plan, direction)
+            fetch(&index.name, pattern, Some(&index.options), plan, direction)
         }
     };
     if sorts {
@@ -223,7 +268,7 @@ fn stages(entry: &CollectionEntry, plan: &Plan, sorts: bool) -> bson::Document {
 fn fetch(
     name: &str,
     pattern: bson::Document,
-    unique: bool,
+    options: Option<&IndexOptions>,
     plan: &Plan,
     direction: &str,
 ) -> bson::Document {
@@ -235,7 +280,9 @@ fn fetch(
             "keyPattern": pattern,
             "indexName": name,
             "isMultiKey": plan.repeats,
-            "isUnique": unique,
+            "isUnique": options.is_none_or(|options| options.unique),
+            "isSparse": options.is_some_and(|options| options.sparse),
+            "isPartial": options.is_some_and(|options| options.partial.is_some()),
             "direction": direction,
             "ranges": fields::count(plan.ranges.len() as u64),
             "encodedBounds": shown.collect::<Vec<_>>(),

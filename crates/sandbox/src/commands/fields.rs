@@ -3,7 +3,7 @@
 
 use bson::{Bson, RawArray, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
-use portolan_mql::{Context, Pipeline};
+use portolan_mql::{Collation, Context, Pipeline};
 use portolan_wire::{Command, CommandError, type_name};
 
 use crate::error::{Failure, codes, refuse};
@@ -67,38 +67,56 @@ pub(crate) fn writable(namespace: &Namespace) -> Result<(), Failure> {
     Err(refuse(codes::INVALID_NAMESPACE, message))
 }
 
-/// Accepts the simple collation, and refuses the others by name.
-pub(crate) fn simple_collation(collation: Option<&RawDocument>) -> Result<(), Failure> {
-    let Some(collation) = collation else { return Ok(()) };
-    match collation.get("locale")? {
-        None if collation.is_empty() => Ok(()),
-        Some(RawBsonRef::String("simple")) => Ok(()),
-        Some(RawBsonRef::String(locale)) => {
-            let message =
-                format!("collation with locale '{locale}' is not implemented; only 'simple' is");
-            Err(refuse(codes::NOT_IMPLEMENTED, message))
-        }
-        _ => Err(refuse(
-            codes::FIELD_IS_MISSING,
-            "BSON field 'collation.locale' is missing but a required field",
-        )),
+/// Reads a `collation`; `None` is the simple one.
+pub(crate) fn collation(collation: Option<&RawDocument>) -> Result<Option<Collation>, Failure> {
+    match collation {
+        Some(spec) if !spec.is_empty() => Ok(Collation::parse(spec)?),
+        _ => Ok(None),
     }
 }
 
-/// The context of a command: its time and its `let` variables, whose expressions see no document.
-pub(crate) fn context(command: &Command, now_ms: i64) -> Result<Context, Failure> {
-    let context = Context::new(now_ms);
+/// Accepts the simple collation, and refuses the others by name.
+pub(crate) fn simple_collation(given: Option<&RawDocument>) -> Result<(), Failure> {
+    let Some(given) = collation(given)? else { return Ok(()) };
+    let locale = given.spec().get_str("locale").unwrap_or_default();
+    let message =
+        format!("collation with locale '{locale}' is not implemented here; only 'simple' is");
+    Err(refuse(codes::NOT_IMPLEMENTED, message))
+}
+
+/// The context of a command: its time, its collation (`default` when it names none), and its `let`
+/// variables, whose expressions see no document.
+pub(crate) fn context(
+    command: &Command,
+    now_ms: i64,
+    default: Option<&Collation>,
+) -> Result<Context, Failure> {
+    let collation = match command.get_document("collation")? {
+        Some(given) if !given.is_empty() => collation(Some(given))?,
+        _ => default.cloned(),
+    };
+    let context = Context::new(now_ms).with_collation(collation);
     let Some(variables) = command.get_document("let")? else { return Ok(context) };
-    let stage = rawdoc! { "$replaceWith": variables.to_owned() };
-    let evaluate = Pipeline::parse(&[stage], &context)?;
-    let mut vars = Vec::new();
-    for values in evaluate.run(std::iter::once(Ok(RawDocumentBuf::new()))) {
-        for element in &values? {
+    let vars = evaluated(variables, &context, RawDocumentBuf::new())?;
+    Ok(context.with_vars(vars))
+}
+
+/// The values that expressions have for a document, by name.
+pub(crate) fn evaluated(
+    expressions: &RawDocument,
+    context: &Context,
+    document: RawDocumentBuf,
+) -> Result<Vec<(String, Bson)>, Failure> {
+    let stage = rawdoc! { "$replaceWith": expressions.to_owned() };
+    let evaluate = Pipeline::parse(&[stage], context)?;
+    let mut values = Vec::new();
+    for found in evaluate.run(std::iter::once(Ok(document))) {
+        for element in &found? {
             let (name, value) = element?;
-            vars.push((name.to_string(), Bson::try_from(value)?));
+            values.push((name.to_string(), Bson::try_from(value)?));
         }
     }
-    Ok(context.with_vars(vars))
+    Ok(values)
 }
 
 /// Checks `writeConcern`. Every write here is durable on the one member when it is acknowledged;
@@ -191,6 +209,15 @@ impl<'a> Statement<'a> {
                 Some(number) => Ok(number != 0.0),
                 None => Err(self.mismatch(field, "bool", &value)),
             },
+        }
+    }
+
+    /// The context with the statement's own collation, if it has one.
+    pub(crate) fn collated(&self, context: &Context) -> Result<Context, Failure> {
+        let context = context.clone();
+        match self.document("collation")? {
+            Some(given) if !given.is_empty() => Ok(context.with_collation(collation(Some(given))?)),
+            _ => Ok(context),
         }
     }
 

@@ -30,11 +30,12 @@ const FIELDS: &[&str] = &[
     "arrayFilters",
     "hint",
     "let",
+    "collectionUUID",
 ];
 
 pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     let namespace = writes::begin(&call, FIELDS)?;
-    fields::simple_collation(call.command.get_document("collation")?)?;
+    fields::collation(call.command.get_document("collation")?)?;
     let (command, runtime) = (call.command.clone(), call.engine.runtime.clone());
     let patience = call.patience()?;
     writes::write(&call, move |writing| {
@@ -65,7 +66,8 @@ impl Parsed {
         let flag = |name| Ok::<_, Failure>(command.get_bool(name)?.unwrap_or(false));
         let parsed = Self {
             filter: Filter::parse(command.get_document("query")?.unwrap_or(&empty), context)?,
-            sort: Sort::parse(command.get_document("sort")?.unwrap_or(&empty))?,
+            sort: Sort::parse(command.get_document("sort")?.unwrap_or(&empty))?
+                .collated(context.collation.clone()),
             projection: projection.map(|fields| Projection::parse(fields, context)).transpose()?,
             hint: Hint::parse(command.get("hint"), entry)?,
             change: Change::parse(command, flag("remove")?, context)?,
@@ -117,15 +119,21 @@ struct Run<'r, 't> {
 impl Run<'_, '_> {
     fn one(self) -> Result<RawDocumentBuf, Failure> {
         let entry = self.writing.entry(self.namespace)?;
-        let context = fields::context(self.command, self.writing.now_ms)?;
+        let catalog = self.writing.catalog()?;
+        writes::check_uuid(&catalog, self.command, self.namespace, entry.as_ref())?;
+        drop(catalog);
+        let default = entry.as_ref().and_then(|entry| entry.options.collation().cloned());
+        let context = fields::context(self.command, self.writing.now_ms, default.as_ref())?;
         let none = || CollectionEntry::new(self.namespace.clone(), [0; 16]);
         let parsed = Parsed::new(self.command, &entry.clone().unwrap_or_else(none), &context)?;
         let upserts = matches!(parsed.change, Change::Update(_)) && parsed.upsert;
-        let mut collection = match entry {
+        let collection = match entry {
             Some(entry) => self.writing.open(entry)?,
             None if upserts => self.writing.open_or_create(self.namespace)?,
             None => return reply(rawdoc! { "n": 0 }, None, &parsed),
         };
+        let bypass = writes::bypasses_validation(self.command)?;
+        let mut collection = collection.without_validation(bypass);
         let done = match first(&collection, &parsed, &self.patience)? {
             Some(record) => modify(&mut collection, record, &parsed),
             None => self.nothing_found(&mut collection, &parsed),

@@ -5,6 +5,7 @@ use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use futures::StreamExt;
 use futures::stream;
 use portolan_model::Namespace;
+use portolan_mql::{Context, Filter};
 use portolan_wire::{Command, CursorReply, Reply, type_name};
 
 use super::fields::{self, Statement, writable};
@@ -13,12 +14,23 @@ use super::{Call, Need, lists};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::is_id_pattern;
 use crate::store::{
-    CollectionEntry, Event, ID_INDEX, IndexEntry, IndexField, Writing, index_fields,
+    CollectionEntry, Event, ID_INDEX, IndexEntry, IndexField, IndexOptions, Writing, index_fields,
 };
 
 /// Fields of an index that mean what they say here, or nothing.
-const KNOWN: &[&str] =
-    &["key", "name", "unique", "v", "ns", "background", "collation", "sparse", "hidden"];
+const KNOWN: &[&str] = &[
+    "key",
+    "name",
+    "unique",
+    "v",
+    "ns",
+    "background",
+    "collation",
+    "sparse",
+    "hidden",
+    "partialFilterExpression",
+    "expireAfterSeconds",
+];
 /// Indexes of one collection, at most, as on MongoDB.
 const INDEXES_MAX: usize = 64;
 
@@ -36,24 +48,19 @@ pub(crate) async fn list(call: Call) -> Result<Reply, Failure> {
             found.ok_or_else(|| not_found(&namespace))
         })
         .await?;
-    let mut listed = vec![rawdoc! { "v": 2, "key": { "_id": 1 }, "name": ID_INDEX }];
-    listed.extend(entry.indexes.iter().map(index_document));
+    if entry.options.is_view() {
+        let message = format!("Namespace {name} is a view, not a collection");
+        return Err(refuse(codes::COMMAND_NOT_SUPPORTED_ON_VIEW, message));
+    }
+    let mut listed = vec![entry.id_index()];
+    listed.extend(entry.indexes.iter().map(IndexEntry::document));
     let mut reply = CursorReply::new(name, stream::iter(listed.into_iter().map(Ok)).boxed());
     reply.batch_size = batch_size;
     Ok(Reply::Cursor(reply))
 }
 
-fn not_found(namespace: &Namespace) -> Failure {
+pub(super) fn not_found(namespace: &Namespace) -> Failure {
     refuse(codes::NAMESPACE_NOT_FOUND, format!("ns does not exist: {namespace}"))
-}
-
-fn index_document(index: &IndexEntry) -> RawDocumentBuf {
-    let mut document =
-        rawdoc! { "v": 2, "key": index.pattern.clone(), "name": index.name.as_str() };
-    if index.unique {
-        document.append(cstr!("unique"), true);
-    }
-    document
 }
 
 fn begin(call: &Call, known: &[&str]) -> Result<Namespace, Failure> {
@@ -70,7 +77,8 @@ pub(crate) async fn create(call: Call) -> Result<Reply, Failure> {
     let wanted = wanted(&call.command)?;
     let command = call.command.clone();
     write_alone(&call, move |writing| {
-        check_uuid(writing, &command, &namespace, writing.entry(&namespace)?.as_ref())?;
+        let entry = writing.entry(&namespace)?;
+        check_uuid(&writing.catalog()?, &command, &namespace, entry.as_ref())?;
         build(writing, &namespace, &wanted)
     })
     .await
@@ -81,7 +89,9 @@ struct Wanted {
     name: String,
     pattern: RawDocumentBuf,
     fields: Vec<IndexField>,
-    unique: bool,
+    options: IndexOptions,
+    /// The index says what its collation is, be it the simple one.
+    collated: bool,
 }
 
 fn wanted(command: &Command) -> Result<Vec<Wanted>, Failure> {
@@ -103,12 +113,6 @@ impl Wanted {
                 return Err(unsupported(name.as_str()));
             }
         }
-        for option in ["sparse", "hidden"] {
-            if statement.flag(option)? {
-                return Err(unsupported(option));
-            }
-        }
-        fields::simple_collation(statement.document("collation")?)?;
         statement.required("key")?;
         let empty = RawDocumentBuf::new();
         let pattern: &RawDocument = statement.document("key")?.unwrap_or(&empty);
@@ -117,12 +121,101 @@ impl Wanted {
             RawBsonRef::String(name) if !name.is_empty() && name != "*" => name.to_owned(),
             other => return Err(statement.mismatch("name", "string", &other)),
         };
-        Ok(Self {
-            name,
-            pattern: pattern.to_owned(),
-            fields: index_fields(pattern)?,
-            unique: statement.flag("unique")?,
-        })
+        let fields = index_fields(pattern)?;
+        let options = options(statement, &fields)?;
+        let collated = statement.get("collation")?.is_some();
+        Ok(Self { name, pattern: pattern.to_owned(), fields, options, collated })
+    }
+}
+
+fn options(statement: Statement<'_>, fields: &[IndexField]) -> Result<IndexOptions, Failure> {
+    let expire_after_s = statement.get("expireAfterSeconds")?.map(expire_after_s).transpose()?;
+    if expire_after_s.is_some() && fields.len() > 1 {
+        let message = "TTL indexes are single-field indexes, compound indexes do not support TTL";
+        return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+    }
+    let partial = statement.document("partialFilterExpression")?;
+    let sparse = statement.flag("sparse")?;
+    if partial.is_some() && sparse {
+        let message = "cannot mix \"partialFilterExpression\" and \"sparse\" options";
+        return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+    }
+    if is_id_pattern(fields) && (partial.is_some() || sparse || statement.flag("hidden")?) {
+        let message = "the _id index cannot be sparse, partial or hidden";
+        return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+    }
+    Ok(IndexOptions {
+        unique: statement.flag("unique")?,
+        sparse,
+        hidden: statement.flag("hidden")?,
+        partial: partial.map(partial_filter).transpose()?,
+        expire_after_s,
+        collation: fields::collation(statement.document("collation")?)?,
+    })
+}
+
+/// The filter of a partial index: what the MongoDB manual allows there ("Partial Indexes").
+fn partial_filter(filter: &RawDocument) -> Result<Filter, Failure> {
+    const OPERATORS: &[&str] =
+        &["$eq", "$gt", "$gte", "$lt", "$lte", "$exists", "$type", "$and", "$or", "$in"];
+    fn check(filter: &RawDocument) -> Result<(), Failure> {
+        for element in filter {
+            let (name, value) = element?;
+            let name = name.as_str();
+            if name.starts_with('$') && !OPERATORS.contains(&name) {
+                let message = format!("Expression not supported in partial index: {name}");
+                return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+            }
+            if name == "$exists" && as_flag(value) == Some(false) {
+                let message = "Expression not supported in partial index: $not";
+                return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+            }
+            match value {
+                RawBsonRef::Document(inner) => check(inner)?,
+                RawBsonRef::Array(branches) if matches!(name, "$and" | "$or") => {
+                    for branch in fields::documents(Some(branches))? {
+                        check(&branch)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+    check(filter)?;
+    Ok(Filter::parse(filter, &Context::new(0))?)
+}
+
+fn as_flag(value: RawBsonRef<'_>) -> Option<bool> {
+    value.as_bool().or_else(|| fields::as_f64(value).map(|number| number != 0.0))
+}
+
+/// Seconds after which documents expire.
+pub(super) fn expire_after_s(value: RawBsonRef<'_>) -> Result<i64, Failure> {
+    match fields::as_f64(value) {
+        #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+        Some(seconds) if (0.0..=f64::from(i32::MAX)).contains(&seconds) => Ok(seconds as i64),
+        Some(_) => {
+            let message =
+                format!("TTL index 'expireAfterSeconds' option must be within 0 and {}", i32::MAX);
+            Err(refuse(codes::CANNOT_CREATE_INDEX, message))
+        }
+        None => Err(refuse(codes::TYPE_MISMATCH, "'expireAfterSeconds' must be a number")),
+    }
+}
+
+/// The index that a `collMod` means.
+pub(super) fn position_of(
+    statement: Statement<'_>,
+    entry: &CollectionEntry,
+) -> Result<usize, Failure> {
+    match (statement.get("name")?, statement.document("keyPattern")?) {
+        (Some(RawBsonRef::String(name)), None) => by_name(entry, name),
+        (None, Some(pattern)) => by_pattern(entry, pattern),
+        _ => {
+            let message = "must specify either 'name' or 'keyPattern' in index";
+            Err(refuse(codes::INVALID_OPTIONS, message))
+        }
     }
 }
 
@@ -175,7 +268,11 @@ fn build(
     };
     let before = entry.indexes.len();
     for index in wanted {
-        if !exists(&entry, index)? {
+        let mut options = index.options.clone();
+        if !index.collated {
+            options.collation = entry.options.collation().cloned();
+        }
+        if !exists(&entry, index, &options)? {
             let number = entry.next_index;
             entry.next_index += 1;
             entry.indexes.push(IndexEntry {
@@ -183,7 +280,7 @@ fn build(
                 name: index.name.clone(),
                 pattern: index.pattern.clone(),
                 fields: index.fields.clone(),
-                unique: index.unique,
+                options,
                 multikey: false,
             });
         }
@@ -194,14 +291,17 @@ fn build(
     }
     let after = entry.indexes.len();
     let mut collection = writing.open(entry)?;
+    if before < after {
+        writing.check_indexable(&collection)?;
+    }
     for position in before..after {
         collection.build_index(position)?;
     }
-    let made = collection.tables.entry.indexes[before..after].iter().map(index_document);
-    let event = index_event("createIndexes", &collection.tables.entry, made.collect());
+    let made = collection.tables.entry.indexes[before..after].to_vec();
+    let uuid = collection.tables.entry.uuid;
     writing.finish(collection)?;
     if before < after {
-        writing.log(event)?;
+        writing.keep_indexes(namespace, uuid, made)?;
     }
     Ok(created_reply(before, after, created))
 }
@@ -225,7 +325,11 @@ fn created_reply(before: usize, after: usize, created: bool) -> RawDocumentBuf {
 }
 
 /// Whether the very index is there; refuses one that contradicts another.
-fn exists(entry: &CollectionEntry, wanted: &Wanted) -> Result<bool, Failure> {
+fn exists(
+    entry: &CollectionEntry,
+    wanted: &Wanted,
+    options: &IndexOptions,
+) -> Result<bool, Failure> {
     if is_id_pattern(&wanted.fields) {
         return Ok(true);
     }
@@ -235,17 +339,34 @@ fn exists(entry: &CollectionEntry, wanted: &Wanted) -> Result<bool, Failure> {
     }
     for index in &entry.indexes {
         let same_key = index.fields == wanted.fields;
-        if same_key && index.name == wanted.name && index.unique == wanted.unique {
+        let same = same_key && index.options == *options;
+        if same && index.name == wanted.name {
             return Ok(true);
         }
         if index.name == wanted.name {
             let message = format!(
-                "An existing index has the same name as the requested index: {}",
-                wanted.name
+                "An existing index has the same name as the requested index. When index names are \
+                 not specified, they are auto generated and can cause conflicts. Please refer to \
+                 our documentation. Requested index: {}, existing index: {}",
+                shown(&wanted.pattern),
+                shown(&index.document())
             );
-            return Err(refuse(codes::INDEX_KEY_SPECS_CONFLICT, message));
+            let code = if same_key {
+                codes::INDEX_OPTIONS_CONFLICT
+            } else {
+                codes::INDEX_KEY_SPECS_CONFLICT
+            };
+            return Err(refuse(code, message));
         }
-        if same_key {
+        // Indexes on the same fields may differ in their collation and in what they hold.
+        let partial =
+            |options: &IndexOptions| options.partial.as_ref().map(|filter| filter.raw().to_owned());
+        if same_key
+            && index.options.collation == options.collation
+            && partial(&index.options) == partial(options)
+            && index.options.unique == options.unique
+            && index.options.sparse == options.sparse
+        {
             let message = format!("Index already exists with a different name: {}", index.name);
             return Err(refuse(codes::INDEX_OPTIONS_CONFLICT, message));
         }
@@ -253,12 +374,16 @@ fn exists(entry: &CollectionEntry, wanted: &Wanted) -> Result<bool, Failure> {
     Ok(false)
 }
 
+fn shown(document: &RawDocument) -> String {
+    bson::Document::try_from(document).unwrap_or_default().to_string()
+}
+
 pub(crate) async fn drop(call: Call) -> Result<Reply, Failure> {
     let namespace = begin(&call, &["index", "collectionUUID"])?;
     let command = call.command.clone();
     write_alone(&call, move |writing| {
         let entry = writing.entry(&namespace)?;
-        check_uuid(writing, &command, &namespace, entry.as_ref())?;
+        check_uuid(&writing.catalog()?, &command, &namespace, entry.as_ref())?;
         let entry = entry.ok_or_else(|| not_found(&namespace))?;
         drop_indexes(writing, &command, entry)
     })
@@ -274,7 +399,7 @@ fn drop_indexes(
     let mut dropped = Vec::new();
     for position in chosen(command, &entry)? {
         writing.drop_index_table(&entry, &entry.indexes[position])?;
-        dropped.push(index_document(&entry.indexes.remove(position)));
+        dropped.push(entry.indexes.remove(position).document());
     }
     writing.catalog()?.put(&entry)?;
     if !dropped.is_empty() {

@@ -27,9 +27,10 @@ fn insert(
     runtime: &Runtime,
 ) -> Result<RawDocumentBuf, Failure> {
     let entry = writing.entry(namespace)?;
-    writes::check_uuid(writing, command, namespace, entry.as_ref())?;
+    writes::check_uuid(&writing.catalog()?, command, namespace, entry.as_ref())?;
     let mut outcome = Outcome::new(command)?;
-    let mut collection = writing.open_or_create(namespace)?;
+    let bypass = writes::bypasses_validation(command)?;
+    let mut collection = writing.open_or_create(namespace)?.without_validation(bypass);
     let mut inserted = 0;
     for (index, document) in writes::statements(command, "documents")?.into_iter().enumerate() {
         match insert_one(&mut collection, document, runtime) {

@@ -12,7 +12,7 @@ use portolan_wire::{Command, CursorReply, Reply};
 use super::fields::{self, Statement, as_f64};
 use super::{Call, Need, find};
 use crate::error::Failure;
-use crate::store::{CollectionEntry, ID_INDEX};
+use crate::store::CollectionEntry;
 
 pub(crate) async fn collections(call: Call) -> Result<Reply, Failure> {
     fields::only(&call.command, &["filter", "nameOnly", "authorizedCollections", "cursor"])?;
@@ -52,7 +52,7 @@ fn list_collections(call: &Call, authorized_only: bool) -> Result<Vec<RawDocumen
             continue;
         }
         listed.push(if name_only {
-            rawdoc! { "name": entry.namespace.collection.as_str(), "type": "collection" }
+            rawdoc! { "name": entry.namespace.collection.as_str(), "type": kind(&entry) }
         } else {
             document
         });
@@ -60,18 +60,30 @@ fn list_collections(call: &Call, authorized_only: bool) -> Result<Vec<RawDocumen
     Ok(listed)
 }
 
+fn kind(entry: &CollectionEntry) -> &'static str {
+    if entry.options.is_view() { "view" } else { "collection" }
+}
+
+/// A collection with its UUID and index on `_id`, or a view, which has neither.
 fn collection_document(entry: &CollectionEntry) -> RawDocumentBuf {
-    let mut options = RawDocumentBuf::new();
+    let mut options = entry.options.raw().to_owned();
     if entry.images {
         options.append(cstr!("changeStreamPreAndPostImages"), rawdoc! { "enabled": true });
     }
-    rawdoc! {
-        "name": entry.namespace.collection.as_str(),
-        "type": "collection",
-        "options": options,
-        "info": { "readOnly": false, "uuid": entry.uuid_binary() },
-        "idIndex": { "v": 2, "key": { "_id": 1 }, "name": ID_INDEX },
+    let mut info = rawdoc! { "readOnly": entry.options.is_view() };
+    if !entry.options.is_view() {
+        info.append(cstr!("uuid"), entry.uuid_binary());
     }
+    let mut document = rawdoc! {
+        "name": entry.namespace.collection.as_str(),
+        "type": kind(entry),
+        "options": options,
+        "info": info,
+    };
+    if !entry.options.is_view() && !entry.options.is_clustered() {
+        document.append(cstr!("idIndex"), entry.id_index());
+    }
+    document
 }
 
 fn listing_filter(command: &Command) -> Result<Filter, Failure> {

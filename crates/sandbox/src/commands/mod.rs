@@ -1,8 +1,10 @@
 //! Commands: which there are, who may run them, and one file for each group.
 
 mod aggregate;
+mod coll_mod;
 mod collections;
 mod count;
+mod create;
 mod delete;
 mod documents;
 mod explain;
@@ -13,13 +15,16 @@ mod indexes;
 mod insert;
 mod lists;
 mod output;
+mod reading;
 mod replica_set;
 mod sink;
 mod stats;
+mod tailable;
 mod timing;
 mod transaction;
 mod update;
 mod validate;
+mod views;
 mod watch;
 mod writes;
 
@@ -103,11 +108,11 @@ async fn run_one(call: Call) -> Result<Reply, Failure> {
         "count" => count::count(call).await,
         "distinct" => count::distinct(call).await,
         "explain" => explain::run(call).await,
-        "create" => collections::create(call).await,
+        "create" => create::run(call).await,
         "drop" => collections::drop(call).await,
         "dropDatabase" => collections::drop_database(call).await,
         "renameCollection" => collections::rename(call).await,
-        "collMod" => collections::modify(call).await,
+        "collMod" => coll_mod::run(call).await,
         "listCollections" => lists::collections(call).await,
         "listDatabases" => lists::databases(call).await,
         "listIndexes" => indexes::list(call).await,
@@ -117,8 +122,17 @@ async fn run_one(call: Call) -> Result<Reply, Failure> {
         "dbStats" | "dbstats" => stats::database(call).await,
         "validate" => validate::run(call).await,
         "replSetGetStatus" => replica_set::status(&call),
+        "createSearchIndexes" | "updateSearchIndex" | "dropSearchIndex" | "listSearchIndexes" => {
+            Err(no_search())
+        }
         name => Err(CommandError::command_not_found(name).into()),
     }
+}
+
+/// Search is a service beside the database, which this cluster does not have.
+pub(crate) fn no_search() -> Failure {
+    let message = "search indexes need Atlas Search, which this cluster does not have";
+    refuse(codes::SEARCH_NOT_ENABLED, message)
 }
 
 impl Call {

@@ -3,7 +3,8 @@
 //! A chunk is made on a blocking thread when the client asks for it; between two chunks no thread
 //! is held, only the snapshot. Memory is bounded by one chunk and by what a sort holds.
 
-use bson::RawDocumentBuf;
+use bson::raw::cstr;
+use bson::{RawDocument, RawDocumentBuf};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use portolan_mql::{MqlError, Projection, Sort};
@@ -18,6 +19,9 @@ const CHUNK_DOCUMENTS: usize = 128;
 const CHUNK_BYTES: usize = 1024 * 1024;
 /// What a sort may hold, as on MongoDB when it may not use the disk.
 const SORT_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// Under this name `showRecordId` shows the number of a record.
+pub(crate) const RECORD_ID: &str = "$recordId";
 
 /// Documents on their way to a client.
 pub(crate) type Documents = Box<dyn Iterator<Item = Result<RawDocumentBuf, Failure>> + Send>;
@@ -103,10 +107,21 @@ impl Shape {
         match self.projection {
             None => Box::new(limited),
             Some(projection) => {
-                Box::new(limited.map(move |document| Ok(projection.apply(&document?)?)))
+                Box::new(limited.map(move |document| projected(&projection, &document?)))
             }
         }
     }
+}
+
+/// The number of a record is no field: a projection leaves it.
+fn projected(projection: &Projection, document: &RawDocument) -> Result<RawDocumentBuf, Failure> {
+    let mut shown = projection.apply(document)?;
+    if let Some(record) = document.get(RECORD_ID)?
+        && shown.get(RECORD_ID)?.is_none()
+    {
+        shown.append(cstr!("$recordId"), record);
+    }
+    Ok(shown)
 }
 
 /// Sorts at the first pull.

@@ -10,20 +10,23 @@ use portolan_mql::{Context, Filter, Update};
 use portolan_runtime::Runtime;
 use portolan_wire::Reply;
 
-use super::fields::{self, Statement, writable, write_concern};
+use super::fields::{self, Statement, evaluated, writable, write_concern};
 use super::output::Documents;
 use super::update::change;
+use super::writes::bypasses_validation;
 use super::{Call, Need, prepare_document};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
 use crate::scan::{Patience, matching_records};
-use crate::store::{CollectionWriter, Writing};
+use crate::store::{CollectionWriter, IndexEntry, Writing};
 
 /// Bytes that one `$out` or `$merge` may write.
 const WRITTEN_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Numbers of refusals that MongoDB gives no names.
 const NOT_LAST_STAGE: i32 = 40_601;
+const OUT_TO_CAPPED: i32 = 17_152;
 const NO_UNIQUE_INDEX: i32 = 51_183;
+const MERGE_LET_WITHOUT_PIPELINE: i32 = 51_199;
 const MERGE_NOT_MATCHED: i32 = 13_113;
 
 /// What `$merge` does with a document that is there already.
@@ -47,7 +50,17 @@ enum NotMatched {
 #[derive(Debug, Clone)]
 enum Manner {
     Out,
-    Merge { on: Vec<String>, matched: Matched, not_matched: NotMatched },
+    Merge(Box<Merge>),
+}
+
+/// How `$merge` finds and writes.
+#[derive(Debug, Clone)]
+struct Merge {
+    on: Vec<String>,
+    matched: Matched,
+    not_matched: NotMatched,
+    /// Variables of an updating pipeline, computed from the new document.
+    variables: Option<RawDocumentBuf>,
 }
 
 /// A stage that writes.
@@ -88,21 +101,25 @@ impl Sink {
     pub(crate) async fn run(
         self,
         call: &Call,
-        namespace: &Namespace,
+        namespace: &str,
         open: impl FnOnce(&Call) -> Result<Documents, Failure> + Send + 'static,
     ) -> Result<Reply, Failure> {
         call.allow(Need::Write, &self.target)?;
         let concern = write_concern(&call.command)?;
         let documents = call.blocking(move |call| gather(open(call)?)).await?;
         let runtime = call.engine.runtime.clone();
-        let (patience, context) =
-            (call.patience()?, fields::context(&call.command, runtime.now_ms())?);
+        let patience = call.patience()?;
+        let (command, now_ms) = (call.command.clone(), runtime.now_ms());
         let queue = &call.engine.queue;
         let written = queue.write_alone(move |writing| {
-            self.write(writing, &documents, &Written { runtime, patience, context })
+            let target = writing.entry(&self.target)?;
+            let default = target.as_ref().and_then(|entry| entry.options.collation());
+            let context = fields::context(&command, now_ms, default)?;
+            let bypass = bypasses_validation(&command)?;
+            self.write(writing, &documents, &Written { runtime, patience, context, bypass })
         });
         written.await?;
-        let cursor = rawdoc! { "firstBatch": [], "id": 0_i64, "ns": namespace.to_string() };
+        let cursor = rawdoc! { "firstBatch": [], "id": 0_i64, "ns": namespace };
         let mut reply = rawdoc! { "cursor": cursor };
         if let Some(error) = concern {
             reply.append(cstr!("writeConcernError"), error);
@@ -116,7 +133,14 @@ impl Sink {
         documents: &[RawDocumentBuf],
         with: &Written,
     ) -> Result<(), Failure> {
-        let mut collection = writing.open_or_create(&self.target)?;
+        let collection = writing.open_or_create(&self.target)?;
+        if matches!(self.manner, Manner::Out) && collection.tables.entry.options.capped().is_some()
+        {
+            let message =
+                format!("namespace '{}' is capped so it can't be used for $out", self.target);
+            return Err(refuse(OUT_TO_CAPPED, message));
+        }
+        let mut collection = collection.without_validation(with.bypass);
         match &self.manner {
             Manner::Out => {
                 clear(&mut collection, &with.patience)?;
@@ -124,11 +148,11 @@ impl Sink {
                     collection.insert(&prepare_document(document, &with.runtime)?)?;
                 }
             }
-            Manner::Merge { on, matched, not_matched } => {
-                check_unique(&collection, on)?;
+            Manner::Merge(merge) => {
+                check_unique(&collection, &merge.on)?;
                 for document in documents {
                     let document = prepare_document(document, &with.runtime)?;
-                    merge_one(&mut collection, &document, on, matched, *not_matched, with)?;
+                    merge_one(&mut collection, &document, merge, with)?;
                 }
             }
         }
@@ -141,6 +165,8 @@ struct Written {
     runtime: Runtime,
     patience: Patience,
     context: Context,
+    /// Documents are stored although they break the rules of the target.
+    bypass: bool,
 }
 
 fn gather(documents: Documents) -> Result<Vec<RawDocumentBuf>, Failure> {
@@ -178,7 +204,8 @@ fn check_unique(collection: &CollectionWriter<'_>, on: &[String]) -> Result<(), 
         wanted.sort_unstable();
         fields == wanted
     };
-    let unique = collection.tables.entry.indexes.iter().filter(|index| index.unique);
+    let usable = |index: &&IndexEntry| index.options.unique && index.options.partial.is_none();
+    let unique = collection.tables.entry.indexes.iter().filter(usable);
     let mut found = unique.map(|index| same(&mut index.fields.iter().map(|field| &field.path)));
     if on == ["_id"] || found.any(|same| same) {
         return Ok(());
@@ -190,12 +217,10 @@ fn check_unique(collection: &CollectionWriter<'_>, on: &[String]) -> Result<(), 
 fn merge_one(
     collection: &mut CollectionWriter<'_>,
     document: &RawDocument,
-    on: &[String],
-    matched: &Matched,
-    not_matched: NotMatched,
+    merge: &Merge,
     with: &Written,
 ) -> Result<(), Failure> {
-    let filter = Filter::parse(&by_fields(document, on)?, &with.context)?;
+    let filter = Filter::parse(&by_fields(document, &merge.on)?, &with.context)?;
     let plan = Plan::choose(&collection.tables.entry, &filter, None, &Hint::None);
     let found = matching_records(&collection.tables, plan, &filter, Some(1), &with.patience)?;
     let old = match found.first() {
@@ -203,7 +228,7 @@ fn merge_one(
         None => None,
     };
     let Some((record, old)) = old else {
-        return match not_matched {
+        return match merge.not_matched {
             NotMatched::Insert => collection.insert(document).map(drop),
             NotMatched::Discard => Ok(()),
             NotMatched::Fail => {
@@ -213,23 +238,52 @@ fn merge_one(
             }
         };
     };
-    let update = match matched {
+    let update = match &merge.matched {
         Matched::Keep => return Ok(()),
         Matched::Fail => {
-            let message = "$merge found a document with the same key in the target collection";
-            return Err(refuse(codes::DUPLICATE_KEY, message));
+            return Err(duplicate(collection, document, &merge.on)?);
         }
         Matched::Replace => replacement(document, with)?,
         Matched::Merge => replacement(&merged(&old, document)?, with)?,
         Matched::Update(stages) => {
-            let new = Bson::Document(bson::Document::try_from(document)?);
             let mut vars = with.context.vars.clone();
-            vars.push(("new".to_owned(), new));
+            match &merge.variables {
+                Some(variables) => {
+                    vars.extend(evaluated(variables, &with.context, document.to_owned())?);
+                }
+                None => {
+                    let new = Bson::Document(bson::Document::try_from(document)?);
+                    vars.push(("new".to_owned(), new));
+                }
+            }
             let context = with.context.clone().with_vars(vars);
             Update::parse(RawBsonRef::Array(stages), &[], &context)?
         }
     };
     change(collection, record, &old, &update, &filter).map(drop)
+}
+
+/// The refusal of a document that is there already, with the key that both have.
+fn duplicate(
+    collection: &CollectionWriter<'_>,
+    document: &RawDocument,
+    on: &[String],
+) -> Result<Failure, Failure> {
+    let (mut pattern, mut value) = (bson::Document::new(), bson::Document::new());
+    for path in on {
+        let found = portolan_mql::path::get(document, path);
+        pattern.insert(path, 1);
+        value.insert(path, found.map_or(Ok(Bson::Null), Bson::try_from)?);
+    }
+    let message = format!(
+        "$merge failed due to a DuplicateKey error: E11000 duplicate key error collection: {} dup \
+         key: {value}",
+        collection.tables.entry.namespace
+    );
+    let mut extra = RawDocumentBuf::new();
+    extra.append(cstr!("keyPattern"), RawDocumentBuf::try_from(&pattern)?);
+    extra.append(cstr!("keyValue"), RawDocumentBuf::try_from(&value)?);
+    Ok(refuse(codes::DUPLICATE_KEY, message).with_extra(extra))
 }
 
 fn replacement(document: &RawDocument, with: &Written) -> Result<Update, Failure> {
@@ -301,17 +355,20 @@ fn merge(value: RawBsonRef<'_>, database: &str) -> Result<Sink, Failure> {
         }
     };
     let statement = Statement { place: "$merge", document: &document };
-    if statement.get("let")?.is_some() {
-        return Err(refuse(codes::NOT_IMPLEMENTED, "'let' of $merge is not implemented"));
+    statement.only(&["into", "on", "let", "whenMatched", "whenNotMatched"])?;
+    let merge = Merge {
+        on: on(&statement)?,
+        matched: matched(&statement)?,
+        not_matched: not_matched(&statement)?,
+        variables: statement.document("let")?.map(RawDocument::to_owned),
+    };
+    if merge.variables.is_some() && !matches!(merge.matched, Matched::Update(_)) {
+        let message = "Cannot use 'let' variables with 'whenMatched' other than a pipeline";
+        return Err(refuse(MERGE_LET_WITHOUT_PIPELINE, message));
     }
-    statement.only(&["into", "on", "whenMatched", "whenNotMatched"])?;
     Ok(Sink {
         target: target("$merge", statement.required("into")?, database)?,
-        manner: Manner::Merge {
-            on: on(&statement)?,
-            matched: matched(&statement)?,
-            not_matched: not_matched(&statement)?,
-        },
+        manner: Manner::Merge(Box::new(merge)),
     })
 }
 

@@ -64,10 +64,17 @@ struct Measured {
     storage_bytes: u64,
     /// Name and bytes of each index.
     indexes: Vec<(String, u64)>,
+    capped: bool,
+    views: u64,
 }
 
 fn measure(snapshot: &Snapshot, namespace: &Namespace) -> Result<Measured, Failure> {
-    let Some(collection) = snapshot.collection(namespace)? else { return Ok(Measured::default()) };
+    let Some(entry) = snapshot.catalog()?.get(namespace)? else { return Ok(Measured::default()) };
+    if entry.options.is_view() {
+        let message = format!("Namespace {namespace} is a view, not a collection");
+        return Err(refuse(codes::COMMAND_NOT_SUPPORTED_ON_VIEW, message));
+    }
+    let collection = snapshot.open(entry)?;
     measure_open(snapshot, &collection)
 }
 
@@ -84,6 +91,8 @@ fn measure_open(
         size_bytes: snapshot.size_bytes(collection.entry.uuid)?,
         storage_bytes: stored(&collection.data)?,
         indexes,
+        capped: collection.entry.options.capped().is_some(),
+        views: 0,
     })
 }
 
@@ -110,7 +119,7 @@ impl Measured {
             "nindexes": fields::count(self.indexes.len() as u64),
             "indexSizes": sizes,
             "indexBuilds": Bson::Array(Vec::new()),
-            "capped": false,
+            "capped": self.capped,
             "numOrphanDocs": 0,
             "scaleFactor": fields::count(scale),
         };
@@ -134,6 +143,10 @@ fn database_stats(call: &Call) -> Result<Reply, Failure> {
     let mut total = Measured::default();
     let collections = entries.len() as u64;
     for entry in entries {
+        if entry.options.is_view() {
+            total.views += 1;
+            continue;
+        }
         let measured = measure_open(&snapshot, &snapshot.open(entry)?)?;
         total.documents += measured.documents;
         total.size_bytes += measured.size_bytes;
@@ -145,8 +158,8 @@ fn database_stats(call: &Call) -> Result<Reply, Failure> {
     let average = total.size_bytes.checked_div(total.documents).unwrap_or(0);
     Ok(Reply::Document(RawDocumentBuf::try_from(doc! {
         "db": &call.command.database,
-        "collections": fields::count(collections),
-        "views": 0,
+        "collections": fields::count(collections - total.views),
+        "views": fields::count(total.views),
         "objects": fields::count(total.documents),
         "avgObjSize": scaled(average * scale),
         "dataSize": scaled(total.size_bytes),

@@ -1,5 +1,8 @@
 //! Tests of the commands, through the trait that the wire server uses.
 
+mod catalogue;
+mod pipelines;
+
 use bson::{Bson, Document, doc};
 
 use crate::testing::{Fields, World, field};
@@ -91,28 +94,19 @@ async fn options_that_are_not_implemented_are_named() {
     let world = World::new().await;
     world.insert("c", vec![doc! {}]).await;
     for (command, name) in [
-        (doc! { "find": "c", "tailable": true }, "tailable"),
-        (doc! { "find": "c", "collation": { "locale": "fr" } }, "fr"),
-        (doc! { "create": "d", "capped": true, "size": 10 }, "size"),
+        (doc! { "find": "c", "collation": { "locale": "fr", "backwards": true } }, "backwards"),
         (doc! { "create": "d", "timeseries": { "timeField": "t" } }, "timeseries"),
-        (doc! { "create": "d", "viewOn": "c" }, "viewOn"),
-        (doc! { "collMod": "c", "validator": {} }, "validator"),
-        (
-            doc! { "createIndexes": "c", "indexes": [{ "key": { "t": 1 }, "name": "t", "expireAfterSeconds": 1 }] },
-            "expireAfterSeconds",
-        ),
+        (doc! { "create": "d", "validator": { "$jsonSchema": { "encrypt": {} } } }, "encrypt"),
+        (doc! { "collMod": "c", "index": { "name": "x", "prepareUnique": true } }, "prepareUnique"),
         (
             doc! { "createIndexes": "c", "indexes": [{ "key": { "t": "text" }, "name": "t" }] },
             "text",
         ),
         (
-            doc! { "createIndexes": "c", "indexes": [{ "key": { "t": 1 }, "name": "t", "sparse": true }] },
-            "sparse",
+            doc! { "createIndexes": "c", "indexes": [{ "key": { "t.$**": 1 }, "name": "t" }] },
+            "wildcard",
         ),
-        (
-            doc! { "delete": "c", "deletes": [{ "q": {}, "limit": 1, "collation": { "locale": "de" } }] },
-            "de",
-        ),
+        (doc! { "aggregate": "c", "pipeline": [{ "$fill": {} }], "cursor": {} }, "$fill"),
     ] {
         let error = world.fails(command).await;
         assert_eq!(error.code, 238, "{error}");

@@ -23,6 +23,7 @@ const ALLOWED: &[&str] = &[
     "aggregate",
     "distinct",
     "create",
+    "createIndexes",
 ];
 /// Stages that read something else than the collection of a transaction's snapshot.
 const STAGES_REFUSED: &[&str] =

@@ -39,13 +39,8 @@ fn check(statement: Statement<'_>) -> Result<(), Failure> {
     statement.only(STATEMENT_FIELDS)?;
     statement.required("q")?;
     statement.required("u")?;
-    if statement.get("c")?.is_some() {
-        return Err(refuse(
-            codes::NOT_IMPLEMENTED,
-            "constants ('c') of pipeline updates are not implemented",
-        ));
-    }
-    fields::simple_collation(statement.document("collation")?)
+    statement.document("c")?;
+    fields::collation(statement.document("collation")?).map(drop)
 }
 
 /// An update that is ready to run.
@@ -66,9 +61,22 @@ impl Parsed {
         let empty = RawDocumentBuf::new();
         let array_filters = fields::documents(statement.array("arrayFilters")?)?;
         let filter: &RawDocument = statement.document("q")?.unwrap_or(&empty);
+        let context = &statement.collated(context)?;
+        let update = match statement.document("c")? {
+            // Constants are variables of the update, but not of the filter.
+            Some(constants) => {
+                let mut context = context.clone();
+                for element in constants {
+                    let (name, value) = element?;
+                    context.vars.push((name.to_string(), Bson::try_from(value)?));
+                }
+                Update::parse(statement.required("u")?, &array_filters, &context)?
+            }
+            None => Update::parse(statement.required("u")?, &array_filters, context)?,
+        };
         let parsed = Self {
             filter: Filter::parse(filter, context)?,
-            update: Update::parse(statement.required("u")?, &array_filters, context)?,
+            update,
             hint: Hint::parse(statement.get("hint")?, entry)?,
             multi: statement.flag("multi")?,
             upsert: statement.flag("upsert")?,
@@ -100,10 +108,15 @@ struct Run<'r, 't> {
 impl<'t> Run<'_, 't> {
     fn all(self) -> Result<RawDocumentBuf, Failure> {
         let entry = self.writing.entry(self.namespace)?;
-        writes::check_uuid(self.writing, self.command, self.namespace, entry.as_ref())?;
+        let catalog = self.writing.catalog()?;
+        writes::check_uuid(&catalog, self.command, self.namespace, entry.as_ref())?;
+        drop(catalog);
         let mut outcome = Outcome::new(self.command)?;
-        let context = fields::context(self.command, self.writing.now_ms)?;
-        let mut collection = entry.map(|entry| self.writing.open(entry)).transpose()?;
+        let default = entry.as_ref().and_then(|entry| entry.options.collation().cloned());
+        let context = fields::context(self.command, self.writing.now_ms, default.as_ref())?;
+        let bypass = writes::bypasses_validation(self.command)?;
+        let open = |entry| Ok::<_, Failure>(self.writing.open(entry)?.without_validation(bypass));
+        let mut collection = entry.map(open).transpose()?;
         let mut total = Updated::default();
         let mut upserted = RawArrayBuf::new();
         for (index, document) in

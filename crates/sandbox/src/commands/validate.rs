@@ -2,7 +2,6 @@
 
 use bson::{Bson, RawDocument, RawDocumentBuf, doc};
 use portolan_model::Namespace;
-use portolan_mql::key;
 use portolan_wire::Reply;
 
 use super::{Call, Need, fields};
@@ -81,7 +80,7 @@ fn check_document(
     expected: &mut [u64],
     found: &mut Found,
 ) -> Result<(), Failure> {
-    let id = document.get("_id")?.map(key::encode).unwrap_or_default();
+    let id = document.get("_id")?.map(|id| collection.entry.id_key(id)).unwrap_or_default();
     let points_here = collection.ids.get(id.as_slice())?.is_some_and(|to| to.value() == record);
     if !points_here {
         found.errors.push(format!("the _id of record {record:?} is not in its index"));

@@ -39,7 +39,7 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     let spec = Spec::parse(&stages.remove(0))?;
     let scope = scope(&call, &spec)?;
     let split = take_split(&mut stages)?;
-    let context = fields::context(command, call.engine.runtime.now_ms())?;
+    let context = fields::context(command, call.engine.runtime.now_ms(), None)?;
     let pipeline = Pipeline::parse(&stages, &context)?;
     check_following(&stages)?;
     let namespace = name(&call, &scope);

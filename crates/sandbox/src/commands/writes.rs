@@ -9,7 +9,9 @@ use portolan_wire::{Command, CommandError, Reply, User};
 use super::fields::{self, write_concern};
 use super::{Call, Need, transaction};
 use crate::error::{Failure, codes, refuse};
-use crate::store::{CollectionEntry, RetryKey, RetryRecord, Writing, uuid_binary};
+use crate::store::{
+    Catalog, CollectionEntry, Readable, RetryKey, RetryRecord, Writing, uuid_binary,
+};
 
 /// Statements of one command, at most; `hello.maxWriteBatchSize` says so, too.
 const STATEMENTS_MAX: usize = 100_000;
@@ -30,11 +32,27 @@ where
         None => work(writing),
         Some(key) => once(writing, &key, name, work),
     });
-    let mut reply = written.await?;
-    if let Some(error) = concern {
-        reply.append(cstr!("writeConcernError"), error);
+    with_concern(written.await.map_err(Failure::from), concern)
+}
+
+/// What is not met of the write concern is said, whether the write was refused or not.
+fn with_concern(
+    written: Result<RawDocumentBuf, Failure>,
+    concern: Option<RawDocumentBuf>,
+) -> Result<Reply, Failure> {
+    let Some(error) = concern else { return written.map(Reply::Document) };
+    match written {
+        Ok(mut reply) => {
+            reply.append(cstr!("writeConcernError"), error);
+            Ok(Reply::Document(reply))
+        }
+        Err(Failure::Refused(mut refusal)) => {
+            let mut extra = refusal.extra.take().unwrap_or_default();
+            extra.append(cstr!("writeConcernError"), error);
+            Err(refusal.with_extra(extra).into())
+        }
+        storage @ Err(_) => storage.map(Reply::Document),
     }
-    Ok(Reply::Document(reply))
 }
 
 /// As [`write`], in a transaction of its own that is given up when `work` is refused.
@@ -46,11 +64,8 @@ where
         return Ok(Reply::Document(transaction::write(call, work).await?));
     }
     let concern = write_concern(&call.command)?;
-    let mut reply = call.engine.queue.write_alone(work).await?;
-    if let Some(error) = concern {
-        reply.append(cstr!("writeConcernError"), error);
-    }
-    Ok(Reply::Document(reply))
+    let written = call.engine.queue.write_alone(work).await;
+    with_concern(written.map_err(Failure::from), concern)
 }
 
 fn once<F>(
@@ -116,10 +131,15 @@ pub(crate) fn statements<'c>(
     Ok(statements)
 }
 
+/// Whether documents may be stored although they break the collection's rules.
+pub(crate) fn bypasses_validation(command: &Command) -> Result<bool, Failure> {
+    Ok(command.get_bool("bypassDocumentValidation")?.unwrap_or(false))
+}
+
 /// Checks the `collectionUUID` of a command against the collection that it names, as the MongoDB
 /// manual describes the error `CollectionUUIDMismatch`.
 pub(crate) fn check_uuid(
-    writing: &Writing<'_>,
+    catalog: &Catalog<impl Readable>,
     command: &Command,
     namespace: &Namespace,
     entry: Option<&CollectionEntry>,
@@ -128,7 +148,7 @@ pub(crate) fn check_uuid(
     if entry.is_some_and(|entry| entry.uuid == expected) {
         return Ok(());
     }
-    let holder = writing.catalog()?.of_database(&namespace.database)?;
+    let holder = catalog.of_database(&namespace.database)?;
     let holder = holder.iter().find(|entry| entry.uuid == expected);
     let mut extra = rawdoc! {
         "db": namespace.database.as_str(),

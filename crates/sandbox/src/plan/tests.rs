@@ -11,7 +11,7 @@ fn value() -> impl Strategy<Value = Bson> {
         (-3..4_i64).prop_map(Bson::Int64),
         (-6..7_i32).prop_map(|n| Bson::Double(f64::from(n) / 2.0)),
         Just(Bson::Double(f64::NAN)),
-        "[ab]{0,2}".prop_map(Bson::String),
+        "[abA]{0,2}".prop_map(Bson::String),
         Just(Bson::Null),
         any::<bool>().prop_map(Bson::Boolean),
         (-2..3_i64).prop_map(|ms| Bson::DateTime(bson::DateTime::from_millis(ms))),
@@ -36,7 +36,11 @@ fn condition() -> impl Strategy<Value = Bson> {
 
 fn filter() -> impl Strategy<Value = Document> {
     let path = prop::sample::select(vec!["a", "a.b", "c", "_id"]);
-    let one = (path, condition()).prop_map(|(path, condition)| doc! { path: condition });
+    let whole = (path.clone(), value()).prop_map(|(path, value)| {
+        doc! { "$expr": { "$eq": [format!("${path}"), { "$literal": value }] } }
+    });
+    let plain = (path, condition()).prop_map(|(path, condition)| doc! { path: condition });
+    let one = prop_oneof![4 => plain, 1 => whole];
     prop::collection::vec(one, 1..3).prop_map(|all| doc! { "$and": all })
 }
 
@@ -53,6 +57,13 @@ async fn same_documents(documents: Vec<Document>, filters: Vec<Document>) {
         doc! { "key": { "a": 1 }, "name": "a" },
         doc! { "key": { "a.b": -1 }, "name": "ab" },
         doc! { "key": { "c": -1, "_id": 1 }, "name": "c" },
+        doc! { "key": { "a": 1 }, "name": "unused", "hidden": true, "sparse": true },
+        doc! { "key": { "c": 1 }, "name": "sparse", "sparse": true },
+        doc! {
+            "key": { "a": -1 }, "name": "partial",
+            "partialFilterExpression": { "c": { "$gte": 0 } },
+        },
+        doc! { "key": { "a": 1 }, "name": "collated", "collation": { "locale": "en", "strength": 1 } },
     ];
     world.run(doc! { "createIndexes": "c", "indexes": indexes }).await;
     for document in documents {
@@ -70,6 +81,16 @@ async fn same_documents(documents: Vec<Document>, filters: Vec<Document>) {
         let mut chosen = field(&world.find("c", filter.clone()).await, "_id");
         chosen.sort_unstable();
         assert_eq!(chosen, expected, "{filter}");
+        let collated = |hint: Document| {
+            doc! {
+                "find": "c", "filter": filter.clone(), "hint": hint,
+                "collation": { "locale": "en", "strength": 1 },
+            }
+        };
+        let expected = field(&world.documents(collated(doc! { "$natural": 1 })).await, "_id");
+        let mut chosen = field(&world.documents(collated(doc! {})).await, "_id");
+        chosen.sort_unstable();
+        assert_eq!(chosen, expected, "{filter} collated");
     }
     world.assert_sound("c").await;
 }

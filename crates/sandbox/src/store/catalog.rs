@@ -5,36 +5,19 @@
 
 use std::ops::Bound;
 
+use bson::raw::cstr;
 use bson::spec::BinarySubtype;
-use bson::{Bson, RawDocument, RawDocumentBuf, doc};
+use bson::{Bson, RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
 use portolan_model::Namespace;
+use portolan_mql::key;
 
+use super::index::IndexEntry;
+use super::options::CollectionOptions;
 use super::{Readable, table_name};
 use crate::error::{Failure, codes, refuse};
 
 /// Name of the index on `_id`, which every collection has.
 pub(crate) const ID_INDEX: &str = "_id_";
-
-/// One field of an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct IndexField {
-    pub(crate) path: String,
-    pub(crate) descending: bool,
-}
-
-/// A secondary index.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct IndexEntry {
-    /// Number within the collection; never used again after a drop.
-    pub(crate) number: u32,
-    pub(crate) name: String,
-    /// The key pattern as the client gave it.
-    pub(crate) pattern: RawDocumentBuf,
-    pub(crate) fields: Vec<IndexField>,
-    pub(crate) unique: bool,
-    /// An array was seen on an indexed path: a document may have several entries.
-    pub(crate) multikey: bool,
-}
 
 /// A collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,17 +29,44 @@ pub(crate) struct CollectionEntry {
     /// Whether the change log keeps documents as they were before and after a change
     /// (`changeStreamPreAndPostImages`).
     pub(crate) images: bool,
+    pub(crate) options: CollectionOptions,
 }
 
 impl CollectionEntry {
     /// A collection without documents or secondary indexes.
     pub(crate) fn new(namespace: Namespace, uuid: [u8; 16]) -> Self {
-        Self { namespace, uuid, indexes: Vec::new(), next_index: 1, images: false }
+        Self {
+            namespace,
+            uuid,
+            indexes: Vec::new(),
+            next_index: 1,
+            images: false,
+            options: CollectionOptions::default(),
+        }
     }
 
     /// The UUID as BSON has it on the wire.
     pub(crate) fn uuid_binary(&self) -> bson::Binary {
         uuid_binary(self.uuid)
+    }
+
+    /// The key of an `_id` in its index.
+    pub(crate) fn id_key(&self, id: RawBsonRef<'_>) -> Vec<u8> {
+        key::encode_in(id, self.options.collation())
+    }
+
+    /// The index on `_id` as `listIndexes` shows it.
+    pub(crate) fn id_index(&self) -> RawDocumentBuf {
+        let name = self.options.clustered_name().unwrap_or(ID_INDEX);
+        let mut shown = rawdoc! { "v": 2, "key": { "_id": 1 }, "name": name };
+        if let Some(collation) = self.options.collation() {
+            shown.append(cstr!("collation"), collation.spec());
+        }
+        if self.options.is_clustered() {
+            shown.append(cstr!("unique"), true);
+            shown.append(cstr!("clustered"), true);
+        }
+        shown
     }
 
     /// Where the documents are: record number to BSON.
@@ -75,20 +85,13 @@ impl CollectionEntry {
     }
 
     fn to_row(&self) -> Result<Vec<u8>, Failure> {
-        let indexes: Vec<Bson> = self
-            .indexes
-            .iter()
-            .map(|index| {
-                let pattern = bson::Document::try_from(&index.pattern)?;
-                Ok(Bson::Document(doc! {
-                    "number": i64::from(index.number), "name": &index.name, "key": pattern,
-                    "unique": index.unique, "multikey": index.multikey,
-                }))
-            })
-            .collect::<Result<_, Failure>>()?;
+        let indexes: Vec<Bson> =
+            self.indexes.iter().map(IndexEntry::to_row).collect::<Result<_, Failure>>()?;
+        let options = bson::Document::try_from(self.options.raw())?;
         let row = doc! {
             "uuid": self.uuid_binary(), "indexes": indexes,
             "nextIndex": i64::from(self.next_index), "images": self.images,
+            "options": options,
         };
         Ok(RawDocumentBuf::try_from(&row)?.into_bytes())
     }
@@ -99,7 +102,9 @@ impl CollectionEntry {
             .get_array("indexes")
             .map_err(|_| damaged("indexes"))?
             .into_iter()
-            .map(|index| index_from_row(index?.as_document().ok_or_else(|| damaged("indexes"))?))
+            .map(|index| {
+                IndexEntry::from_row(index?.as_document().ok_or_else(|| damaged("indexes"))?)
+            })
             .collect::<Result<_, Failure>>()?;
         let uuid = row.get_binary("uuid").map_err(|_| damaged("uuid"))?.bytes;
         Ok(Self {
@@ -108,6 +113,10 @@ impl CollectionEntry {
             indexes,
             next_index: number(row, "nextIndex")?,
             images: row.get_bool("images").unwrap_or(false),
+            options: match row.get_document("options") {
+                Ok(options) => CollectionOptions::read(options)?,
+                Err(_) => CollectionOptions::default(),
+            },
         })
     }
 }
@@ -123,35 +132,6 @@ fn damaged(part: &str) -> Failure {
 
 fn number(row: &RawDocument, name: &str) -> Result<u32, Failure> {
     row.get_i64(name).ok().and_then(|n| u32::try_from(n).ok()).ok_or_else(|| damaged(name))
-}
-
-fn index_from_row(row: &RawDocument) -> Result<IndexEntry, Failure> {
-    let pattern = row.get_document("key").map_err(|_| damaged("key"))?.to_owned();
-    Ok(IndexEntry {
-        number: number(row, "number")?,
-        name: row.get_str("name").map_err(|_| damaged("name"))?.to_owned(),
-        fields: index_fields(&pattern)?,
-        pattern,
-        unique: row.get_bool("unique").map_err(|_| damaged("unique"))?,
-        multikey: row.get_bool("multikey").map_err(|_| damaged("multikey"))?,
-    })
-}
-
-/// Reads a key pattern of ascending and descending fields.
-pub(crate) fn index_fields(pattern: &RawDocument) -> Result<Vec<IndexField>, Failure> {
-    pattern
-        .iter()
-        .map(|element| {
-            let (path, value) = element?;
-            let direction = crate::commands::fields::as_f64(value).unwrap_or(0.0);
-            if direction == 0.0 || direction.is_nan() {
-                let message =
-                    format!("Values in the index key pattern must be nonzero numbers: {path}");
-                return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
-            }
-            Ok(IndexField { path: path.to_string(), descending: direction < 0.0 })
-        })
-        .collect()
 }
 
 fn namespace_from_name(name: &[u8]) -> Result<Namespace, Failure> {

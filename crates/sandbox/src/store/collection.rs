@@ -7,11 +7,13 @@ use std::ops::Bound;
 
 use bson::raw::CStr;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
-use portolan_mql::key;
 
-use super::catalog::{CollectionEntry, ID_INDEX, IndexEntry};
+use super::catalog::{CollectionEntry, ID_INDEX};
+use super::index::IndexEntry;
 use super::keys::{after_prefix, document_keys};
+use super::options::Capped;
 use super::target::{Change, ChangedIn, Operation, Target};
+use super::validation::Validation;
 use super::{CATALOG, Catalog, ReadTable, Readable, SIZES, Snapshot, WriteTable};
 use crate::error::{Failure, codes, refuse};
 
@@ -41,6 +43,9 @@ pub(crate) struct Collection<T> {
 impl Collection<ReadTable> {
     /// Opens the tables of `entry` in a snapshot.
     pub(crate) fn read(snapshot: &Snapshot, entry: CollectionEntry) -> Result<Self, Failure> {
+        if entry.options.is_view() {
+            return Err(is_a_view(&entry));
+        }
         let open = |name: String| snapshot.table(&name);
         Ok(Self {
             data: open(entry.data_table())?,
@@ -90,11 +95,25 @@ pub(crate) struct CollectionWriter<'t> {
     next_record: RecordId,
     size_change: i64,
     entry_changed: bool,
+    validation: Option<Validation>,
+    /// The limits of a capped collection, and its bytes when it was opened.
+    capped: Option<(Capped, u64)>,
 }
 
 impl<'t> CollectionWriter<'t> {
     /// Opens the tables of `entry`, making those that do not exist.
     pub(crate) fn open(target: Target<'t>, entry: CollectionEntry) -> Result<Self, Failure> {
+        if entry.options.is_view() {
+            return Err(is_a_view(&entry));
+        }
+        let validation = Validation::of(&entry)?;
+        let capped = match entry.options.capped() {
+            Some(limits) => {
+                target.file()?;
+                Some((limits, super::read_size(&target.table(SIZES)?, entry.uuid)?))
+            }
+            None => None,
+        };
         let open = |name: String| target.table(&name);
         let tables = Collection {
             data: open(entry.data_table())?,
@@ -111,16 +130,36 @@ impl<'t> CollectionWriter<'t> {
             Some((last, _)) => record_id(last.value())? + 1,
             None => 1,
         };
-        Ok(Self { tables, target, next_record, size_change: 0, entry_changed: false })
+        Ok(Self {
+            tables,
+            target,
+            next_record,
+            size_change: 0,
+            entry_changed: false,
+            validation,
+            capped,
+        })
+    }
+
+    /// Documents are stored although they break the collection's rules.
+    pub(crate) fn without_validation(mut self, without: bool) -> Self {
+        if without {
+            self.validation = None;
+        }
+        self
     }
 
     /// Stores a document that has an `_id`; returns the number of its record.
     pub(crate) fn insert(&mut self, document: &RawDocument) -> Result<RecordId, Failure> {
         let id = document_id(document)?;
+        if let Some(validation) = &self.validation {
+            validation.check(document, None)?;
+        }
+        self.check_fits(document)?;
         let number = self.next_record;
         let record = number.to_be_bytes();
         let entries = self.new_entries(document, None)?;
-        let id_key = key::encode(id);
+        let id_key = self.tables.entry.id_key(id);
         if self.tables.ids.get(id_key.as_slice())?.is_some() {
             return Err(self.duplicate_id(id));
         }
@@ -134,7 +173,43 @@ impl<'t> CollectionWriter<'t> {
         self.next_record += 1;
         self.size_change += signed(document.as_bytes().len());
         self.keep(|| Change::Insert { record: number, document: document.to_owned() })?;
+        self.trim()?;
         Ok(number)
+    }
+
+    /// A document beyond the limit of a capped collection would push out itself.
+    fn check_fits(&self, document: &RawDocument) -> Result<(), Failure> {
+        let length = document.as_bytes().len() as u64;
+        match self.capped {
+            Some((limits, _)) if length > limits.size_bytes => {
+                let message = "object to insert exceeds cappedMaxSize";
+                Err(refuse(codes::BAD_VALUE, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the oldest documents of a capped collection until it is within its limits.
+    pub(crate) fn trim(&mut self) -> Result<(), Failure> {
+        let Some((limits, opened_bytes)) = self.capped else { return Ok(()) };
+        loop {
+            let size_bytes = opened_bytes.saturating_add_signed(self.size_change);
+            let too_many = match limits.documents_max {
+                Some(max) => self.tables.count()? > max,
+                None => false,
+            };
+            if size_bytes <= limits.size_bytes && !too_many {
+                return Ok(());
+            }
+            let oldest = self.tables.data.iter()?.next().transpose()?.map(|(record, document)| {
+                Ok::<_, Failure>((
+                    record_id(record.value())?,
+                    RawDocument::from_bytes(document.value())?.to_owned(),
+                ))
+            });
+            let Some((record, document)) = oldest.transpose()? else { return Ok(()) };
+            self.remove(record, &document)?;
+        }
     }
 
     /// Keeps a change for the change log, or for the commit of the transaction that made it.
@@ -152,6 +227,9 @@ impl<'t> CollectionWriter<'t> {
         new: &RawDocument,
         manner: Manner,
     ) -> Result<(), Failure> {
+        if let Some(validation) = &self.validation {
+            validation.check(new, Some(old))?;
+        }
         let new_entries = self.new_entries(new, Some(record))?;
         let number = record;
         let record = record.to_be_bytes();
@@ -181,7 +259,7 @@ impl<'t> CollectionWriter<'t> {
         record: RecordId,
         document: &RawDocument,
     ) -> Result<(), Failure> {
-        let id_key = key::encode(document_id(document)?);
+        let id_key = self.tables.entry.id_key(document_id(document)?);
         let number = record;
         let record = record.to_be_bytes();
         for (index, table) in self.tables.entry.indexes.iter().zip(&mut self.tables.indexes) {
@@ -205,7 +283,7 @@ impl<'t> CollectionWriter<'t> {
             let found = document_keys(index, document)?;
             index.multikey |= found.multikey;
             for key in found.keys {
-                if index.unique && taken(table, &key, None)? {
+                if index.options.unique && taken(table, &key, None)? {
                     return Err(duplicate_key(&entry.namespace.to_string(), index, document));
                 }
                 table.insert(index_entry(&key, record.value()).as_slice(), [].as_slice())?;
@@ -240,7 +318,7 @@ impl<'t> CollectionWriter<'t> {
         for (position, table) in self.tables.indexes.iter().enumerate() {
             let index = &self.tables.entry.indexes[position];
             let found = document_keys(index, document)?;
-            if index.unique {
+            if index.options.unique {
                 for key in &found.keys {
                     if taken(table, key, own)? {
                         let namespace = self.tables.entry.namespace.to_string();
@@ -264,6 +342,11 @@ impl<'t> CollectionWriter<'t> {
         pattern.append(bson::raw::cstr!("_id"), 1);
         duplicate(&self.tables.entry.namespace.to_string(), ID_INDEX, &pattern, &value)
     }
+}
+
+fn is_a_view(entry: &CollectionEntry) -> Failure {
+    let message = format!("Namespace {} is a view, not a collection", entry.namespace);
+    refuse(codes::COMMAND_NOT_SUPPORTED_ON_VIEW, message)
 }
 
 fn signed(length: usize) -> i64 {

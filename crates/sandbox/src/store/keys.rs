@@ -6,9 +6,9 @@
 //! on multikey and sparse indexes describe. What is not here: bounds, which are in `plan`.
 
 use bson::{RawBsonRef, RawDocument};
-use portolan_mql::key;
+use portolan_mql::{Collation, key};
 
-use super::catalog::IndexEntry;
+use super::index::IndexEntry;
 use super::paths::{Found, values_at};
 use crate::error::{Failure, codes, refuse};
 
@@ -20,15 +20,24 @@ pub(crate) struct DocumentKeys {
     pub(crate) multikey: bool,
 }
 
-/// The keys that `index` holds for `document`.
+/// The keys that `index` holds for `document`: none when the index leaves it out.
 pub(crate) fn document_keys(
     index: &IndexEntry,
     document: &RawDocument,
 ) -> Result<DocumentKeys, Failure> {
+    let nothing = DocumentKeys { keys: Vec::new(), multikey: false };
+    if let Some(filter) = &index.options.partial
+        && !filter.matches(document)?
+    {
+        return Ok(nothing);
+    }
     let mut combined = vec![Vec::new()];
     let mut array: Option<(&str, &str)> = None;
+    let mut present = false;
     for field in &index.fields {
-        let (mut keys, array_at) = path_keys(document, &field.path)?;
+        let PathKeys { mut keys, array_at, present: found } =
+            path_keys(document, &field.path, index.options.collation.as_ref())?;
+        present |= found;
         if field.descending {
             keys.iter_mut().for_each(|key| invert(key));
         }
@@ -41,6 +50,9 @@ pub(crate) fn document_keys(
             }
         }
         combined = product(combined, &keys);
+    }
+    if index.options.sparse && !present {
+        return Ok(nothing);
     }
     combined.sort_unstable();
     combined.dedup();
@@ -74,20 +86,30 @@ pub(crate) fn invert(key: &mut [u8]) {
     }
 }
 
-/// The keys at one path, and the part of it at which an array lies.
+/// The keys at one path.
+struct PathKeys<'p> {
+    keys: Vec<Vec<u8>>,
+    /// The part of the path at which an array lies.
+    array_at: Option<&'p str>,
+    /// Something is there.
+    present: bool,
+}
+
 fn path_keys<'p>(
     document: &RawDocument,
     path: &'p str,
-) -> Result<(Vec<Vec<u8>>, Option<&'p str>), Failure> {
-    let mut keys = Vec::with_capacity(1);
+    collation: Option<&Collation>,
+) -> Result<PathKeys<'p>, Failure> {
+    let (mut keys, mut present) = (Vec::with_capacity(1), false);
     let array_at = values_at(document, path, &mut |found| {
+        present |= !matches!(found, Found::Missing);
         keys.push(match found {
             Found::Missing => key::missing(),
             Found::EmptyArray => key::encode(RawBsonRef::Undefined),
-            Found::Value(value) => key::encode(value),
+            Found::Value(value) => key::encode_in(value, collation),
         });
     })?;
-    Ok((keys, array_at))
+    Ok(PathKeys { keys, array_at, present })
 }
 
 /// The least key that is greater than every key that begins with `prefix`; `None` when there is

@@ -12,26 +12,29 @@ mod diff;
 #[cfg(test)]
 mod disk;
 mod history;
+mod index;
 mod keys;
 mod log;
 mod open;
+mod options;
 mod paths;
 mod retries;
 mod table;
 mod target;
 pub(crate) mod tick;
+mod validation;
 mod writer;
 
-pub(crate) use catalog::{
-    Catalog, CollectionEntry, ID_INDEX, IndexEntry, IndexField, index_fields, uuid_binary,
-};
+pub(crate) use catalog::{Catalog, CollectionEntry, ID_INDEX, uuid_binary};
 pub(crate) use collection::{
     Collection, CollectionWriter, DOCUMENT_BYTES_MAX, Manner, RecordId, record_id, record_of_entry,
 };
 #[cfg(test)]
 pub(crate) use disk::Disk;
+pub(crate) use index::{IndexEntry, IndexField, IndexOptions, index_fields};
 pub(crate) use keys::{after_prefix, document_keys, invert};
 pub(crate) use log::{Event, LogLimits, Position, namespace_document};
+pub(crate) use options::{CollectionOptions, View};
 pub(crate) use paths::{Found, values_at};
 pub(crate) use retries::{RetryKey, RetryRecord, too_old};
 pub(crate) use table::{ReadTable, Readable, WriteTable};

@@ -8,13 +8,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bson::{RawDocumentBuf, rawdoc};
+use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 use redb::{ReadTransaction, WriteTransaction};
 
 use super::catalog::{CollectionEntry, ID_INDEX};
 use super::collection::{CollectionWriter, Manner, RecordId};
 use super::diff::Diff;
+use super::index::IndexEntry;
 use super::log::{ChangeLog, Event};
 use super::retries::RetryKey;
 use super::table::{PrivateTables, WriteTable};
@@ -56,6 +57,14 @@ impl<'t> Target<'t> {
         Ok(())
     }
 
+    /// Whether indexes can be made here: in the file always, in a transaction only on a collection
+    /// that it made itself.
+    pub(super) fn may_index(self, uuid: [u8; 16]) -> bool {
+        let Self::Private(private) = self else { return true };
+        let made = |operation: &Operation| matches!(operation, Operation::Create(entry) if entry.uuid == uuid);
+        private.operations.borrow().iter().any(made)
+    }
+
     /// Writes an event of what open transactions may not do.
     pub(super) fn log(self, event: Event) -> Result<(), Failure> {
         match self {
@@ -72,7 +81,7 @@ impl<'t> Target<'t> {
     }
 }
 
-fn not_in_transaction() -> Failure {
+pub(super) fn not_in_transaction() -> Failure {
     let message = "this operation is not supported inside a multi-document transaction";
     refuse(codes::OPERATION_NOT_SUPPORTED_IN_TRANSACTION, message)
 }
@@ -115,7 +124,16 @@ impl Change {
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Create(CollectionEntry),
-    Change { entry: ChangedIn, change: Change },
+    /// Indexes on a collection that is empty.
+    CreateIndexes {
+        namespace: Namespace,
+        uuid: [u8; 16],
+        indexes: Vec<IndexEntry>,
+    },
+    Change {
+        entry: ChangedIn,
+        change: Change,
+    },
 }
 
 /// What a change has to know of its collection.
@@ -132,6 +150,11 @@ impl Operation {
     fn event(self) -> Result<Event, Failure> {
         let (entry, change) = match self {
             Self::Create(entry) => return Ok(created(&entry)),
+            Self::CreateIndexes { namespace, uuid, indexes } => {
+                let shown: RawArrayBuf = indexes.iter().map(IndexEntry::document).collect();
+                let event = Event::new("createIndexes", &namespace, uuid);
+                return Ok(event.description(rawdoc! { "indexes": shown }));
+            }
             Self::Change { entry, change } => (entry, change),
         };
         let event = |kind| Event::new(kind, &entry.namespace, entry.uuid);
@@ -208,7 +231,10 @@ pub(crate) fn replay(
     let mut replay = Replay { writing, open: None, made: HashMap::new() };
     for operation in operations {
         match operation {
-            Operation::Create(entry) => replay.create(&entry.namespace)?,
+            Operation::Create(entry) => replay.create(&entry)?,
+            Operation::CreateIndexes { namespace, indexes, .. } => {
+                replay.create_indexes(&namespace, indexes)?;
+            }
             Operation::Change { entry, change } => {
                 replay.change(&entry.namespace, entry.uuid, change)?;
             }
@@ -233,12 +259,33 @@ impl Replay<'_, '_> {
         }
     }
 
-    fn create(&mut self, namespace: &Namespace) -> Result<(), Failure> {
+    fn create(&mut self, entry: &CollectionEntry) -> Result<(), Failure> {
         self.close()?;
-        if self.writing.entry(namespace)?.is_some() {
+        if self.writing.entry(&entry.namespace)?.is_some() {
             return Err(write_conflict());
         }
-        self.writing.create(namespace).map(drop)
+        self.writing.create_with(&entry.namespace, entry.options.clone(), entry.images).map(drop)
+    }
+
+    fn create_indexes(
+        &mut self,
+        namespace: &Namespace,
+        indexes: Vec<IndexEntry>,
+    ) -> Result<(), Failure> {
+        self.close()?;
+        let mut entry = self.writing.entry(namespace)?.ok_or_else(write_conflict)?;
+        let before = entry.indexes.len();
+        for index in &indexes {
+            entry.next_index = entry.next_index.max(index.number + 1);
+            entry.indexes.push(index.clone());
+        }
+        let uuid = entry.uuid;
+        let mut collection = self.writing.open(entry)?;
+        for position in before..before + indexes.len() {
+            collection.build_index(position)?;
+        }
+        self.writing.finish(collection)?;
+        self.writing.keep_indexes(namespace, uuid, indexes)
     }
 
     fn change(
@@ -251,7 +298,8 @@ impl Replay<'_, '_> {
             self.close()?;
             let entry = self.writing.entry(namespace)?.ok_or_else(write_conflict)?;
             // A collection that the transaction made itself has another UUID in the file.
-            self.open = Some((uuid, self.writing.open(entry)?));
+            // The statements were validated when they ran.
+            self.open = Some((uuid, self.writing.open(entry)?.without_validation(true)));
         }
         let Some((_, collection)) = &mut self.open else { return Ok(()) };
         let record = self.made.get(&(uuid, change.record())).copied().unwrap_or(change.record());

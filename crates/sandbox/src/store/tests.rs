@@ -232,7 +232,7 @@ fn arrays_give_a_key_for_each_element() {
         name: "i".into(),
         fields: index_fields(&pattern).expect("a pattern"),
         pattern,
-        unique: false,
+        options: IndexOptions::default(),
         multikey: false,
     };
     let keys = |pattern: RawDocumentBuf, document: RawDocumentBuf| {

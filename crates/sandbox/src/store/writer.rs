@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::log::{ChangeLog, Event};
 use super::retries::Retries;
 use super::{
-    CATALOG, Catalog, CollectionEntry, CollectionWriter, META, META_TICK, Operation, Private,
-    RetryKey, RetryRecord, SIZES, Store, Target, WriteTable, definition,
+    CATALOG, Catalog, CollectionEntry, CollectionOptions, CollectionWriter, META, META_TICK,
+    Operation, Private, RetryKey, RetryRecord, SIZES, Store, Target, WriteTable, definition,
 };
 use crate::error::{Failure, codes, refuse, storage_error};
 
@@ -59,9 +59,23 @@ impl<'t> Writing<'t> {
 
     /// Makes an empty collection.
     pub(crate) fn create(&self, namespace: &Namespace) -> Result<CollectionEntry, Failure> {
-        let entry = CollectionEntry::new(namespace.clone(), self.runtime.uuid_v4());
+        self.create_with(namespace, CollectionOptions::default(), false)
+    }
+
+    /// Makes an empty collection, or a view. With `images` the change log keeps documents as they
+    /// were before and after a change.
+    pub(crate) fn create_with(
+        &self,
+        namespace: &Namespace,
+        options: CollectionOptions,
+        images: bool,
+    ) -> Result<CollectionEntry, Failure> {
+        let mut entry = CollectionEntry::new(namespace.clone(), self.runtime.uuid_v4());
+        (entry.options, entry.images) = (options, images);
         self.catalog()?.put(&entry)?;
-        self.open(entry.clone())?.finish()?;
+        if !entry.options.is_view() {
+            self.open(entry.clone())?.finish()?;
+        }
         self.target.keep(|| Operation::Create(entry.clone()))?;
         Ok(entry)
     }
@@ -92,6 +106,27 @@ impl<'t> Writing<'t> {
     /// Adds an event to the change log, of what is not the change of a document.
     pub(crate) fn log(&self, event: Event) -> Result<(), Failure> {
         self.target.log(event)
+    }
+
+    /// Refuses to index a collection in a transaction that did not make it, or filled it.
+    pub(crate) fn check_indexable(&self, collection: &CollectionWriter<'_>) -> Result<(), Failure> {
+        let in_file = matches!(self.target, Target::File { .. });
+        let empty = in_file || collection.tables.count()? == 0;
+        if empty && self.target.may_index(collection.tables.entry.uuid) {
+            return Ok(());
+        }
+        Err(super::target::not_in_transaction())
+    }
+
+    /// Says that indexes were made: in the change log, or for the commit.
+    pub(crate) fn keep_indexes(
+        &self,
+        namespace: &Namespace,
+        uuid: [u8; 16],
+        indexes: Vec<super::IndexEntry>,
+    ) -> Result<(), Failure> {
+        let namespace = namespace.clone();
+        self.target.keep(|| Operation::CreateIndexes { namespace, uuid, indexes })
     }
 
     /// The changes that follow are those of one transaction.

@@ -363,3 +363,27 @@ async fn a_users_sessions_end_without_those_of_others() {
     world.backend.end_sessions(Some(&user("u")), None);
     assert_eq!(session.commit().await.expect_err("ended").code, 251);
 }
+
+#[tokio::test]
+async fn a_new_collection_gets_its_indexes_with_the_commit() {
+    let world = World::new().await;
+    let index = doc! { "key": { "n": 1 }, "name": "n_1", "unique": true };
+    let mut session = Session::new(&world, 1);
+    session.start().run(doc! { "create": "c" }).await;
+    session.run(doc! { "createIndexes": "c", "indexes": [index] }).await;
+    session.insert(1).await;
+    let twice = doc! { "insert": "c", "documents": [{ "_id": 2, "n": 1 }] };
+    assert!(session.run(twice).await.contains_key("writeErrors"));
+    session.start().run(doc! { "create": "c" }).await;
+    let index = doc! { "key": { "n": 1 }, "name": "n_1" };
+    session.run(doc! { "createIndexes": "c", "indexes": [index.clone()] }).await;
+    session.insert(1).await;
+    let late = doc! { "createIndexes": "c", "indexes": [{ "key": { "m": 1 }, "name": "m_1" }] };
+    assert_eq!(session.fails(late).await, 263);
+    session.start().run(doc! { "create": "c" }).await;
+    session.run(doc! { "createIndexes": "c", "indexes": [index] }).await;
+    session.insert(1).await;
+    session.commit().await.expect("committed");
+    assert_eq!(world.documents(doc! { "listIndexes": "c" }).await.len(), 2);
+    world.assert_sound("c").await;
+}

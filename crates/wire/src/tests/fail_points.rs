@@ -52,6 +52,9 @@ async fn labels_are_those_asked_for_or_those_of_the_code() {
     set(&mut client, "alwaysOn", data).await;
     let told = client.run(insert(None)).await;
     assert_eq!(labels(&told), ["Mine"]);
+    let data = rawdoc! { "failCommands": ["insert"], "errorCode": 91, "errorLabels": [] };
+    set(&mut client, "alwaysOn", data).await;
+    assert!(labels(&client.run(insert(Some(1))).await).is_empty(), "none is what was asked for");
     let data = rawdoc! { "failCommands": ["insert", "commitTransaction"], "errorCode": 91 };
     set(&mut client, "alwaysOn", data).await;
     let mut statement = insert(Some(1));
@@ -91,13 +94,18 @@ async fn a_numbered_write_is_done_and_its_reply_lost() {
     let server = serve(open_server(), Runtime::system()).await;
     let mut client = Client::connect(server.address).await;
     let body =
-        rawdoc! { "configureFailPoint": "onPrimaryTransactionalWrite", "mode": { "times": 1 } };
+        rawdoc! { "configureFailPoint": "onPrimaryTransactionalWrite", "mode": { "times": 2 } };
     client.run_on("admin", body).await;
     assert_eq!(code(&client.run(insert(None)).await), 0, "a write without a number passes");
     let body = crate::tests::command(insert(Some(3)), "shop");
     client.send(crate::frame::OP_MSG, super::client::message(&body)).await;
     assert!(client.is_closed().await);
     assert_eq!(server.backend.ran.load(Ordering::SeqCst), 2);
+    let mut client = Client::connect(server.address).await;
+    assert_eq!(code(&client.run(insert(Some(3))).await), 0, "sent again, it writes nothing");
+    let body = crate::tests::command(insert(Some(4)), "shop");
+    client.send(crate::frame::OP_MSG, super::client::message(&body)).await;
+    assert!(client.is_closed().await);
 }
 
 #[tokio::test]

@@ -180,6 +180,55 @@ fn union_facets_and_buckets() {
 }
 
 #[test]
+fn windows_count_documents_or_measure_the_field() {
+    let docs: Vec<_> = [(1, "a", 1), (2, "a", 3), (3, "b", 5), (4, "a", 3), (5, "a", 9)]
+        .map(|(id, k, t)| doc! { "_id": id, "k": k, "t": t })
+        .to_vec();
+    let stage = doc! { "$setWindowFields": {
+        "partitionBy": "$k", "sortBy": { "t": 1 }, "output": {
+            "sum": { "$sum": "$t", "window": { "documents": ["unbounded", "current"] } },
+            "near": { "$push": "$_id", "window": { "range": [-2, 0] } },
+            "r": { "$rank": {} }, "d": { "$denseRank": {} }, "n": { "$documentNumber": {} },
+            "next": { "$shift": { "output": "$t", "by": 1, "default": -1 } },
+            "all": { "$max": "$t" },
+        },
+    } };
+    let found = run_in(&Context::new(0), vec![stage], docs).unwrap();
+    let row = |id: i32,
+               k: &str,
+               t: i32,
+               sum: i32,
+               near: Vec<i32>,
+               r: i32,
+               d: i32,
+               n: i32,
+               next: i32,
+               all: i32| {
+        doc! {
+            "_id": id, "k": k, "t": t, "sum": sum, "near": near, "r": r, "d": d, "n": n,
+            "next": next, "all": all,
+        }
+    };
+    assert_eq!(
+        found,
+        [
+            row(1, "a", 1, 1, vec![1], 1, 1, 1, 3, 9),
+            row(2, "a", 3, 4, vec![1, 2, 4], 2, 2, 2, 3, 9),
+            row(4, "a", 3, 7, vec![1, 2, 4], 2, 2, 3, 9, 9),
+            row(5, "a", 9, 16, vec![5], 4, 3, 4, -1, 9),
+            row(3, "b", 5, 5, vec![3], 1, 1, 1, -1, 5),
+        ]
+    );
+    let code = |output: Document| {
+        let stage = doc! { "$setWindowFields": { "sortBy": { "t": 1 }, "output": output } };
+        run_in(&Context::new(0), vec![stage], vec![]).unwrap_err().code
+    };
+    assert_eq!(code(doc! { "x": { "$derivative": { "input": "$t" } } }), code::NOT_IMPLEMENTED);
+    assert_eq!(code(doc! { "x": { "$sum": 1, "window": { "documents": [1, 0] } } }), 5_339_900);
+    assert_eq!(code(doc! { "x": { "$rank": {}, "window": { "documents": [0, 0] } } }), 5_371_601);
+}
+
+#[test]
 fn redact_decides_level_by_level() {
     let stage = doc! { "$redact": { "$cond": [
         { "$gt": [{ "$ifNull": ["$secret", 0] }, 1] }, "$$PRUNE", "$$DESCEND",

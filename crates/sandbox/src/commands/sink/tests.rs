@@ -105,7 +105,7 @@ async fn refusals_write_nothing_and_say_why() {
         (vec![doc! { "$out": 3 }], 9),
         (vec![doc! { "$merge": { "into": "t", "whenMatched": "other" } }], 2),
         (vec![doc! { "$merge": { "into": "t", "whenNotMatched": "fail" } }], 13113),
-        (vec![doc! { "$merge": { "into": "t", "let": { "x": 1 } } }], 238),
+        (vec![doc! { "$merge": { "into": "t", "let": { "x": 1 } } }], 51_199),
         (vec![doc! { "$out": { "db": "local", "coll": "t" } }], 73),
     ] {
         assert_eq!(world.fails(aggregate(stages.clone())).await.code, code, "{stages:?}");
