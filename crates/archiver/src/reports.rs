@@ -10,7 +10,7 @@ use crate::ArchiverError;
 use crate::upkeep::{LEAD_MS, cut};
 use crate::worker::Shared;
 
-/// What would expire if the rule were in effect now: the archive's own, or one of `days`.
+/// What would expire now, or as soon as the rule takes effect: the archive's own, or one of `days`.
 pub(crate) async fn preview_expiry(
     shared: &Shared,
     id: ArchiveId,
@@ -28,9 +28,10 @@ pub(crate) async fn preview_expiry(
         ..ExpiryPreview::default()
     };
     let (Some(rule), Some((table, version))) = (rule, table) else { return Ok(preview) };
+    let at_ms = now_ms.max(rule.set_at.saturating_add(LEAD_MS));
     let mut rules = stored.rules();
-    (rules.expiry, rules.hold) = (Some(ExpiryRule { set_at: i64::MIN, ..rule }), None);
-    let Some(cut) = cut(&rules, now_ms) else { return Ok(preview) };
+    (rules.expiry, rules.hold) = (Some(rule), None);
+    let Some(cut) = cut(&rules, at_ms) else { return Ok(preview) };
     let plan = table.expiry_plan(&version, &cut);
     preview.expired_until = Some(cut.expired_until_ms);
     preview.documents = table.count_expired(&version, &plan, &cut).await?;

@@ -46,6 +46,21 @@ async fn documents_expire_a_day_after_the_rule_was_set_and_go_on_expiring() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_says_what_goes_when_the_rule_takes_effect() {
+    let mut world = World::with_flights().await;
+    world.settle().await;
+    let (worker, store) = world.worker(FaultPlan::none()).await;
+    let preview = worker.preview_expiry(world.archive, Some(50)).await.expect("a preview");
+    store.close().await;
+    assert_eq!(preview.documents, 5, "{preview:?}");
+    assert_eq!(preview.takes_effect_at, Some(world.runtime.now_ms() + DAY_MS as i64));
+    let (worker, store) = world.worker(FaultPlan::none()).await;
+    let none = worker.preview_expiry(world.archive, None).await.expect("a preview");
+    store.close().await;
+    assert_eq!((none.documents, none.takes_effect_at), (0, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_archived_just_now_does_not_expire_at_once() {
     let mut world = with_rule(60).await;
     world.days_pass(1.5).await;
