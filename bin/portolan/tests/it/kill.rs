@@ -19,7 +19,8 @@ const OUTSIDE: &[&str] = &[
 ];
 
 /// Points that a first run does not pass: nothing is kept or superseded, no lease gets old, nothing is
-/// purged, expired or cleaned up (that takes days), and every batch may be deleted.
+/// purged, expired, compacted or cleaned up (that takes days), nobody asks for anything, and every batch may
+/// be deleted.
 const NOT_PASSED: &[&str] = &[
     effects::LEASE_RENEW,
     effects::RECONCILE,
@@ -34,6 +35,11 @@ const NOT_PASSED: &[&str] = &[
     effects::RESTORE,
     effects::EXPIRE,
     effects::CLEAN_UP,
+    effects::COMPACTION_REWRITE,
+    effects::COMPACT,
+    effects::REDACTION_REWRITE,
+    effects::REDACT,
+    effects::FORGET_HISTORY,
     effects::OPERATION_DONE,
     effects::UPKEEP,
     effects::PURGING,
