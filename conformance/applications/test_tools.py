@@ -32,7 +32,7 @@ def fill(db):
 
 def test_mongosh_starts(client):
     admin = client.admin
-    assert admin.command("buildInfo")["versionArray"][0] == 7
+    assert admin.command("buildInfo")["versionArray"][0] == 8
     assert admin.command("ping")["ok"] == 1
     with pytest.raises(OperationFailure) as caught:
         admin.command("getParameter", "foo")

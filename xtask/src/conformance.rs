@@ -1,6 +1,7 @@
 //! Starts a real `portolan` and runs real clients against it. The cases live in `conformance/`; here
 //! is only what starts, waits and stops.
 
+mod applications;
 mod interop;
 mod postgres;
 pub(crate) mod process;
@@ -50,10 +51,8 @@ const SUITES: &[(&str, &str)] = &[
     ("mcp", "MongoDB's MCP server with a service account"),
     ("python", "drivers, FerretDB, a Delta reader"),
     ("interop", "tables after every kind of change: delta-rs and DuckDB; --full: Spark"),
-    (
-        "unified",
-        "by name or --full: the drivers' unified suites and an object mapper on a sandbox cluster",
-    ),
+    ("unified", "by name or --full: the drivers' unified suites on a sandbox cluster"),
+    ("applications", "by name or --full: mongosh, Mongoose and Beanie on a sandbox cluster"),
     ("fuzz", "schemathesis: no 500, no undeclared answer"),
     (
         "postgres",
@@ -65,7 +64,7 @@ const SUITES: &[(&str, &str)] = &[
     ),
 ];
 /// Suites that need no running quickstart.
-const ALONE: [&str; 4] = ["interop", "unified", "postgres", "stores"];
+const ALONE: [&str; 5] = ["interop", "unified", "applications", "postgres", "stores"];
 
 fn suites_help() -> String {
     let lines: Vec<String> =
@@ -79,10 +78,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = |suite: &str| only.is_none_or(|only| suite.contains(only));
     ensure!(SUITES.iter().any(|(name, _)| wanted(name)), "no suite has that name; see --help");
     let folder = Folder::new()?;
-    if wanted("unified") && (options.full || only.is_some()) {
+    let by_name = |suite: &str| wanted(suite) && (options.full || only.is_some());
+    if by_name("unified") {
         timed("unified", || unified::run(&folder))?;
     }
-    if !SUITES.iter().any(|(name, _)| *name != "unified" && wanted(name)) {
+    if by_name("applications") {
+        timed("applications", || applications::run(&folder))?;
+    }
+    let bare = |name: &str| matches!(name, "unified" | "applications");
+    if !SUITES.iter().any(|(name, _)| !bare(name) && wanted(name)) {
         return Ok(());
     }
     let program = run::portolan(false)?;

@@ -168,7 +168,7 @@ pub(crate) enum ClusterCommand {
     List(InProject),
     /// Shows the three connection strings of a cluster.
     ConnectionStrings(OfCluster),
-    /// Reads documents from a file into a cluster: .bson, .ndjson, or an .archive of mongodump.
+    /// Reads documents from a file into a cluster: .bson, .ndjson, or an .archive of mongodump; gzipped or not.
     Import(Import),
     /// Writes a collection to a file (.bson, .ndjson), or collections with their indexes to an .archive.
     Export(Export),

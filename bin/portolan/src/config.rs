@@ -109,13 +109,25 @@ pub(crate) struct Endpoints {
 }
 
 /// Which clusters may be attached, and what sandbox clusters do.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Clusters {
     /// Private and loopback networks that may be dialled, as CIDR.
     pub(crate) allowed_networks: Vec<IpNet>,
     /// Whether admin users of sandbox clusters may set fail points.
     pub(crate) sandbox_test_commands: bool,
+    /// Memory that the sandbox clusters of this process share for pages of their files.
+    pub(crate) sandbox_cache_bytes: usize,
+}
+
+impl Default for Clusters {
+    fn default() -> Self {
+        Self {
+            allowed_networks: Vec::new(),
+            sandbox_test_commands: false,
+            sandbox_cache_bytes: 512 * 1024 * 1024,
+        }
+    }
 }
 
 /// Cadence and sizes of archive runs.

@@ -2,6 +2,7 @@
 //! listeners of read endpoints, the tables' storage. One instance has one host.
 
 mod accounts;
+mod cache_share;
 mod control_side;
 mod follow;
 mod gate;
@@ -19,7 +20,7 @@ use anyhow::{Context, Result};
 use portolan_archiver::Worker;
 use portolan_auth::{Authorized, Instance};
 use portolan_cluster::{Cluster, MongoCluster};
-use portolan_control::{ClusterHost, ServerSettings, server_settings};
+use portolan_control::{ClusterHost, HostError, ServerSettings, server_settings};
 use portolan_model::{ClusterId, ClusterKind, ClusterState};
 use portolan_runtime::Runtime;
 use portolan_security::address::AddressPolicy;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Endpoints};
 use crate::locations::Locations;
 use accounts::Internal;
+use cache_share::CacheShare;
 use listeners::Listener;
 use query_log::QueryLog;
 
@@ -60,6 +62,7 @@ struct Inner {
     locations: Locations,
     allowed_networks: Vec<IpNet>,
     sandbox_test_commands: bool,
+    cache: CacheShare,
     http_port: u16,
     runtime: Runtime,
     internal: Internal,
@@ -133,6 +136,7 @@ impl Host {
             locations,
             allowed_networks: config.clusters.allowed_networks.clone(),
             sandbox_test_commands: config.clusters.sandbox_test_commands,
+            cache: CacheShare::new(config.clusters.sandbox_cache_bytes),
             http_port,
             runtime,
             internal,
@@ -147,15 +151,27 @@ impl Host {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Starts every sandbox cluster that is not paused and every endpoint that the control state knows.
+    /// Starts every sandbox cluster that is not paused and every endpoint that the control state knows. A
+    /// cluster whose file cannot be trusted stays down, and the log says why.
     /// A cluster whose creation or removal was cut short is left to `control`, which finishes both.
     pub(crate) async fn start_all(&self) -> Result<()> {
-        for stored in self.stored_clusters().await?.into_iter().filter(is_ready) {
+        let stored: Vec<_> = self.stored_clusters().await?.into_iter().filter(is_ready).collect();
+        let is_sandbox = |one: &&StoredCluster| {
+            !one.life.paused && matches!(one.cluster.kind, ClusterKind::Sandbox { .. })
+        };
+        self.inner.cache.expect(stored.iter().filter(is_sandbox).count());
+        for stored in stored {
             let cluster = &stored.cluster;
             let what = || format!("cluster {}", cluster.name);
             if !stored.life.paused {
                 let settings = server_settings(&stored);
-                ClusterHost::start_sandbox(self, cluster, &settings).await.with_context(what)?;
+                match ClusterHost::start_sandbox(self, cluster, &settings).await {
+                    // One damaged file does not keep the other clusters down.
+                    Err(HostError::Refused(reason)) => {
+                        tracing::error!(cluster = cluster.name, reason, "a cluster stays down");
+                    }
+                    started => drop(started.with_context(what)?),
+                }
             }
             self.start_endpoints(cluster.id).await.with_context(what)?;
         }

@@ -1,16 +1,18 @@
 //! `portolan cluster import` and `export`: documents between files and a cluster that speaks the
 //! MongoDB protocol. Three formats, by the name of the file: `.bson` (documents one behind the other),
-//! `.ndjson` or `.jsonl` (one document in extended JSON per line), `.archive` (mongodump's `--archive`).
+//! `.ndjson` or `.jsonl` (one document in extended JSON per line), `.archive` (mongodump's `--archive`); each
+//! of them also gzipped, as `.gz`.
 //!
 //! An import is not one transaction: what was inserted before an error stays, and the error says how
 //! much that is.
 
 mod archive;
 mod bson_file;
+mod gzip;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -34,11 +36,15 @@ enum Format {
 
 impl Format {
     fn of(path: &Path) -> Result<Self> {
-        match path.extension().and_then(|extension| extension.to_str()) {
+        let (named, _) = gzip::strip(path);
+        match named.extension().and_then(|extension| extension.to_str()) {
             Some("bson") => Ok(Self::Bson),
             Some("ndjson" | "jsonl" | "json") => Ok(Self::Lines),
             Some("archive") => Ok(Self::Archive),
-            _ => bail!("{}: the name must end in .bson, .ndjson or .archive", path.display()),
+            _ => bail!(
+                "{}: the name must end in .bson, .ndjson or .archive (or that and .gz)",
+                path.display()
+            ),
         }
     }
 }
@@ -67,7 +73,7 @@ pub(crate) async fn import(import: &Import) -> Result<Value> {
     let format = Format::of(&import.file)?;
     let file = File::open(&import.file)
         .with_context(|| format!("cannot open {}", import.file.display()))?;
-    let input = BufReader::new(file);
+    let input = gzip::open(file)?;
     let client = connect(&import.cluster).await?;
     let mut load = Load { client, waiting: BTreeMap::new(), inserted: BTreeMap::new() };
     let done = match format {
@@ -243,19 +249,20 @@ pub(crate) async fn export(export: &Export) -> Result<Value> {
     };
     let file = File::create_new(&export.file)
         .with_context(|| format!("cannot make {}", export.file.display()))?;
-    let mut output = BufWriter::new(file);
+    let (_, gzipped) = gzip::strip(&export.file);
+    let mut output = gzip::Output::new(file, gzipped);
     let mut written = BTreeMap::new();
     match format {
-        Format::Archive => write_archive(&client, &names, output, &mut written).await?,
+        Format::Archive => write_archive(&client, &names, &mut output, &mut written).await?,
         Format::Bson | Format::Lines => {
             for name in &names {
                 let lines = matches!(format, Format::Lines);
                 let count = write_documents(&client, name, &mut output, lines).await?;
                 written.insert(name.clone(), count);
             }
-            output.flush()?;
         }
     }
+    output.finish()?;
     let written: Value = written
         .into_iter()
         .map(|((db, name), count): (Name, u64)| (format!("{db}.{name}"), json!(count)))

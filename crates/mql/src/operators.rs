@@ -50,7 +50,6 @@ const STAGES: &[&str] = &[
     "$currentOp",
     "$densify",
     "$documents",
-    "$fill",
     "$geoNear",
     "$graphLookup",
     "$indexStats",

@@ -8,6 +8,7 @@
 mod accumulators;
 mod bucket;
 mod facet;
+mod fill;
 mod graph;
 mod group;
 mod join;

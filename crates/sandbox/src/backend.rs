@@ -12,9 +12,10 @@ use crate::commands::{self, Call};
 use crate::engine::Engine;
 use crate::store::tick;
 use crate::tuning::Tuning;
+use crate::users;
 
 /// The MongoDB version whose behaviour the sandbox offers.
-pub const SERVER_VERSION: &str = "7.0.14";
+pub const SERVER_VERSION: &str = "8.0.12";
 /// Name of the replica set of one that drivers see.
 pub(crate) const SET_NAME: &str = "portolan";
 
@@ -23,6 +24,9 @@ pub(crate) const SET_NAME: &str = "portolan";
 pub trait Accounts: Send + Sync + 'static {
     /// The account `name` defined in `database`, or `None` if there is none.
     async fn account(&self, database: &str, name: &str) -> Option<Account>;
+
+    /// All users of the cluster, for those who may see them.
+    async fn users(&self) -> Vec<User>;
 }
 
 pub(crate) struct SandboxBackend {
@@ -63,6 +67,9 @@ impl Backend for SandboxBackend {
     }
 
     async fn run(&self, context: &CommandContext, command: Command) -> Result<Reply, CommandError> {
+        if command.name == "usersInfo" {
+            return users::info(context, &command, &*self.accounts).await.map_err(Into::into);
+        }
         let (engine, host) = (self.engine.clone(), self.host.clone());
         let call = Call::new(engine, context.clone(), Arc::new(command), host, self.tuning.clone());
         commands::run(call).await

@@ -25,6 +25,7 @@ mod tests;
 mod transactions;
 mod ttl;
 mod tuning;
+mod users;
 
 pub use backend::{Accounts, SERVER_VERSION};
 pub use error::SandboxError;

@@ -5,7 +5,7 @@ use bson::{RawBsonRef, RawDocument};
 use portolan_mql::{Collation, Filter, Interval, Sort, key};
 
 use crate::error::{Failure, codes, refuse};
-use crate::store::{CollectionEntry, ID_INDEX, IndexEntry, IndexField, after_prefix, invert};
+use crate::store::{CollectionEntry, ID_INDEX, IndexEntry, IndexField, after_prefix, as_stored};
 
 /// Ranges of a product of bounds on several fields, at most.
 const RANGES_MAX: usize = 1024;
@@ -60,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) reverse: bool,
     /// The documents come in the order that was asked for.
     pub(crate) sorted: bool,
+    /// So many leading fields of the index have one value each in all that is walked along.
+    fixed: usize,
     /// A document may come more than once.
     pub(crate) repeats: bool,
 }
@@ -115,7 +117,7 @@ impl Hint {
 
 /// Whether the pattern is that of the index on `_id`.
 pub(crate) fn is_id_pattern(fields: &[IndexField]) -> bool {
-    matches!(fields, [field] if field.path == "_id" && !field.descending)
+    matches!(fields, [field] if *field == IndexField::ascending("_id"))
 }
 
 fn bad_hint() -> Failure {
@@ -125,13 +127,7 @@ fn bad_hint() -> Failure {
 impl Plan {
     /// All documents in the order of insertion.
     pub(crate) fn everything(reverse: bool) -> Self {
-        Self {
-            source: Source::Collection,
-            ranges: vec![KeyRange::all()],
-            reverse,
-            sorted: false,
-            repeats: false,
-        }
+        Self { reverse, ..Self::whole(Source::Collection, false) }
     }
 
     /// All documents in their natural order, which is that of `_id` in a clustered collection.
@@ -229,20 +225,21 @@ impl Plan {
         };
         let sorted = self.sorted && self.source == source;
         let reverse = sorted && self.reverse;
-        Ok(Self { source, ranges: vec![range], reverse, sorted, repeats })
+        Ok(Self { source, ranges: vec![range], reverse, sorted, fixed: 0, repeats })
     }
 
     /// The fields of the index that is used; none when all of the collection is read.
     pub(crate) fn fields(&self, entry: &CollectionEntry) -> Vec<IndexField> {
         match self.source {
             Source::Collection => Vec::new(),
-            Source::Ids => vec![IndexField { path: "_id".to_owned(), descending: false }],
+            Source::Ids => vec![IndexField::ascending("_id")],
             Source::Index(position) => entry.indexes[position].fields.clone(),
         }
     }
 
     fn whole(source: Source, repeats: bool) -> Self {
-        Self { source, ranges: vec![KeyRange::all()], reverse: false, sorted: false, repeats }
+        let (reverse, sorted) = (false, false);
+        Self { source, ranges: vec![KeyRange::all()], reverse, sorted, fixed: 0, repeats }
     }
 
     fn over_ids(intervals: &[Interval]) -> Self {
@@ -256,6 +253,7 @@ impl Plan {
         let collation = index.options.collation.as_ref();
         let mut bounds = field_bounds(first, filter, index.multikey, collation)?;
         let mut bounded = 1;
+        let mut fixed = usize::from(is_one_point(&bounds));
         // Behind an array, elements of different fields may belong to different elements.
         let more = if index.multikey { &[] } else { &index.fields[1..] };
         for field in more {
@@ -269,9 +267,11 @@ impl Plan {
             bounds =
                 bounds.iter().flat_map(|left| next.iter().map(|right| join(left, right))).collect();
             bounded += 1;
+            fixed += usize::from(is_one_point(&bounds));
         }
         let ranges = disjoint(bounds.iter().map(KeyRange::of).collect());
-        Some((Self { ranges, ..Self::whole(Source::Index(position), index.multikey) }, bounded))
+        let whole = Self::whole(Source::Index(position), index.multikey);
+        Some((Self { ranges, fixed, ..whole }, bounded))
     }
 
     /// Whether every range is a single key.
@@ -293,14 +293,14 @@ impl Plan {
                 && !index.options.hidden
                 && index.is_complete()
                 && index.options.collation.as_ref() == sort.collation()
-                && order_of(&index.fields, paths).is_some()
+                && order_of(&index.fields, 0, paths).is_some()
         })?;
         Some(Self::whole(Source::Index(position), false))
     }
 
     /// Turns the walk so that it gives the order asked for, if it can.
     fn take_order(&mut self, entry: &CollectionEntry, sort: &Sort) {
-        let id = [IndexField { path: "_id".to_owned(), descending: false }];
+        let id = [IndexField::ascending("_id")];
         let (fields, collation) = match self.source {
             Source::Collection => return,
             Source::Ids => (&id[..], entry.options.collation()),
@@ -311,7 +311,7 @@ impl Plan {
         };
         if !self.repeats
             && collation == sort.collation()
-            && let Some(reverse) = order_of(fields, sort.paths())
+            && let Some(reverse) = order_of(fields, self.fixed, sort.paths())
         {
             self.reverse = reverse;
             self.sorted = true;
@@ -319,16 +319,27 @@ impl Plan {
     }
 }
 
-/// Whether an index gives the order of `paths`: forwards (`false`), backwards (`true`) or not.
-fn order_of(fields: &[IndexField], paths: &[(String, bool)]) -> Option<bool> {
-    if paths.is_empty() || paths.len() > fields.len() {
+/// Whether an index gives the order of `paths`: forwards (`false`), backwards (`true`) or not. The first
+/// `fixed` fields have one value each, so they are in any order.
+fn order_of(fields: &[IndexField], fixed: usize, paths: &[(String, bool)]) -> Option<bool> {
+    if paths.is_empty() {
         return None;
     }
-    let mut turns = fields.iter().zip(paths).map(|(field, (path, ascending))| {
-        (field.path == *path).then_some(field.descending == *ascending)
+    let (equal, fields) = fields.split_at(fixed.min(fields.len()));
+    let varies = |path: &str| !equal.iter().any(|field| field.path == path);
+    let mut paths = paths.iter().filter(|(path, _)| varies(path));
+    let mut fields = fields.iter();
+    let mut turns = paths.by_ref().map(|(path, ascending)| {
+        let field = fields.next().filter(|field| field.path == *path && !field.hashed);
+        field.map(|field| field.descending == *ascending)
     });
-    let first = turns.next()??;
+    let Some(first) = turns.next() else { return Some(false) };
+    let first = first?;
     turns.all(|turn| turn == Some(first)).then_some(first)
+}
+
+fn is_one_point(bounds: &[Interval]) -> bool {
+    matches!(bounds, [bound] if bound.low == bound.high)
 }
 
 /// Bounds on one field, in the byte order of the index.
@@ -339,12 +350,15 @@ fn field_bounds(
     collation: Option<&Collation>,
 ) -> Option<Vec<Interval>> {
     let mut bounds = filter.intervals_in(&field.path, multikey, collation)?;
-    if field.descending {
-        for bound in &mut bounds {
+    if field.hashed && bounds.iter().any(|bound| bound.low != bound.high) {
+        return None;
+    }
+    for bound in &mut bounds {
+        if field.descending {
             std::mem::swap(&mut bound.low, &mut bound.high);
-            invert(&mut bound.low);
-            invert(&mut bound.high);
         }
+        as_stored(field, &mut bound.low);
+        as_stored(field, &mut bound.high);
     }
     Some(bounds)
 }
@@ -380,9 +394,7 @@ fn bound_key(
             return Err(bad_bounds());
         }
         let mut part = key::encode_in(value, collation);
-        if field.descending {
-            invert(&mut part);
-        }
+        as_stored(field, &mut part);
         key.extend(part);
     }
     if given.next().is_some() { Err(bad_bounds()) } else { Ok(key) }

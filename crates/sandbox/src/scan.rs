@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 
 use bson::raw::cstr;
 use bson::{RawDocument, RawDocumentBuf};
-use portolan_mql::Filter;
+use portolan_mql::{Filter, Sort};
 use portolan_runtime::Runtime;
 use portolan_wire::CommandContext;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Failure, codes, refuse};
-use crate::plan::{KeyRange, Plan, Source};
+use crate::plan::{Hint, KeyRange, Plan, Source};
 use crate::store::{Collection, ReadTable, Readable, RecordId, record_id, record_of_entry};
 
 /// Entries that one step looks at, and documents that it holds, at most.
@@ -380,4 +380,36 @@ pub(crate) fn matching_records<T: Readable>(
         })?;
     }
     Ok(records)
+}
+
+/// The first matching record of a collection that is being changed, in the order asked for.
+pub(crate) fn first_record<T: Readable>(
+    collection: &Collection<T>,
+    filter: &Filter,
+    sort: &Sort,
+    hint: &Hint,
+    patience: &Patience,
+) -> Result<Option<RecordId>, Failure> {
+    let plan = Plan::choose(&collection.entry, filter, Some(sort), hint);
+    let in_order = plan.sorted || sort.is_empty();
+    let mut best: Option<(Vec<u8>, RecordId)> = None;
+    let mut scan = Scan::new(plan);
+    while !(scan.is_done() || in_order && best.is_some()) {
+        patience.check_walk(&scan)?;
+        scan.step(collection, &mut |record, document: &RawDocument| {
+            if !filter.matches(document)? {
+                return Ok(Flow::On);
+            }
+            if in_order {
+                best = Some((Vec::new(), record));
+                return Ok(Flow::Stop);
+            }
+            let key = sort.key(document)?;
+            if best.as_ref().is_none_or(|(least, _)| key < *least) {
+                best = Some((key, record));
+            }
+            Ok(Flow::On)
+        })?;
+    }
+    Ok(best.map(|(_, record)| record))
 }

@@ -21,6 +21,10 @@ impl Accounts for NoAccounts {
     async fn account(&self, _database: &str, _name: &str) -> Option<Account> {
         None
     }
+
+    async fn users(&self) -> Vec<User> {
+        Vec::new()
+    }
 }
 
 /// An open sandbox and its folder.
@@ -103,6 +107,9 @@ impl World {
                 let mut reply = doc! { "ns": cursor.namespace, "documents": documents };
                 if let Some(time) = cursor.at_cluster_time {
                     reply.insert("atClusterTime", time);
+                }
+                if let Some(beside) = cursor.beside {
+                    reply.extend(Document::try_from(&beside).expect("a document"));
                 }
                 Ok(reply)
             }

@@ -17,7 +17,7 @@ use mongodb::options::{ChangeStreamOptions, ClientOptions};
 use mongodb::{Client, Collection};
 use portolan_runtime::Runtime;
 use portolan_sandbox::{Accounts, Sandbox, SandboxOptions};
-use portolan_wire::{Account, Server, ServerOptions};
+use portolan_wire::{Account, Server, ServerOptions, User};
 use tokio_util::sync::CancellationToken;
 
 /// Names the folder of the cluster to the process that serves it.
@@ -31,6 +31,10 @@ struct Nobody;
 impl Accounts for Nobody {
     async fn account(&self, _database: &str, _name: &str) -> Option<Account> {
         None
+    }
+
+    async fn users(&self) -> Vec<User> {
+        Vec::new()
     }
 }
 

@@ -173,6 +173,26 @@ pub async fn list(
     tx.fetch_page(COLUMNS, tail, "username, database_name", values, page).await
 }
 
+/// The users who may log in to a cluster of the project, by name.
+///
+/// # Errors
+/// The database's.
+pub async fn of_cluster(
+    tx: &mut Tx<'_>,
+    project_id: ProjectId,
+    cluster_name: &str,
+) -> Result<Vec<DatabaseUser>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM database_users WHERE project_id = $1 \
+         ORDER BY username, database_name"
+    );
+    let now_ms = tx.now_ms();
+    let mut users: Vec<DatabaseUser> =
+        tx.fetch_all(sqlx::AssertSqlSafe(sql), args![project_id]).await?;
+    users.retain(|user| user.may_log_in(cluster_name, now_ms));
+    Ok(users)
+}
+
 /// How many users the project has.
 ///
 /// # Errors

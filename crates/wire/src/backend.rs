@@ -115,6 +115,8 @@ pub struct CursorReply {
     pub single_batch: bool,
     /// `cursor.atClusterTime`: the time of the past that the documents are of.
     pub at_cluster_time: Option<bson::Timestamp>,
+    /// What the reply says beside its cursor.
+    pub beside: Option<RawDocumentBuf>,
 }
 
 impl CursorReply {
@@ -130,6 +132,7 @@ impl CursorReply {
             limit: None,
             single_batch: false,
             at_cluster_time: None,
+            beside: None,
         }
     }
 }

@@ -169,7 +169,7 @@ fn about_server(
         "killAllSessions" => cursors::end_all_sessions(shared, session.user.as_ref(), command),
         "killCursors" => cursors::kill_cursors(&shared.cursors, &owner(), command),
         "getParameter" => server_info::get_parameter(shared, command),
-        "getCmdLineOpts" => Ok(server_info::command_line()),
+        "getCmdLineOpts" => Ok(server_info::command_line(shared)),
         "getLog" => server_info::get_log(command),
         "hostInfo" => Ok(server_info::host_info(shared)),
         "serverStatus" => Ok(server_info::server_status(shared)),

@@ -16,8 +16,9 @@ use crate::op_msg::DOCUMENT_BYTES_MAX;
 use crate::scram::Mechanism;
 use crate::shared::Shared;
 
-/// Wire version of MongoDB 7.0.
-pub(crate) const WIRE_VERSION_MAX: i32 = 21;
+/// Wire versions of MongoDB 7.0 and 8.0.
+const WIRE_VERSION_7: i32 = 21;
+const WIRE_VERSION_8: i32 = 25;
 /// Documented life of an idle logical session.
 pub(crate) const SESSION_TIMEOUT_MINUTES: i32 = 30;
 const WRITE_BATCH_MAX: i32 = 100_000;
@@ -111,8 +112,14 @@ fn append_limits(reply: &mut RawDocumentBuf, shared: &Shared, connection_id: i32
     reply.append(cstr!("logicalSessionTimeoutMinutes"), SESSION_TIMEOUT_MINUTES);
     reply.append(cstr!("connectionId"), connection_id);
     reply.append(cstr!("minWireVersion"), 0_i32);
-    reply.append(cstr!("maxWireVersion"), WIRE_VERSION_MAX);
-    reply.append(cstr!("readOnly"), shared.backend.identity().read_only);
+    let identity = shared.backend.identity();
+    reply.append(cstr!("maxWireVersion"), wire_version(&identity.server_version));
+    reply.append(cstr!("readOnly"), identity.read_only);
+}
+
+/// What drivers take for the server's version: they ask for no more than it has.
+fn wire_version(server_version: &str) -> i32 {
+    if server_version.starts_with("8.") { WIRE_VERSION_8 } else { WIRE_VERSION_7 }
 }
 
 fn append_compressors(reply: &mut RawDocumentBuf, session: &Session) {

@@ -122,9 +122,14 @@ pub(crate) fn get_parameter(
     Ok(reply)
 }
 
-/// The command `getCmdLineOpts`. Arguments are not told: they may hold paths and addresses.
-pub(crate) fn command_line() -> RawDocumentBuf {
-    rawdoc! { "argv": ["portolan"], "parsed": {} }
+/// The command `getCmdLineOpts`. Arguments are not told: they may hold paths and addresses. Drivers' tests
+/// learn from it whether users must log in.
+pub(crate) fn command_line(shared: &Shared) -> RawDocumentBuf {
+    let parsed = match shared.options.require_auth {
+        true => rawdoc! { "security": { "authorization": "enabled" } },
+        false => RawDocumentBuf::new(),
+    };
+    rawdoc! { "argv": ["portolan"], "parsed": parsed }
 }
 
 /// The command `getLog`. Logs go to the process's log, not to clients.

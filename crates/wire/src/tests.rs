@@ -111,6 +111,7 @@ impl Numbers {
             limit: command.get_u64("limit")?,
             single_batch: command.get_bool("singleBatch")?.unwrap_or(false),
             at_cluster_time: None,
+            beside: None,
         })
     }
 }

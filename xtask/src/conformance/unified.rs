@@ -1,5 +1,5 @@
 //! The drivers' unified suites: the tests in pymongo's source package, run by its own runner
-//! against a sandbox cluster; then applications' flows against the same (`conformance/applications`). What is expected to fail stands in
+//! against a sandbox cluster. What is expected to fail stands in
 //! `conformance/unified/expected_failures.txt`, and only there.
 
 use std::path::{Path, PathBuf};
@@ -39,26 +39,15 @@ pub(super) fn run(folder: &Folder) -> Result<()> {
     let tests = tests(&python)?;
     let port = free_port()?;
     let server = start(&folder.path.join("unified"), port, false)?;
-    let result = pytest(&cases, &python, &tests, port).and_then(|()| applications(&python, port));
+    let result = pytest(&cases, &python, &tests, port);
     server.stop(STOP_TIMEOUT_S)?;
     result
 }
 
-/// An object mapper's flow, and what tools send, against the same cluster.
-fn applications(python: &str, port: u16) -> Result<()> {
-    let place = run::root().join("conformance/applications");
-    let timeout = format!("--timeout={TEST_TIMEOUT_S}");
-    let arguments =
-        ["-m", "pytest", "-p", "no:cacheprovider", "-q", "--rootdir", ".", timeout.as_str()];
-    let port = port.to_string();
-    let environment =
-        [("DB_IP", "localhost"), ("DB_PORT", port.as_str()), ("PYTHONDONTWRITEBYTECODE", "1")];
-    run::run_in(&place, python, &arguments, &environment)
-}
-
 /// Starts a sandbox cluster without users.
 pub(super) fn start(data: &Path, port: u16, release: bool) -> Result<Running> {
-    let mut arguments = vec!["build", "--package", "portolan-sandbox", "--example", "bare"];
+    // With the features of the whole workspace, as `cargo test` builds it.
+    let mut arguments = vec!["build", "--example", "bare"];
     arguments.extend(release.then_some("--release"));
     run::run(&run::cargo(), &arguments)?;
     let profile = if release { "release" } else { "debug" };

@@ -63,6 +63,16 @@ impl portolan_sandbox::Accounts for SandboxAccounts {
         }
         self.host.database_account(self.cluster_id, database, name).await
     }
+
+    async fn users(&self) -> Vec<User> {
+        match self.host.find_users(self.cluster_id).await {
+            Ok(found) => found.into_iter().map(user).collect(),
+            Err(error) => {
+                tracing::error!(%error, cluster_id = %self.cluster_id, "cannot list database users");
+                Vec::new()
+            }
+        }
+    }
 }
 
 impl Host {
@@ -83,6 +93,15 @@ impl Host {
         }
     }
 
+    async fn find_users(&self, cluster_id: ClusterId) -> Result<Vec<DatabaseUser>, StoreError> {
+        let Some(stored) = self.stored_cluster(cluster_id).await? else { return Ok(Vec::new()) };
+        let (project, cluster) = (stored.cluster.project_id, stored.cluster.name.as_str());
+        self.inner
+            .store
+            .read_tx("host.users", |tx| Box::pin(database_users::of_cluster(tx, project, cluster)))
+            .await
+    }
+
     async fn find_account(
         &self,
         cluster_id: ClusterId,
@@ -101,7 +120,11 @@ impl Host {
 }
 
 fn account(found: DatabaseAccount) -> Account {
-    let DatabaseUser { username, database, roles, .. } = found.user;
+    Account { user: user(found.user), credentials: found.credentials }
+}
+
+fn user(found: DatabaseUser) -> User {
+    let DatabaseUser { username, database, roles, .. } = found;
     let roles = roles
         .into_iter()
         .map(|role| UserRole {
@@ -110,5 +133,5 @@ fn account(found: DatabaseAccount) -> Account {
             collection: role.collection,
         })
         .collect();
-    Account { user: User { name: username, database, roles }, credentials: found.credentials }
+    User { name: username, database, roles }
 }

@@ -14,7 +14,7 @@ use portolan_model::{
     ArchiveId, ArchiveStatistics, Cluster, ClusterId, ClusterKind, DataProcessRegion,
     ExpiryPreview, Namespace,
 };
-use portolan_sandbox::{Sandbox, SandboxOptions, Tuning};
+use portolan_sandbox::{Sandbox, SandboxError, SandboxOptions, Tuning};
 use portolan_security::SecretString;
 use portolan_wire::Backend;
 
@@ -45,9 +45,10 @@ impl ClusterHost for Host {
         let runtime = self.inner.runtime.clone();
         let options = SandboxOptions {
             test_mode: self.inner.sandbox_test_commands,
+            cache_bytes: self.inner.cache.part(sandboxes.len()),
             ..SandboxOptions::default()
         };
-        let sandbox = Sandbox::open(&folder, options, runtime).await.map_err(failed)?;
+        let sandbox = Sandbox::open(&folder, options, runtime).await.map_err(not_opened)?;
         let accounts = Arc::new(SandboxAccounts::new(self.clone(), cluster.id));
         let tuning = Arc::<Tuning>::default();
         tune(&tuning, settings);
@@ -247,6 +248,16 @@ fn tune(tuning: &Tuning, settings: &ServerSettings) {
 
 fn failed(error: impl std::fmt::Display) -> HostError {
     HostError::Failed(format!("{error:#}"))
+}
+
+/// What is wrong with a file stays wrong; a disk may come back.
+fn not_opened(error: SandboxError) -> HostError {
+    match error {
+        SandboxError::Damaged { .. } | SandboxError::Layout { .. } => {
+            HostError::Refused(error.to_string())
+        }
+        other => failed(other),
+    }
 }
 
 fn host_error(error: ClusterError) -> HostError {

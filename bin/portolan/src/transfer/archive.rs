@@ -3,7 +3,7 @@
 //! A magic number, a header, one description per collection and a terminator; then blocks of documents,
 //! each behind the name of its collection, and for each collection an end mark with a checksum. As the
 //! package `archive` of the MongoDB Database Tools describes it
-//! (<https://github.com/mongodb/mongo-tools/tree/master/common/archive>). Gzip is not undone here.
+//! (<https://github.com/mongodb/mongo-tools/tree/master/common/archive>). Gzip is undone elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -49,10 +49,7 @@ impl<R: Read> ArchiveReader<R> {
     pub(super) fn open(mut input: R) -> Result<(Self, Vec<Described>)> {
         let mut magic = [0; 4];
         input.read_exact(&mut magic).context("the file is too short for an archive")?;
-        ensure!(
-            magic == MAGIC,
-            "the file is no archive of mongodump (a gzipped one must be unpacked)"
-        );
+        ensure!(magic == MAGIC, "the file is no archive of mongodump");
         let mut reader = Self { input, open: None, sums: BTreeMap::new() };
         let Block::Document(header) = reader.block()? else { bail!("the archive has no header") };
         let version = header.get_str("version").unwrap_or_default();

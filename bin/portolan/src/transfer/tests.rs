@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bson::{Document, doc};
 use portolan_runtime::Runtime;
 use portolan_sandbox::{Accounts, Sandbox, SandboxOptions};
-use portolan_wire::{Account, Server, ServerOptions};
+use portolan_wire::{Account, Server, ServerOptions, User};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -19,6 +19,10 @@ struct Nobody;
 impl Accounts for Nobody {
     async fn account(&self, _database: &str, _name: &str) -> Option<Account> {
         None
+    }
+
+    async fn users(&self) -> Vec<User> {
+        Vec::new()
     }
 }
 
@@ -84,11 +88,15 @@ async fn each_format_gives_back_what_it_took() {
     let done = served.import(Some("shop.items"), &lines).await.unwrap();
     assert_eq!(done, json!({ "inserted": { "shop.items": 2 } }));
     let before = served.all("items").await;
-    for name in ["out.bson", "out.ndjson", "out.archive"] {
+    let names =
+        ["out.bson", "out.ndjson", "out.archive", "z.bson.gz", "z.jsonl.gz", "z.archive.gz"];
+    for name in names {
         let file = served.path(name);
         let done = served.export("shop.items", &file).await.unwrap();
         assert_eq!(done, json!({ "exported": { "shop.items": 2 } }), "{name}");
-        let namespace = (!name.ends_with("archive")).then_some("shop.items");
+        let gzipped = std::fs::read(&file).unwrap().starts_with(&[0x1f, 0x8b]);
+        assert_eq!(gzipped, name.starts_with('z'), "{name}");
+        let namespace = (!name.contains("archive")).then_some("shop.items");
         served.import(namespace, &file).await.unwrap();
         assert_eq!(served.all("items").await, before, "{name}");
     }

@@ -2,6 +2,7 @@
 //! restart, pause over a restart of the process, resume.
 
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 
 use bson::{Document, doc};
 use mongodb::{Client, Collection};
@@ -127,5 +128,36 @@ async fn a_cluster_lives_as_the_admin_api_says() {
     assert_eq!(again, port);
     let count = flights.count_documents(doc! { "_id": { "$gte": "" } }).await.expect("a count");
     assert_eq!(count, 1, "its data and its settings are those of before");
+    instance.stop();
+}
+
+/// The files of clusters below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let below = std::fs::read_dir(folder.join("clusters")).expect("a folder");
+    let files = below.map(|entry| entry.expect("an entry").path().join("cluster.redb"));
+    files.filter(|file| file.exists()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_keeps_its_cluster_down_and_no_other() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let sample = sample(400);
+    let instance = Instance::start(dir.path(), &sample.path).await;
+    let before = files(dir.path());
+    let api = Api::of(&instance).await;
+    api.call("POST", "/clusters", Some(json!({ "name": "S" }))).await;
+    let (_, port) = api.driver(&api.idle().await).await;
+    let all = files(dir.path());
+    let file = all.iter().find(|file| !before.contains(file)).expect("its file");
+    instance.stop();
+    let mut bytes = std::fs::read(file).expect("read");
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(file, &bytes).expect("written");
+    let instance = Instance::start_again(dir.path(), &sample.path).await;
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "what is damaged is not served");
+    assert_eq!(std::fs::read(file).expect("read"), bytes, "nor touched");
+    let other = Client::with_uri_str(instance.cluster_uri()).await.expect("a client");
+    let names = other.list_database_names().await.expect("the other cluster answers");
+    assert!(!names.is_empty());
     instance.stop();
 }

@@ -76,5 +76,6 @@ pub(super) fn run(
         limit: command.get_u64("limit")?,
         single_batch: command.get_bool("singleBatch")?.unwrap_or(false),
         at_cluster_time: None,
+        beside: None,
     }))
 }

@@ -4,6 +4,7 @@ use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::bucket::{self, BucketAuto};
 use super::facet::Facet;
+use super::fill;
 use super::graph::GraphLookup;
 use super::group::{self, Group};
 use super::join::Lookup;
@@ -18,7 +19,7 @@ use crate::number::Number;
 use crate::operators::{Kind, is_refused};
 use crate::{Context, Filter, MqlError, Result, code};
 
-/// Parses one stage; `$sortByCount` and `$bucket` become two.
+/// Parses one stage; `$sortByCount`, `$bucket` and `$fill` may become two.
 pub(super) fn stage(stage: &RawDocumentBuf, context: &Context, out: &mut Vec<Stage>) -> Result<()> {
     let mut fields = stage.iter();
     let (Some(first), None) = (fields.next(), fields.next()) else {
@@ -64,6 +65,11 @@ pub(super) fn stage(stage: &RawDocumentBuf, context: &Context, out: &mut Vec<Sta
             let spec = document(name, 5_397_900, value)?;
             Stage::WindowFields(Box::new(WindowFields::parse(spec, context)?))
         }
+        "$fill" => {
+            let filled = fill::stages(document(name, 6_050_200, value)?, context)?;
+            out.extend(filled);
+            return Ok(());
+        }
         "$redact" => Stage::Redact(Redact::parse(value, context)?),
         // Who can read other collections knows that this one reads none.
         "$documents" if context.others.is_some() => {
@@ -90,7 +96,7 @@ fn document<'a>(name: &str, number: i32, value: RawBsonRef<'a>) -> Result<&'a Ra
         .ok_or_else(|| MqlError::new(number, format!("the {name} specification must be an object")))
 }
 
-fn computed(
+pub(super) fn computed(
     name: &str,
     value: RawBsonRef<'_>,
     context: &Context,

@@ -153,7 +153,7 @@ fn the_leading_match_can_be_pushed_down() {
 
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
-    for stage in [rawdoc! { "$lookup": {} }, rawdoc! { "$fill": {} }, rawdoc! { "$out": "x" }] {
+    for stage in [rawdoc! { "$lookup": {} }, rawdoc! { "$densify": {} }, rawdoc! { "$out": "x" }] {
         assert_eq!(refused(stage), code::NOT_IMPLEMENTED);
     }
     assert_eq!(refused(rawdoc! { "$nonsense": {} }), 40324);

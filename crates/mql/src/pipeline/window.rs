@@ -1,8 +1,8 @@
 //! `$setWindowFields`: values computed over the documents around each document of a partition.
 //!
 //! Windows are counted in documents or measured on the one field sorted by; every accumulator of
-//! `$group` works over them. What is not here: rates, integrals and moving averages, which are
-//! refused by name.
+//! `$group` works over them, and gaps are filled. What is not here: rates, integrals and moving averages,
+//! which are refused by name.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -34,6 +34,8 @@ enum Output {
     Shift(Expr, i64, RawBson),
     /// The last value that is not null.
     LastObserved(Expr),
+    /// What lies on the line between the values around it, where there is none.
+    Linear(Expr),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,7 +151,7 @@ fn output_of(spec: &RawDocument, sort: &Sort, context: &Context) -> Result<Outpu
     let Some((name, argument)) = operator else {
         return Err(MqlError::failed_to_parse("an output of $setWindowFields needs an operator"));
     };
-    let places = ["$rank", "$denseRank", "$documentNumber", "$shift", "$locf"];
+    let places = ["$rank", "$denseRank", "$documentNumber", "$shift", "$locf", "$linearFill"];
     if places.contains(&name.as_str()) {
         if window != Window::Whole {
             let message = format!("{name} does not accept a 'window' field");
@@ -164,6 +166,12 @@ fn output_of(spec: &RawDocument, sort: &Sort, context: &Context) -> Result<Outpu
         "$denseRank" => Ok(Output::DenseRank),
         "$documentNumber" => Ok(Output::DocumentNumber),
         "$locf" => Ok(Output::LastObserved(Expr::parse(argument, context)?)),
+        "$linearFill" => {
+            if sort.paths().len() != 1 {
+                return Err(MqlError::new(605_001, "$linearFill must be sorted by one field"));
+            }
+            Ok(Output::Linear(Expr::parse(argument, context)?))
+        }
         "$shift" => shift(argument, context),
         name => {
             let (accumulator, input) = Accumulator::parse(name, argument, context)?;
@@ -307,6 +315,7 @@ impl<'p> Partition<'p> {
                 }
                 RawBson::Null
             }
+            Output::Linear(expr) => self.on_the_line(expr, row)?,
             Output::Accumulate(accumulator, input, window) => {
                 let mut state = accumulator.start();
                 for row in self.window(*window, row)? {
@@ -314,6 +323,46 @@ impl<'p> Partition<'p> {
                 }
                 state.finish()
             }
+        })
+    }
+
+    /// The value of a row, or what lies between the nearest values before and behind it.
+    fn on_the_line(&self, expr: &Expr, row: usize) -> Result<RawBson> {
+        let own = expr.evaluate(&self.rows[row].2)?;
+        if !own.is_nullish() {
+            amount(own.get())?;
+            return Ok(own.into_raw().unwrap_or(RawBson::Null));
+        }
+        let before = self.nearest(expr, (0..row).rev())?;
+        let behind = self.nearest(expr, row + 1..self.rows.len())?;
+        let (Some((x0, y0)), Some((x1, y1))) = (before, behind) else { return Ok(RawBson::Null) };
+        let x = self.place(row)?;
+        if x0 == x1 {
+            let message = "the field that $linearFill is sorted by must not repeat";
+            return Err(MqlError::new(6_050_106, message));
+        }
+        Ok(RawBson::Double(y0 + (y1 - y0) * (x - x0) / (x1 - x0)))
+    }
+
+    /// The first of these rows that has a value: where it is, and the value.
+    fn nearest(
+        &self,
+        expr: &Expr,
+        rows: impl Iterator<Item = usize>,
+    ) -> Result<Option<(f64, f64)>> {
+        for row in rows {
+            let value = expr.evaluate(&self.rows[row].2)?;
+            if !value.is_nullish() {
+                return Ok(Some((self.place(row)?, amount(value.get())?)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn place(&self, row: usize) -> Result<f64> {
+        self.places[row].ok_or_else(|| {
+            let message = "the field that $linearFill is sorted by must be a number or a date";
+            MqlError::new(605_002, message)
         })
     }
 
@@ -346,6 +395,13 @@ impl<'p> Partition<'p> {
             }
         }
     }
+}
+
+fn amount(value: Option<RawBsonRef<'_>>) -> Result<f64> {
+    value
+        .and_then(Number::of)
+        .map(Number::to_f64)
+        .ok_or_else(|| MqlError::new(605_003, "Value to be filled must be numeric or nullish"))
 }
 
 fn number(count: usize) -> RawBson {

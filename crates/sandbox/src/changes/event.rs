@@ -51,7 +51,8 @@ impl<'r> Row<'r> {
 
     /// Whether a stream shows the event.
     pub(crate) fn concerns(&self, scope: &Scope, expanded: bool) -> bool {
-        if !expanded && EXPANDED.contains(&self.kind()) {
+        let silent = self.row.get_bool("silent").unwrap_or(false);
+        if silent || (!expanded && EXPANDED.contains(&self.kind())) {
             return false;
         }
         let (database, collection) = (self.text("db"), self.text("coll"));

@@ -313,3 +313,14 @@ async fn waiting_ends_with_the_next_commit() {
     runtime.timeout_ms(5_000, stream.changed()).await.expect("woken");
     assert_eq!(read(&mut stream).await.len(), 1);
 }
+
+#[tokio::test]
+async fn what_a_capped_collection_lets_go_of_is_no_event() {
+    let world = World::new().await;
+    world.run(doc! { "create": "c", "capped": true, "size": 4_096, "max": 2 }).await;
+    let mut stream = world.watch("db", watching("c", doc! {})).await.expect("a stream");
+    world.insert("c", (0..4).map(|id| doc! { "_id": id }).collect()).await;
+    world.run(doc! { "delete": "c", "deletes": [{ "q": { "_id": 3 }, "limit": 1 }] }).await;
+    let events = read(&mut stream).await;
+    assert_eq!(kinds(&events), ["insert", "insert", "insert", "insert", "delete"]);
+}

@@ -51,7 +51,7 @@ fn delete(
     // `$$NOW` is the time at which the transaction runs, not that at which the command came.
     // Without a collection nothing matches, but a bad filter is refused all the same.
     let entry = entry.unwrap_or_else(|| CollectionEntry::new(namespace.clone(), [0; 16]));
-    let context = fields::context(command, writing.now_ms, entry.options.collation())?;
+    let context = fields::context(command, writing.moment(), entry.options.collation())?;
     let exists = entry.uuid != [0; 16];
     let mut collection = exists.then(|| writing.open(entry.clone())).transpose()?;
     let mut removed = 0;
@@ -79,13 +79,13 @@ fn delete(
     Ok(reply)
 }
 
-struct Parsed {
+pub(super) struct Parsed {
     filter: Filter,
     hint: Hint,
     one: bool,
 }
 
-fn parse(
+pub(super) fn parse(
     statement: Statement<'_>,
     entry: &CollectionEntry,
     context: &Context,
@@ -100,7 +100,7 @@ fn parse(
     })
 }
 
-fn remove(
+pub(super) fn remove(
     collection: &mut CollectionWriter<'_>,
     parsed: &Parsed,
     patience: &Patience,

@@ -7,7 +7,7 @@ use portolan_model::Namespace;
 use portolan_mql::{Context, Filter};
 use portolan_wire::{Command, Reply};
 
-use super::fields::Statement;
+use super::fields::{Moment, Statement};
 use super::reading::{Reading, everything};
 use super::sink::Sink;
 use super::views::Resolved;
@@ -201,7 +201,7 @@ fn counted(reading: &Reading, known: &[&str]) -> Result<Subject, Failure> {
 fn context(call: &Call, namespace: &Namespace) -> Result<Context, Failure> {
     let entry = call.snapshot()?.catalog()?.get(namespace)?;
     let default = entry.as_ref().and_then(|entry| entry.options.collation());
-    fields::context(&call.command, call.engine.runtime.now_ms(), default)
+    fields::context(&call.command, Moment::now(&call.engine.runtime), default)
 }
 
 /// A write of one statement.

@@ -4,6 +4,7 @@
 use bson::{Bson, RawArray, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 use portolan_mql::{Collation, Context, Pipeline};
+use portolan_runtime::Runtime;
 use portolan_wire::{Command, CommandError, type_name};
 
 use crate::error::{Failure, codes, refuse};
@@ -84,18 +85,42 @@ pub(crate) fn simple_collation(given: Option<&RawDocument>) -> Result<(), Failur
     Err(refuse(codes::NOT_IMPLEMENTED, message))
 }
 
+/// What a command knows of when it runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now_ms: i64,
+    /// What `$sample` and `$rand` begin from.
+    pub(crate) seed: u64,
+}
+
+impl Moment {
+    pub(crate) fn now(runtime: &Runtime) -> Self {
+        Self::at(runtime.now_ms(), runtime)
+    }
+
+    /// A time that was read before.
+    pub(crate) fn at(now_ms: i64, runtime: &Runtime) -> Self {
+        Self { now_ms, seed: u64::from_le_bytes(runtime.random_bytes()) }
+    }
+
+    /// The context of a command that runs now.
+    pub(crate) fn context(self, collation: Option<Collation>) -> Context {
+        Context { seed: self.seed, ..Context::new(self.now_ms) }.with_collation(collation)
+    }
+}
+
 /// The context of a command: its time, its collation (`default` when it names none), and its `let`
 /// variables, whose expressions see no document.
 pub(crate) fn context(
     command: &Command,
-    now_ms: i64,
+    moment: Moment,
     default: Option<&Collation>,
 ) -> Result<Context, Failure> {
     let collation = match command.get_document("collation")? {
         Some(given) if !given.is_empty() => collation(Some(given))?,
         _ => default.cloned(),
     };
-    let context = Context::new(now_ms).with_collation(collation);
+    let context = moment.context(collation);
     let Some(variables) = command.get_document("let")? else { return Ok(context) };
     let vars = evaluated(variables, &context, RawDocumentBuf::new())?;
     Ok(context.with_vars(vars))

@@ -56,6 +56,7 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
         limit: limits.limit,
         single_batch: limits.single_batch,
         at_cluster_time: None,
+        beside: None,
     }))
 }
 

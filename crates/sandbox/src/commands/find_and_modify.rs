@@ -2,7 +2,7 @@
 //! it was or as it became.
 
 use bson::raw::cstr;
-use bson::{RawDocument, RawDocumentBuf, rawdoc};
+use bson::{RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 use portolan_mql::{Context, Filter, Projection, Sort, Update};
 use portolan_runtime::Runtime;
@@ -13,8 +13,8 @@ use super::fields;
 use super::update::{change, or_null, upsert};
 use super::writes;
 use crate::error::{Failure, codes, refuse};
-use crate::plan::{Hint, Plan};
-use crate::scan::{Flow, Patience, Scan};
+use crate::plan::Hint;
+use crate::scan::{Patience, first_record};
 use crate::store::{CollectionEntry, CollectionWriter, RecordId, Writing};
 
 const FIELDS: &[&str] = &[
@@ -123,7 +123,7 @@ impl Run<'_, '_> {
         writes::check_uuid(&catalog, self.command, self.namespace, entry.as_ref())?;
         drop(catalog);
         let default = entry.as_ref().and_then(|entry| entry.options.collation().cloned());
-        let context = fields::context(self.command, self.writing.now_ms, default.as_ref())?;
+        let context = fields::context(self.command, self.writing.moment(), default.as_ref())?;
         let none = || CollectionEntry::new(self.namespace.clone(), [0; 16]);
         let parsed = Parsed::new(self.command, &entry.clone().unwrap_or_else(none), &context)?;
         let upserts = matches!(parsed.change, Change::Update(_)) && parsed.upsert;
@@ -134,7 +134,9 @@ impl Run<'_, '_> {
         };
         let bypass = writes::bypasses_validation(self.command)?;
         let mut collection = collection.without_validation(bypass);
-        let done = match first(&collection, &parsed, &self.patience)? {
+        let Parsed { filter, sort, hint, .. } = &parsed;
+        let found = first_record(&collection.tables, filter, sort, hint, &self.patience)?;
+        let done = match found {
             Some(record) => modify(&mut collection, record, &parsed),
             None => self.nothing_found(&mut collection, &parsed),
         };
@@ -192,35 +194,4 @@ fn reply(
     let mut reply = rawdoc! { "lastErrorObject": last };
     reply.append(cstr!("value"), or_null(value.as_deref()));
     Ok(reply)
-}
-
-/// The first matching record in the order asked for.
-fn first(
-    collection: &CollectionWriter<'_>,
-    parsed: &Parsed,
-    patience: &Patience,
-) -> Result<Option<RecordId>, Failure> {
-    let tables = &collection.tables;
-    let plan = Plan::choose(&tables.entry, &parsed.filter, Some(&parsed.sort), &parsed.hint);
-    let in_order = plan.sorted || parsed.sort.is_empty();
-    let mut best: Option<(Vec<u8>, RecordId)> = None;
-    let mut scan = Scan::new(plan);
-    while !(scan.is_done() || in_order && best.is_some()) {
-        patience.check_walk(&scan)?;
-        scan.step(tables, &mut |record, document: &RawDocument| {
-            if !parsed.filter.matches(document)? {
-                return Ok(Flow::On);
-            }
-            if in_order {
-                best = Some((Vec::new(), record));
-                return Ok(Flow::Stop);
-            }
-            let key = parsed.sort.key(document)?;
-            if best.as_ref().is_none_or(|(least, _)| key < *least) {
-                best = Some((key, record));
-            }
-            Ok(Flow::On)
-        })?;
-    }
-    Ok(best.map(|(_, record)| record))
 }

@@ -14,7 +14,8 @@ use super::{Call, Need, lists};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::is_id_pattern;
 use crate::store::{
-    CollectionEntry, Event, ID_INDEX, IndexEntry, IndexField, IndexOptions, Writing, index_fields,
+    CollectionEntry, Event, HASHED, ID_INDEX, IndexEntry, IndexField, IndexOptions, Writing,
+    index_fields,
 };
 
 /// Fields of an index that mean what they say here, or nothing.
@@ -123,6 +124,7 @@ impl Wanted {
         };
         let fields = index_fields(pattern)?;
         let options = options(statement, &fields)?;
+        check_hashed(&fields, &options)?;
         let collated = statement.get("collation")?.is_some();
         Ok(Self { name, pattern: pattern.to_owned(), fields, options, collated })
     }
@@ -153,6 +155,28 @@ fn options(statement: Statement<'_>, fields: &[IndexField]) -> Result<IndexOptio
         collation: fields::collation(statement.document("collation")?)?,
     })
 }
+
+/// What a hash cannot do.
+fn check_hashed(fields: &[IndexField], options: &IndexOptions) -> Result<(), Failure> {
+    let hashed = fields.iter().filter(|field| field.hashed).count();
+    if hashed > 1 {
+        let message = "A maximum of one index field is allowed to be hashed";
+        return Err(refuse(TWO_HASHED_FIELDS, message));
+    }
+    if hashed == 1 && options.unique {
+        let message = "Currently hashed indexes cannot guarantee uniqueness. Use a regular index.";
+        return Err(refuse(UNIQUE_HASHED, message));
+    }
+    if hashed == 1 && options.expire_after_s.is_some() {
+        let message = "documents cannot expire by a hashed index; use a regular one";
+        return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
+    }
+    Ok(())
+}
+
+/// Numbers of refusals that MongoDB gives no names.
+const TWO_HASHED_FIELDS: i32 = 31_303;
+const UNIQUE_HASHED: i32 = 16_764;
 
 /// The filter of a partial index: what the MongoDB manual allows there ("Partial Indexes").
 fn partial_filter(filter: &RawDocument) -> Result<Filter, Failure> {
@@ -238,6 +262,7 @@ fn check_pattern(pattern: &RawDocument) -> Result<(), Failure> {
             return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
         }
         match value {
+            RawBsonRef::String(HASHED) => {}
             RawBsonRef::String(kind) => {
                 let message = format!("indexes of the kind '{kind}' are not implemented");
                 return Err(refuse(codes::NOT_IMPLEMENTED, message));

@@ -49,7 +49,7 @@ fn insert(
     Ok(reply)
 }
 
-fn insert_one(
+pub(super) fn insert_one(
     collection: &mut CollectionWriter<'_>,
     document: &RawDocument,
     runtime: &Runtime,

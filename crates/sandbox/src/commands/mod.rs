@@ -1,6 +1,7 @@
 //! Commands: which there are, who may run them, and one file for each group.
 
 mod aggregate;
+mod bulk_write;
 mod coll_mod;
 mod collections;
 mod count;
@@ -99,6 +100,7 @@ fn take(lease: &Mutex<Option<Lease>>) -> Option<Lease> {
 
 async fn run_one(call: Call) -> Result<Reply, Failure> {
     match call.command.name.as_str() {
+        "bulkWrite" => bulk_write::run(call).await,
         "insert" => insert::run(call).await,
         "update" => update::run(call).await,
         "delete" => delete::run(call).await,

@@ -7,7 +7,7 @@ use bson::RawDocumentBuf;
 use portolan_model::Namespace;
 use portolan_mql::{Collation, Collections, Context, Filter, Others, Pipeline};
 
-use super::fields;
+use super::fields::{self, Moment};
 use super::output::{Documents, as_mql};
 use super::views::{self, Resolved};
 use super::writes::check_uuid;
@@ -51,8 +51,8 @@ impl Reading {
 
     /// The context of the command, with the way to other collections.
     pub(crate) fn context(&self, default: Option<&Collation>) -> Result<Context, Failure> {
-        let now_ms = self.call.engine.runtime.now_ms();
-        let context = fields::context(&self.call.command, now_ms, default)?;
+        let moment = Moment::now(&self.call.engine.runtime);
+        let context = fields::context(&self.call.command, moment, default)?;
         Ok(self.with_others(context))
     }
 
@@ -81,8 +81,8 @@ impl Reading {
     }
 
     fn through_view(&self, resolved: &Resolved, filter: &Filter) -> Result<Documents, Failure> {
-        let now_ms = self.call.engine.runtime.now_ms();
-        let context = Context::new(now_ms).with_collation(resolved.collation.clone());
+        let moment = Moment::now(&self.call.engine.runtime);
+        let context = moment.context(resolved.collation.clone());
         let pipeline = Pipeline::parse(&resolved.stages, &self.with_others(context))?;
         let documents = self.run(resolved, &pipeline)?;
         let filter = filter.clone();

@@ -10,7 +10,7 @@ use portolan_mql::{Context, Filter, Update};
 use portolan_runtime::Runtime;
 use portolan_wire::Reply;
 
-use super::fields::{self, Statement, evaluated, writable, write_concern};
+use super::fields::{self, Moment, Statement, evaluated, writable, write_concern};
 use super::output::Documents;
 use super::update::change;
 use super::writes::bypasses_validation;
@@ -109,12 +109,12 @@ impl Sink {
         let documents = call.blocking(move |call| gather(open(call)?)).await?;
         let runtime = call.engine.runtime.clone();
         let patience = call.patience()?;
-        let (command, now_ms) = (call.command.clone(), runtime.now_ms());
+        let (command, moment) = (call.command.clone(), Moment::now(&runtime));
         let queue = &call.engine.queue;
         let written = queue.write_alone(move |writing| {
             let target = writing.entry(&self.target)?;
             let default = target.as_ref().and_then(|entry| entry.options.collation());
-            let context = fields::context(&command, now_ms, default)?;
+            let context = fields::context(&command, moment, default)?;
             let bypass = bypasses_validation(&command)?;
             self.write(writing, &documents, &Written { runtime, patience, context, bypass })
         });

@@ -1,5 +1,6 @@
 //! Tests of the commands, through the trait that the wire server uses.
 
+mod bulk;
 mod catalogue;
 mod pipelines;
 
@@ -106,7 +107,7 @@ async fn options_that_are_not_implemented_are_named() {
             doc! { "createIndexes": "c", "indexes": [{ "key": { "t.$**": 1 }, "name": "t" }] },
             "wildcard",
         ),
-        (doc! { "aggregate": "c", "pipeline": [{ "$fill": {} }], "cursor": {} }, "$fill"),
+        (doc! { "aggregate": "c", "pipeline": [{ "$densify": {} }], "cursor": {} }, "$densify"),
     ] {
         let error = world.fails(command).await;
         assert_eq!(error.code, 238, "{error}");

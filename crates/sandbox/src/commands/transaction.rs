@@ -14,6 +14,7 @@ use crate::transactions::{Ending, Lease};
 /// Commands that may be part of a transaction, as the MongoDB manual lists them
 /// (<https://www.mongodb.com/docs/manual/core/transactions-operations/>).
 const ALLOWED: &[&str] = &[
+    "bulkWrite",
     "insert",
     "update",
     "delete",
@@ -84,7 +85,7 @@ fn check(command: &Command, starts: bool) -> Result<(), Failure> {
         return Err(invalid(message));
     }
     if matches!(command.database.as_str(), "admin" | "config" | "local")
-        && !matches!(command.name.as_str(), "find" | "aggregate" | "distinct")
+        && !matches!(command.name.as_str(), "find" | "aggregate" | "distinct" | "bulkWrite")
     {
         let message =
             format!("Cannot write to the database '{}' in a transaction", command.database);
@@ -113,7 +114,8 @@ where
     let done = call.engine.runtime.spawn_blocking(move || {
         let reply = lease.write(|private| work(&Writing::private(private, &runtime)))?;
         // Dropping the lease gives the transaction up.
-        if reply.get("writeErrors")?.is_none() {
+        let errors = reply.get("nErrors")?.and_then(fields::as_f64).unwrap_or(0.0);
+        if reply.get("writeErrors")?.is_none() && errors == 0.0 {
             lease.put_back();
         }
         Ok(reply)

@@ -3,7 +3,7 @@
 use bson::raw::cstr;
 use bson::{Bson, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
-use portolan_mql::{Context, Filter, Update, compare};
+use portolan_mql::{Context, Filter, Sort, Update, compare};
 use portolan_runtime::Runtime;
 use portolan_wire::{Command, Reply};
 
@@ -13,13 +13,13 @@ use super::writes::{self, Outcome};
 use super::{Call, prepare_document};
 use crate::error::{Failure, codes, refuse};
 use crate::plan::{Hint, Plan};
-use crate::scan::{Patience, matching_records};
+use crate::scan::{Patience, first_record, matching_records};
 use crate::store::{CollectionEntry, CollectionWriter, Manner, RecordId, Writing};
 
 const FIELDS: &[&str] =
     &["updates", "ordered", "let", "bypassDocumentValidation", "collectionUUID"];
 const STATEMENT_FIELDS: &[&str] =
-    &["q", "u", "c", "upsert", "multi", "collation", "arrayFilters", "hint"];
+    &["q", "u", "c", "upsert", "multi", "collation", "arrayFilters", "hint", "sort"];
 
 pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     let namespace = writes::begin(&call, FIELDS)?;
@@ -29,7 +29,7 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     let (command, runtime) = (call.command.clone(), call.engine.runtime.clone());
     let patience = call.patience()?;
     writes::write(&call, move |writing| {
-        Run { writing, command: &command, namespace: &namespace, runtime: &runtime, patience }.all()
+        Updates { writing, namespace: &namespace, runtime: &runtime, patience }.all(&command)
     })
     .await
 }
@@ -50,6 +50,8 @@ pub(crate) struct Parsed {
     pub(crate) hint: Hint,
     pub(crate) multi: bool,
     pub(crate) upsert: bool,
+    /// Which of the matching documents is the one.
+    sort: Sort,
 }
 
 impl Parsed {
@@ -80,7 +82,13 @@ impl Parsed {
             hint: Hint::parse(statement.get("hint")?, entry)?,
             multi: statement.flag("multi")?,
             upsert: statement.flag("upsert")?,
+            sort: Sort::parse(statement.document("sort")?.unwrap_or(&empty))?
+                .collated(context.collation.clone()),
         };
+        if parsed.multi && !parsed.sort.is_empty() {
+            let message = "Cannot specify sort with multi=true";
+            return Err(refuse(codes::FAILED_TO_PARSE, message));
+        }
         if parsed.multi && parsed.update.is_replacement() {
             let message = "multi update is not supported for replacement-style update";
             return Err(refuse(codes::FAILED_TO_PARSE, message));
@@ -89,41 +97,58 @@ impl Parsed {
     }
 }
 
+impl Parsed {
+    /// What matches; of several documents only the first unless all are meant.
+    fn records(
+        &self,
+        collection: &CollectionWriter<'_>,
+        patience: &Patience,
+    ) -> Result<Vec<RecordId>, Failure> {
+        let Self { filter, sort, hint, .. } = self;
+        let tables = &collection.tables;
+        if !sort.is_empty() {
+            let first = first_record(tables, filter, sort, hint, patience)?;
+            return Ok(first.into_iter().collect());
+        }
+        let plan = Plan::choose(&tables.entry, filter, None, hint);
+        matching_records(tables, plan, filter, (!self.multi).then_some(1), patience)
+    }
+}
+
 /// What a statement did.
 #[derive(Default)]
-struct Updated {
-    matched: u64,
-    modified: u64,
-    upserted: Option<RawBson>,
+pub(super) struct Updated {
+    pub(super) matched: u64,
+    pub(super) modified: u64,
+    pub(super) upserted: Option<RawBson>,
 }
 
-struct Run<'r, 't> {
-    writing: &'r Writing<'t>,
-    command: &'r Command,
-    namespace: &'r Namespace,
-    runtime: &'r Runtime,
-    patience: Patience,
+/// Updates of one collection.
+pub(super) struct Updates<'r, 't> {
+    pub(super) writing: &'r Writing<'t>,
+    pub(super) namespace: &'r Namespace,
+    pub(super) runtime: &'r Runtime,
+    pub(super) patience: Patience,
 }
 
-impl<'t> Run<'_, 't> {
-    fn all(self) -> Result<RawDocumentBuf, Failure> {
+impl<'t> Updates<'_, 't> {
+    fn all(self, command: &Command) -> Result<RawDocumentBuf, Failure> {
         let entry = self.writing.entry(self.namespace)?;
         let catalog = self.writing.catalog()?;
-        writes::check_uuid(&catalog, self.command, self.namespace, entry.as_ref())?;
+        writes::check_uuid(&catalog, command, self.namespace, entry.as_ref())?;
         drop(catalog);
-        let mut outcome = Outcome::new(self.command)?;
+        let mut outcome = Outcome::new(command)?;
         let default = entry.as_ref().and_then(|entry| entry.options.collation().cloned());
-        let context = fields::context(self.command, self.writing.now_ms, default.as_ref())?;
-        let bypass = writes::bypasses_validation(self.command)?;
+        let context = fields::context(command, self.writing.moment(), default.as_ref())?;
+        let bypass = writes::bypasses_validation(command)?;
         let open = |entry| Ok::<_, Failure>(self.writing.open(entry)?.without_validation(bypass));
         let mut collection = entry.map(open).transpose()?;
         let mut total = Updated::default();
         let mut upserted = RawArrayBuf::new();
-        for (index, document) in
-            writes::statements(self.command, "updates")?.into_iter().enumerate()
-        {
+        for (index, document) in writes::statements(command, "updates")?.into_iter().enumerate() {
+            let statement = Statement { place: "update.updates", document };
             let mut done = Updated::default();
-            let ran = self.statement(document, &context, &mut collection, &mut done);
+            let ran = self.statement(statement, &context, &mut collection, &mut done);
             total.matched += done.matched;
             total.modified += done.modified;
             if let Some(id) = done.upserted {
@@ -142,14 +167,14 @@ impl<'t> Run<'_, 't> {
         reply(&total, upserted, outcome)
     }
 
-    fn statement(
+    /// Runs one statement.
+    pub(super) fn statement(
         &self,
-        document: &RawDocument,
+        statement: Statement<'_>,
         context: &Context,
         collection: &mut Option<CollectionWriter<'t>>,
         done: &mut Updated,
     ) -> Result<(), Failure> {
-        let statement = Statement { place: "update.updates", document };
         let parsed = match collection {
             Some(open) => Parsed::new(statement, &open.tables.entry, context)?,
             None => {
@@ -195,9 +220,7 @@ fn update_matching(
     patience: &Patience,
     done: &mut Updated,
 ) -> Result<(), Failure> {
-    let plan = Plan::choose(&collection.tables.entry, &parsed.filter, None, &parsed.hint);
-    let limit = (!parsed.multi).then_some(1);
-    for record in matching_records(&collection.tables, plan, &parsed.filter, limit, patience)? {
+    for record in parsed.records(collection, patience)? {
         let Some(old) = collection.tables.document(record)? else { continue };
         let changed = change(collection, record, &old, &parsed.update, &parsed.filter)?;
         done.matched += 1;

@@ -5,7 +5,7 @@ use portolan_model::Namespace;
 use portolan_mql::Pipeline;
 use portolan_wire::{Command, Reply, TailReply};
 
-use super::fields::{self, as_f64};
+use super::fields::{self, Moment, as_f64};
 use super::{Call, Need, aggregate};
 use crate::changes::{ChangeStream, Scope, Spec, Watched, check_following, first_name, take_split};
 use crate::error::{Failure, codes, refuse};
@@ -39,7 +39,7 @@ pub(crate) async fn run(call: Call) -> Result<Reply, Failure> {
     let spec = Spec::parse(&stages.remove(0))?;
     let scope = scope(&call, &spec)?;
     let split = take_split(&mut stages)?;
-    let context = fields::context(command, call.engine.runtime.now_ms(), None)?;
+    let context = fields::context(command, Moment::now(&call.engine.runtime), None)?;
     let pipeline = Pipeline::parse(&stages, &context)?;
     check_following(&stages)?;
     let namespace = name(&call, &scope);

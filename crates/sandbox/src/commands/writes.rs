@@ -1,7 +1,7 @@
 //! What the write commands share: one transaction for a whole command, statements that are refused
 //! one by one, collection UUIDs, and replies remembered for retries.
 
-use bson::raw::cstr;
+use bson::raw::{CStr, cstr};
 use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 use portolan_wire::{Command, CommandError, Reply, User};
@@ -144,7 +144,17 @@ pub(crate) fn check_uuid(
     namespace: &Namespace,
     entry: Option<&CollectionEntry>,
 ) -> Result<(), Failure> {
-    let Some(expected) = expected_uuid(command)? else { return Ok(()) };
+    check_expected(catalog, expected_uuid(command.get("collectionUUID"))?, namespace, entry)
+}
+
+/// Likewise, of a UUID that was read already.
+pub(crate) fn check_expected(
+    catalog: &Catalog<impl Readable>,
+    expected: Option<[u8; 16]>,
+    namespace: &Namespace,
+    entry: Option<&CollectionEntry>,
+) -> Result<(), Failure> {
+    let Some(expected) = expected else { return Ok(()) };
     if entry.is_some_and(|entry| entry.uuid == expected) {
         return Ok(());
     }
@@ -165,8 +175,9 @@ pub(crate) fn check_uuid(
     Err(refuse(codes::COLLECTION_UUID_MISMATCH, message).with_extra(extra))
 }
 
-fn expected_uuid(command: &Command) -> Result<Option<[u8; 16]>, Failure> {
-    match command.get("collectionUUID") {
+/// The UUID that a `collectionUUID` names.
+pub(crate) fn expected_uuid(value: Option<RawBsonRef<'_>>) -> Result<Option<[u8; 16]>, Failure> {
+    match value {
         None => Ok(None),
         Some(RawBsonRef::Binary(binary)) => match binary.bytes.try_into() {
             Ok(uuid) => Ok(Some(uuid)),
@@ -196,7 +207,7 @@ impl Outcome {
             Failure::Refused(error) => error,
             storage @ Failure::Storage(_) => return Err(storage),
         };
-        self.errors.push(write_error(index, &error));
+        self.errors.push(write_error(cstr!("index"), index, &error));
         self.failed = true;
         Ok(!self.ordered)
     }
@@ -209,11 +220,11 @@ impl Outcome {
     }
 }
 
-fn write_error(index: usize, error: &CommandError) -> RawDocumentBuf {
-    let mut document = rawdoc! {
-        "index": i32::try_from(index).unwrap_or(i32::MAX),
-        "code": error.code,
-    };
+/// What is said of a refused statement; `number` names the field of its number.
+pub(crate) fn write_error(number: &CStr, index: usize, error: &CommandError) -> RawDocumentBuf {
+    let mut document = RawDocumentBuf::new();
+    document.append(number, i32::try_from(index).unwrap_or(i32::MAX));
+    document.append(cstr!("code"), error.code);
     for (name, value) in error.extra.iter().flatten().flatten() {
         document.append(name, value);
     }

@@ -35,7 +35,7 @@ fn condition() -> impl Strategy<Value = Bson> {
 }
 
 fn filter() -> impl Strategy<Value = Document> {
-    let path = prop::sample::select(vec!["a", "a.b", "c", "_id"]);
+    let path = prop::sample::select(vec!["a", "a.b", "c", "h", "_id"]);
     let whole = (path.clone(), value()).prop_map(|(path, value)| {
         doc! { "$expr": { "$eq": [format!("${path}"), { "$literal": value }] } }
     });
@@ -47,7 +47,13 @@ fn filter() -> impl Strategy<Value = Document> {
 fn documents() -> impl Strategy<Value = Vec<Document>> {
     prop::collection::vec((value(), value()), 1..12).prop_map(|values| {
         let numbered = values.into_iter().enumerate();
-        numbered.map(|(n, (a, c))| doc! { "_id": n as i32 - 3, "a": a, "c": c }).collect()
+        let whole = |value: &Bson| match value {
+            Bson::Array(all) => Bson::Int32(all.len() as i32),
+            other => other.clone(),
+        };
+        // A hashed index takes no arrays.
+        let document = |n, a: Bson, c| doc! { "_id": n, "h": whole(&a), "a": a, "c": c };
+        numbered.map(|(n, (a, c))| document(n as i32 - 3, a, c)).collect()
     })
 }
 
@@ -63,6 +69,7 @@ async fn same_documents(documents: Vec<Document>, filters: Vec<Document>) {
             "key": { "a": -1 }, "name": "partial",
             "partialFilterExpression": { "c": { "$gte": 0 } },
         },
+        doc! { "key": { "h": "hashed", "c": -1 }, "name": "hashed" },
         doc! { "key": { "a": 1 }, "name": "collated", "collation": { "locale": "en", "strength": 1 } },
     ];
     world.run(doc! { "createIndexes": "c", "indexes": indexes }).await;
@@ -72,7 +79,7 @@ async fn same_documents(documents: Vec<Document>, filters: Vec<Document>) {
     for filter in filters {
         let natural = doc! { "find": "c", "filter": filter.clone(), "hint": { "$natural": 1 } };
         let expected = field(&world.documents(natural).await, "_id");
-        for hint in ["a", "ab", "c", "_id_"] {
+        for hint in ["a", "ab", "c", "hashed", "_id_"] {
             let hinted = doc! { "find": "c", "filter": filter.clone(), "hint": hint };
             let mut found = field(&world.documents(hinted).await, "_id");
             found.sort_unstable();
@@ -123,4 +130,60 @@ async fn an_index_gives_the_order_where_it_can() {
     assert_eq!(stage(world.run(sorts(doc! { "_id": -1 })).await), "FETCH");
     let backwards = doc! { "find": "c", "sort": { "a": -1, "b": 1 }, "limit": 2 };
     assert_eq!(field(&world.documents(backwards).await, "_id"), [2, 5]);
+}
+
+async fn winning(world: &World, find: Document) -> Document {
+    let reply = world.run(doc! { "explain": find, "verbosity": "queryPlanner" }).await;
+    reply.sub("queryPlanner").and_then(|plan| plan.sub("winningPlan")).expect("a plan").clone()
+}
+
+#[tokio::test]
+async fn what_is_equal_leaves_the_order_to_the_next_field() {
+    let world = World::new().await;
+    world
+        .insert("c", (0..30).map(|n| doc! { "_id": n, "a": n % 3, "b": n % 5, "d": -n }).collect())
+        .await;
+    world.run(doc! { "createIndexes": "c", "indexes": [{ "key": { "a": 1, "b": 1, "d": -1 }, "name": "abd" }] }).await;
+    let stage = async |filter: Document, sort: Document| {
+        let find = doc! { "find": "c", "filter": filter, "sort": sort };
+        winning(&world, find).await.text("stage").expect("a stage").to_owned()
+    };
+    assert_eq!(stage(doc! { "a": 1 }, doc! { "b": -1, "d": 1 }).await, "FETCH");
+    assert_eq!(stage(doc! { "a": 1 }, doc! { "b": 1, "a": -1, "d": -1 }).await, "FETCH");
+    assert_eq!(stage(doc! { "a": 1, "b": 2 }, doc! { "d": 1 }).await, "FETCH");
+    assert_eq!(stage(doc! { "a": 1, "b": 2 }, doc! { "b": 1, "a": 1 }).await, "FETCH");
+    assert_eq!(stage(doc! { "a": 1 }, doc! { "d": 1 }).await, "SORT");
+    assert_eq!(stage(doc! { "a": { "$in": [1, 2] } }, doc! { "b": 1 }).await, "SORT");
+    assert_eq!(stage(doc! { "a": { "$gt": 1 } }, doc! { "b": 1 }).await, "SORT");
+    let find = doc! { "find": "c", "filter": { "a": 1 }, "sort": { "b": -1, "d": 1 }, "limit": 3 };
+    assert_eq!(field(&world.documents(find).await, "_id"), [19, 4, 28]);
+}
+
+#[tokio::test]
+async fn a_hashed_index_finds_what_is_equal_and_nothing_else() {
+    let world = World::new().await;
+    world.insert("c", (0..40).map(|n| doc! { "_id": n, "a": n % 8, "b": n }).collect()).await;
+    let key = doc! { "a": "hashed", "b": -1 };
+    world.run(doc! { "createIndexes": "c", "indexes": [{ "key": key, "name": "h" }] }).await;
+    let scan = async |filter: Document, sort: Document| {
+        let plan = winning(&world, doc! { "find": "c", "filter": filter, "sort": sort }).await;
+        let index = plan.sub("inputStage").and_then(|stage| stage.text("indexName")).is_ok();
+        (index, plan.text("stage").expect("a stage").to_owned())
+    };
+    let found = |used, stage: &str| (used, stage.to_owned());
+    assert_eq!(scan(doc! { "a": 3.0 }, doc! { "b": 1 }).await, found(true, "FETCH"));
+    assert_eq!(scan(doc! { "a": { "$gt": 3 } }, doc! {}).await, found(false, "COLLSCAN"));
+    assert_eq!(scan(doc! {}, doc! { "a": 1 }).await, found(false, "SORT"));
+    let find = doc! { "find": "c", "filter": { "a": 3.0 }, "sort": { "b": 1 } };
+    assert_eq!(field(&world.documents(find).await, "_id"), [3, 11, 19, 27, 35]);
+    let array = world.run(doc! { "insert": "c", "documents": [{ "a": [1] }] }).await;
+    let error = array.list("writeErrors").expect("errors")[0].as_document().expect("one");
+    assert_eq!(error.int("code"), Ok(16_766));
+    let make = |key: Document, unique: bool| {
+        doc! { "createIndexes": "c", "indexes": [{ "key": key, "name": "x", "unique": unique }] }
+    };
+    assert_eq!(world.fails(make(doc! { "b": "hashed" }, true)).await.code, 16_764);
+    assert_eq!(world.fails(make(doc! { "b": "hashed", "c": "hashed" }, false)).await.code, 31_303);
+    assert_eq!(world.fails(make(doc! { "b": "2dsphere" }, false)).await.code, 238);
+    world.assert_sound("c").await;
 }

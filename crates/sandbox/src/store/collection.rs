@@ -12,7 +12,7 @@ use super::catalog::{CollectionEntry, ID_INDEX};
 use super::index::IndexEntry;
 use super::keys::{after_prefix, document_keys};
 use super::options::Capped;
-use super::target::{Change, ChangedIn, Operation, Target};
+use super::target::{ChangeRef, Target};
 use super::validation::Validation;
 use super::{CATALOG, Catalog, ReadTable, Readable, SIZES, Snapshot, WriteTable};
 use crate::error::{Failure, codes, refuse};
@@ -172,7 +172,7 @@ impl<'t> CollectionWriter<'t> {
         self.tables.data.insert(record.as_slice(), document.as_bytes())?;
         self.next_record += 1;
         self.size_change += signed(document.as_bytes().len());
-        self.keep(|| Change::Insert { record: number, document: document.to_owned() })?;
+        self.keep(ChangeRef::Insert { record: number, document })?;
         self.trim()?;
         Ok(number)
     }
@@ -208,15 +208,14 @@ impl<'t> CollectionWriter<'t> {
                 ))
             });
             let Some((record, document)) = oldest.transpose()? else { return Ok(()) };
-            self.remove(record, &document)?;
+            self.take_out(record, &document)?;
+            self.keep(ChangeRef::Trim { old: &document })?;
         }
     }
 
     /// Keeps a change for the change log, or for the commit of the transaction that made it.
-    fn keep(&self, change: impl FnOnce() -> Change) -> Result<(), Failure> {
-        let CollectionEntry { namespace, uuid, images, .. } = &self.tables.entry;
-        let entry = ChangedIn { namespace: namespace.clone(), uuid: *uuid, images: *images };
-        self.target.keep(|| Operation::Change { entry, change: change() })
+    fn keep(&self, change: ChangeRef<'_>) -> Result<(), Failure> {
+        self.target.keep_change(&self.tables.entry, change)
     }
 
     /// Puts `new` in the place of `old`, whose `_id` it shares.
@@ -245,12 +244,7 @@ impl<'t> CollectionWriter<'t> {
         }
         self.tables.data.insert(record.as_slice(), new.as_bytes())?;
         self.size_change += signed(new.as_bytes().len()) - signed(old.as_bytes().len());
-        self.keep(|| Change::Replace {
-            record: number,
-            old: old.to_owned(),
-            new: new.to_owned(),
-            manner,
-        })
+        self.keep(ChangeRef::Replace { record: number, old, new, manner })
     }
 
     /// Removes a document and all that points to it.
@@ -259,8 +253,12 @@ impl<'t> CollectionWriter<'t> {
         record: RecordId,
         document: &RawDocument,
     ) -> Result<(), Failure> {
+        self.take_out(record, document)?;
+        self.keep(ChangeRef::Remove { record, old: document })
+    }
+
+    fn take_out(&mut self, record: RecordId, document: &RawDocument) -> Result<(), Failure> {
         let id_key = self.tables.entry.id_key(document_id(document)?);
-        let number = record;
         let record = record.to_be_bytes();
         for (index, table) in self.tables.entry.indexes.iter().zip(&mut self.tables.indexes) {
             for key in document_keys(index, document)?.keys {
@@ -270,7 +268,7 @@ impl<'t> CollectionWriter<'t> {
         self.tables.ids.remove(id_key.as_slice())?;
         self.tables.data.remove(record.as_slice())?;
         self.size_change -= signed(document.as_bytes().len());
-        self.keep(|| Change::Remove { record: number, old: document.to_owned() })
+        Ok(())
     }
 
     /// Fills the index at `position` from the documents. Used when an index is created.

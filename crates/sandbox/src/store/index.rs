@@ -6,11 +6,23 @@ use portolan_mql::{Collation, Context, Filter};
 
 use crate::error::{Failure, codes, refuse};
 
+/// What a key pattern says of a hashed field.
+pub(crate) const HASHED: &str = "hashed";
+
 /// One field of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IndexField {
     pub(crate) path: String,
     pub(crate) descending: bool,
+    /// Keys are hashes: they find a value, and neither a range nor an order.
+    pub(crate) hashed: bool,
+}
+
+impl IndexField {
+    /// An ascending field.
+    pub(crate) fn ascending(path: &str) -> Self {
+        Self { path: path.to_owned(), descending: false, hashed: false }
+    }
 }
 
 /// What an index is asked to be, beside its fields.
@@ -129,19 +141,23 @@ impl IndexEntry {
     }
 }
 
-/// Reads a key pattern of ascending and descending fields.
+/// Reads a key pattern of ascending, descending and hashed fields.
 pub(crate) fn index_fields(pattern: &RawDocument) -> Result<Vec<IndexField>, Failure> {
     pattern
         .iter()
         .map(|element| {
             let (path, value) = element?;
+            if value.as_str() == Some(HASHED) {
+                return Ok(IndexField { hashed: true, ..IndexField::ascending(path.as_str()) });
+            }
             let direction = crate::commands::fields::as_f64(value).unwrap_or(0.0);
             if direction == 0.0 || direction.is_nan() {
                 let message =
                     format!("Values in the index key pattern must be nonzero numbers: {path}");
                 return Err(refuse(codes::CANNOT_CREATE_INDEX, message));
             }
-            Ok(IndexField { path: path.to_string(), descending: direction < 0.0 })
+            let descending = direction < 0.0;
+            Ok(IndexField { descending, ..IndexField::ascending(path.as_str()) })
         })
         .collect()
 }

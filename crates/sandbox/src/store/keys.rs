@@ -1,14 +1,15 @@
 //! Index entries of a document: which keys an index holds for it.
 //!
 //! A key is the concatenation of the order-preserving encodings of the indexed values, inverted
-//! for descending fields, so that byte order is index order. An array gives one key per element;
+//! for descending fields, so that byte order is index order; of hashed fields only a hash of the
+//! encoding is kept. An array gives one key per element;
 //! an empty array counts as undefined and a missing field as null, as the MongoDB manual's pages
 //! on multikey and sparse indexes describe. What is not here: bounds, which are in `plan`.
 
 use bson::{RawBsonRef, RawDocument};
 use portolan_mql::{Collation, key};
 
-use super::index::IndexEntry;
+use super::index::{IndexEntry, IndexField};
 use super::paths::{Found, values_at};
 use crate::error::{Failure, codes, refuse};
 
@@ -38,10 +39,11 @@ pub(crate) fn document_keys(
         let PathKeys { mut keys, array_at, present: found } =
             path_keys(document, &field.path, index.options.collation.as_ref())?;
         present |= found;
-        if field.descending {
-            keys.iter_mut().for_each(|key| invert(key));
-        }
+        keys.iter_mut().for_each(|key| as_stored(field, key));
         if let Some(prefix) = array_at {
+            if field.hashed {
+                return Err(hashed_array(&field.path));
+            }
             match array {
                 Some((other, path)) if other != prefix => {
                     return Err(parallel_arrays(path, &field.path));
@@ -79,11 +81,29 @@ fn joined(mut prefix: Vec<u8>, suffix: &[u8]) -> Vec<u8> {
     prefix
 }
 
-/// Turns ascending order into descending order.
-pub(crate) fn invert(key: &mut [u8]) {
-    for byte in key {
-        *byte = !*byte;
+/// MongoDB gives this refusal a number and no name.
+const HASHED_ARRAY: i32 = 16_766;
+
+fn hashed_array(path: &str) -> Failure {
+    let message = format!("hashed indexes do not currently support array values: {path}");
+    refuse(HASHED_ARRAY, message)
+}
+
+/// Turns the encoding of a value into what the index holds for a field: as it is, in descending order,
+/// or hashed.
+pub(crate) fn as_stored(field: &IndexField, key: &mut Vec<u8>) {
+    if field.hashed {
+        *key = hash(key).to_be_bytes().to_vec();
+    } else if field.descending {
+        key.iter_mut().for_each(|byte| *byte = !*byte);
     }
+}
+
+/// FNV-1a, which is the same in every build. What collides is told apart by the query's filter.
+fn hash(key: &[u8]) -> u64 {
+    key.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The keys at one path.

@@ -103,6 +103,12 @@ impl Event {
         self
     }
 
+    /// Kept for the log's own completeness: no change stream shows it.
+    pub(crate) fn silent(mut self) -> Self {
+        self.row.append(cstr!("silent"), true);
+        self
+    }
+
     /// The document before and after, for collections that keep both.
     pub(crate) fn images(mut self, before: &RawDocument, after: Option<&RawDocument>) -> Self {
         self.row.append(cstr!("pre"), before);

@@ -31,8 +31,8 @@ pub(crate) use collection::{
 };
 #[cfg(test)]
 pub(crate) use disk::Disk;
-pub(crate) use index::{IndexEntry, IndexField, IndexOptions, index_fields};
-pub(crate) use keys::{after_prefix, document_keys, invert};
+pub(crate) use index::{HASHED, IndexEntry, IndexField, IndexOptions, index_fields};
+pub(crate) use keys::{after_prefix, as_stored, document_keys};
 pub(crate) use log::{Event, LogLimits, Position, namespace_document};
 pub(crate) use options::{CollectionOptions, View};
 pub(crate) use paths::{Found, values_at};

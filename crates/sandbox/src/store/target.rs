@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
+use bson::{RawArrayBuf, RawDocument, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 use redb::{ReadTransaction, WriteTransaction};
 
@@ -50,11 +50,31 @@ impl<'t> Target<'t> {
     pub(super) fn keep(self, operation: impl FnOnce() -> Operation) -> Result<(), Failure> {
         match self {
             Self::File { tx, log } => {
-                log.append(tx, operation().event()?)?;
+                if let Some(event) = operation().event() {
+                    log.append(tx, event)?;
+                }
             }
             Self::Private(private) => private.operations.borrow_mut().push(operation()),
         }
         Ok(())
+    }
+
+    /// Keeps the change of a document likewise.
+    pub(super) fn keep_change(
+        self,
+        entry: &CollectionEntry,
+        change: ChangeRef<'_>,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::File { tx, log } => log.append(tx, change_event(entry, change)?),
+            Self::Private(private) => {
+                let CollectionEntry { namespace, uuid, .. } = entry;
+                let entry = ChangedIn { namespace: namespace.clone(), uuid: *uuid };
+                let operation = Operation::Change { entry, change: change.to_owned() };
+                private.operations.borrow_mut().push(operation);
+                Ok(())
+            }
+        }
     }
 
     /// Whether indexes can be made here: in the file always, in a transaction only on a collection
@@ -92,6 +112,45 @@ pub(crate) enum Change {
     Insert { record: RecordId, document: RawDocumentBuf },
     Replace { record: RecordId, old: RawDocumentBuf, new: RawDocumentBuf, manner: Manner },
     Remove { record: RecordId, old: RawDocumentBuf },
+}
+
+/// The same while the documents are still somebody else's.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ChangeRef<'d> {
+    Insert {
+        record: RecordId,
+        document: &'d RawDocument,
+    },
+    Replace {
+        record: RecordId,
+        old: &'d RawDocument,
+        new: &'d RawDocument,
+        manner: Manner,
+    },
+    Remove {
+        record: RecordId,
+        old: &'d RawDocument,
+    },
+    /// Removed from a capped collection, to make room: change streams say nothing of it.
+    Trim {
+        old: &'d RawDocument,
+    },
+}
+
+impl ChangeRef<'_> {
+    fn to_owned(self) -> Change {
+        match self {
+            Self::Insert { record, document } => {
+                Change::Insert { record, document: document.to_owned() }
+            }
+            Self::Replace { record, old, new, manner } => {
+                Change::Replace { record, old: old.to_owned(), new: new.to_owned(), manner }
+            }
+            Self::Remove { record, old } => Change::Remove { record, old: old.to_owned() },
+            // Transactions do not write to capped collections.
+            Self::Trim { old } => Change::Remove { record: 0, old: old.to_owned() },
+        }
+    }
 }
 
 impl Change {
@@ -141,38 +200,42 @@ pub(crate) enum Operation {
 pub(crate) struct ChangedIn {
     pub(crate) namespace: Namespace,
     pub(crate) uuid: [u8; 16],
-    /// Whether the log keeps documents as they were before and after.
-    pub(crate) images: bool,
 }
 
 impl Operation {
     /// What the change log says of it.
-    fn event(self) -> Result<Event, Failure> {
-        let (entry, change) = match self {
-            Self::Create(entry) => return Ok(created(&entry)),
+    fn event(&self) -> Option<Event> {
+        match self {
+            Self::Create(entry) => Some(created(entry)),
             Self::CreateIndexes { namespace, uuid, indexes } => {
                 let shown: RawArrayBuf = indexes.iter().map(IndexEntry::document).collect();
-                let event = Event::new("createIndexes", &namespace, uuid);
-                return Ok(event.description(rawdoc! { "indexes": shown }));
+                let event = Event::new("createIndexes", namespace, *uuid);
+                Some(event.description(rawdoc! { "indexes": shown }))
             }
-            Self::Change { entry, change } => (entry, change),
-        };
-        let event = |kind| Event::new(kind, &entry.namespace, entry.uuid);
-        Ok(match change {
-            Change::Insert { document, .. } => event("insert").key(&document)?.document(&document),
-            Change::Replace { old, new, manner, .. } => {
-                let event = match manner {
-                    Manner::Replacement => event("replace").key(&new)?.document(&new),
-                    Manner::Update => event("update").key(&new)?.diff(Diff::of(&old, &new)?, &new),
-                };
-                if entry.images { event.images(&old, Some(&new)) } else { event }
-            }
-            Change::Remove { old, .. } => {
-                let event = event("delete").key(&old)?;
-                if entry.images { event.images(&old, None) } else { event }
-            }
-        })
+            // Said by whoever does it.
+            Self::Change { .. } => None,
+        }
     }
+}
+
+/// What the change log says of the change of a document.
+fn change_event(entry: &CollectionEntry, change: ChangeRef<'_>) -> Result<Event, Failure> {
+    let event = |kind| Event::new(kind, &entry.namespace, entry.uuid);
+    Ok(match change {
+        ChangeRef::Insert { document, .. } => event("insert").key(document)?.document(document),
+        ChangeRef::Replace { old, new, manner, .. } => {
+            let event = match manner {
+                Manner::Replacement => event("replace").key(new)?.document(new),
+                Manner::Update => event("update").key(new)?.diff(Diff::of(old, new)?, new),
+            };
+            if entry.images { event.images(old, Some(new)) } else { event }
+        }
+        ChangeRef::Remove { old, .. } => {
+            let event = event("delete").key(old)?;
+            if entry.images { event.images(old, None) } else { event }
+        }
+        ChangeRef::Trim { old } => event("delete").key(old)?.silent(),
+    })
 }
 
 fn created(entry: &CollectionEntry) -> Event {

@@ -20,6 +20,7 @@ use super::{
     CATALOG, Catalog, CollectionEntry, CollectionOptions, CollectionWriter, META, META_TICK,
     Operation, Private, RetryKey, RetryRecord, SIZES, Store, Target, WriteTable, definition,
 };
+use crate::commands::fields::Moment;
 use crate::error::{Failure, codes, refuse, storage_error};
 
 /// Writes that share a transaction at most.
@@ -40,6 +41,11 @@ impl<'t> Writing<'t> {
     /// Writes of an open transaction, which nobody else sees.
     pub(crate) fn private(private: &'t Private, runtime: &'t portolan_runtime::Runtime) -> Self {
         Self { target: Target::Private(private), now_ms: runtime.now_ms(), runtime }
+    }
+
+    /// When the write runs.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::at(self.now_ms, self.runtime)
     }
 
     /// The catalog. Must be dropped before another part of the transaction opens it again.

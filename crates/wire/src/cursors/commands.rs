@@ -18,19 +18,23 @@ pub(crate) async fn open(
     timeless: bool,
     reply: CursorReply,
 ) -> Result<RawDocumentBuf, CommandError> {
-    let CursorReply { namespace, documents, batch_size, limit, single_batch, at_cluster_time } =
-        reply;
-    let mut position = Position::new(documents, limit);
-    let count = batch_size.map_or(FIRST_BATCH_DOCUMENTS, u64::from);
+    let mut position = Position::new(reply.documents, reply.limit);
+    let count = reply.batch_size.map_or(FIRST_BATCH_DOCUMENTS, u64::from);
     let mut batch = position.next_batch(Some(count)).await?;
-    let id = if batch.last || single_batch {
+    let namespace = reply.namespace;
+    let id = if batch.last || reply.single_batch {
         0
     } else {
         let opening = Opening { owner, namespace: namespace.clone(), timeless };
         cursors.insert(opening, position)?
     };
-    batch.at_cluster_time = at_cluster_time;
-    Ok(cursor_reply(&batch, "firstBatch", id, &namespace))
+    batch.at_cluster_time = reply.at_cluster_time;
+    let mut first = cursor_reply(&batch, "firstBatch", id, &namespace);
+    for element in reply.beside.iter().flatten() {
+        let (name, value) = element?;
+        first.append(name, value);
+    }
+    Ok(first)
 }
 
 /// The command `getMore`. The cursor is found by its id alone, on whatever database it is asked.

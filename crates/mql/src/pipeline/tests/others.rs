@@ -335,3 +335,48 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn gaps_are_filled_by_values_lines_and_what_was_last() {
+    let context = context(Vec::new(), false);
+    let docs = || {
+        vec![
+            doc! { "_id": 1, "shop": "a", "day": 1, "price": 10 },
+            doc! { "_id": 2, "shop": "a", "day": 2, "price": null, "note": "x" },
+            doc! { "_id": 3, "shop": "a", "day": 5, "price": 30.0 },
+            doc! { "_id": 4, "shop": "b", "day": 1 },
+            doc! { "_id": 5, "shop": "a", "day": 7 },
+        ]
+    };
+    let fill = |spec: Document| vec![doc! { "$fill": spec }, doc! { "$sort": { "_id": 1 } }];
+    let prices = |spec: Document| -> Vec<Bson> {
+        let filled = run_in(&context, fill(spec), docs()).expect("filled");
+        filled.iter().map(|one| one.get("price").cloned().unwrap_or(Bson::Undefined)).collect()
+    };
+    let linear = doc! { "price": { "method": "linear" } };
+    let by_shop = doc! { "partitionBy": "$shop", "sortBy": { "day": 1 }, "output": linear.clone() };
+    let line = [Bson::Int32(10), Bson::Double(15.0), Bson::Double(30.0), Bson::Null, Bson::Null];
+    assert_eq!(prices(by_shop), line);
+    let last = doc! { "price": { "method": "locf" } };
+    let by_shop = doc! { "partitionByFields": ["shop"], "sortBy": { "day": 1 }, "output": last };
+    let kept = [10.into(), 10.into(), Bson::Double(30.0), Bson::Null, Bson::Double(30.0)];
+    assert_eq!(prices(by_shop), kept);
+    let value = doc! { "output": { "price": { "value": { "$multiply": ["$day", 2] } } } };
+    let made = [10.into(), 4.into(), Bson::Double(30.0), 2.into(), 14.into()];
+    assert_eq!(prices(value), made);
+    for (spec, code) in [
+        (doc! { "output": linear.clone() }, 6_050_202),
+        (doc! { "output": {} }, 9),
+        (doc! { "sortBy": { "day": 1 } }, 40414),
+        (doc! { "output": { "price": { "method": "nearest" } } }, 9),
+        (doc! { "output": linear.clone(), "sortBy": { "shop": 1 } }, 605_002),
+        (doc! { "output": { "note": { "method": "linear" } }, "sortBy": { "day": 1 } }, 605_003),
+        (
+            doc! { "output": linear, "sortBy": { "day": 1 }, "partitionBy": "$shop", "partitionByFields": ["shop"] },
+            6_050_204,
+        ),
+    ] {
+        let refused = run_in(&context, fill(spec.clone()), docs()).expect_err("a refusal");
+        assert_eq!(refused.code, code, "{spec}");
+    }
+}

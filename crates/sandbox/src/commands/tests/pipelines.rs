@@ -2,7 +2,7 @@
 
 use bson::{Document, doc};
 
-use crate::testing::{Fields, World};
+use crate::testing::{Fields, World, field};
 
 async fn aggregate(world: &World, collection: &str, pipeline: Vec<Document>) -> Vec<Document> {
     world.documents(doc! { "aggregate": collection, "pipeline": pipeline, "cursor": {} }).await
@@ -112,4 +112,22 @@ async fn constants_of_pipeline_updates_are_variables() {
     let update = doc! { "q": { "_id": 1 }, "u": [{ "$set": { "v": "$$k" } }], "c": { "k": 7 } };
     world.run(doc! { "update": "c", "updates": [update] }).await;
     assert_eq!(world.find("c", doc! {}).await, [doc! { "_id": 1, "v": 7 }]);
+}
+
+#[tokio::test]
+async fn chance_is_another_in_each_command_of_one_moment() {
+    let (runtime, _) = portolan_runtime::Runtime::manual(1_700_000_000_000, 3);
+    let world = World::with(runtime).await;
+    world.insert("c", (0..200).map(|n| doc! { "_id": n }).collect()).await;
+    let sample =
+        doc! { "aggregate": "c", "pipeline": [{ "$sample": { "size": 20 } }], "cursor": {} };
+    let first = field(&world.documents(sample.clone()).await, "_id");
+    assert_ne!(first, field(&world.documents(sample).await, "_id"));
+    let draw = doc! { "q": { "_id": 1 }, "u": [{ "$set": { "r": { "$rand": {} } } }] };
+    let mut drawn = Vec::new();
+    for _ in 0..2 {
+        world.run(doc! { "update": "c", "updates": [draw.clone()] }).await;
+        drawn.push(world.find("c", doc! { "_id": 1 }).await[0].double("r").expect("a number"));
+    }
+    assert_ne!(drawn[0], drawn[1]);
 }
