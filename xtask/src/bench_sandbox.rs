@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::Value;
 
@@ -21,7 +21,13 @@ pub(crate) struct Options {
     /// Documents in the collection.
     #[arg(long, default_value_t = 20_000)]
     documents: u32,
+    /// Instead measures the memory of so many clusters in one process.
+    #[arg(long)]
+    clusters: Option<u32>,
 }
+
+/// Documents in each of many clusters.
+const DOCUMENTS_EACH: &str = "5000";
 
 /// What became of one server.
 struct Measured {
@@ -34,6 +40,9 @@ struct Measured {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let cases = run::root().join("conformance/python");
     let python = conformance::virtual_environment(&cases)?;
+    if let Some(clusters) = options.clusters {
+        return many(options, &python, &cases, clusters);
+    }
     let folder = conformance::Folder::new()?;
     let script = cases.join("bench_sandbox.py");
     let data = folder.path.join("sandbox");
@@ -45,6 +54,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let other = measure(server, &uri, &ferretdb, &python, &script, options)?;
     print(options, &sandbox, &other);
     Ok(())
+}
+
+fn many(options: &Options, python: &str, cases: &Path, clusters: u32) -> Result<()> {
+    let program = run::portolan(options.release)?;
+    let program = program.to_str().context("the target folder has no UTF-8 name")?;
+    let clusters = clusters.to_string();
+    run::run_in(cases, python, &["bench_clusters.py", program, &clusters, DOCUMENTS_EACH], &[])
 }
 
 fn measure(

@@ -120,4 +120,6 @@ pub(crate) fn is_refused(kind: Kind, name: &str) -> bool {
 }
 
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod tests;

@@ -29,6 +29,8 @@ const SUITES: &[&str] = &[
     "test_change_stream.py",
     "test_gridfs_spec.py",
 ];
+/// Whom the suites log in as: some of them are about logging in.
+const USER: (&str, &str) = ("bob", "pwd123");
 /// One test may take so long, in seconds.
 const TEST_TIMEOUT_S: &str = "60";
 
@@ -38,7 +40,7 @@ pub(super) fn run(folder: &Folder) -> Result<()> {
     let python = super::environment_named(&cases, "python-unified")?;
     let tests = tests(&python)?;
     let port = free_port()?;
-    let server = start(&folder.path.join("unified"), port, false)?;
+    let server = start_for(Some(USER), &folder.path.join("unified"), port, false)?;
     let result = pytest(&cases, &python, &tests, port);
     server.stop(STOP_TIMEOUT_S)?;
     result
@@ -46,6 +48,11 @@ pub(super) fn run(folder: &Folder) -> Result<()> {
 
 /// Starts a sandbox cluster without users.
 pub(super) fn start(data: &Path, port: u16, release: bool) -> Result<Running> {
+    start_for(None, data, port, release)
+}
+
+/// Starts a sandbox cluster for one user, or without users.
+fn start_for(user: Option<(&str, &str)>, data: &Path, port: u16, release: bool) -> Result<Running> {
     // With the features of the whole workspace, as `cargo test` builds it.
     let mut arguments = vec!["build", "--example", "bare"];
     arguments.extend(release.then_some("--release"));
@@ -54,6 +61,9 @@ pub(super) fn start(data: &Path, port: u16, release: bool) -> Result<Running> {
     let built = target()?.join(format!("../{profile}/examples/bare"));
     let mut command = Command::new(built);
     command.arg(data).arg(port.to_string());
+    if let Some((name, password)) = user {
+        command.args([name, password]);
+    }
     let mut server = Running::start("bare sandbox", &mut command)?;
     server
         .wait_for("its port", 30, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
@@ -86,6 +96,8 @@ fn pytest(cases: &Path, python: &str, tests: &Path, port: u16) -> Result<()> {
     let environment = [
         ("DB_IP", "localhost"),
         ("DB_PORT", port.as_str()),
+        ("DB_USER", USER.0),
+        ("DB_PASSWORD", USER.1),
         ("PYTHONPATH", cases),
         ("PYTHONDONTWRITEBYTECODE", "1"),
     ];

@@ -103,6 +103,10 @@ fn names(call: &Call) -> Result<Vec<Named>, Failure> {
         let namespace = fields::namespace_of(database, collection)?;
         call.allow(Need::Write, &namespace)?;
         fields::writable(&namespace)?;
+        if call.in_transaction() && namespace.database == "admin" {
+            let message = "Cannot write to the database 'admin' in a transaction";
+            return Err(refuse(codes::OPERATION_NOT_SUPPORTED_IN_TRANSACTION, message));
+        }
         if names.iter().any(|known| known.namespace == namespace) {
             let message = format!("the namespace {namespace} stands in nsInfo twice");
             return Err(refuse(codes::BAD_VALUE, message));

@@ -387,3 +387,60 @@ async fn a_new_collection_gets_its_indexes_with_the_commit() {
     assert_eq!(world.documents(doc! { "listIndexes": "c" }).await.len(), 2);
     world.assert_sound("c").await;
 }
+
+/// A delete that is guarded by a document elsewhere: both, or neither.
+#[tokio::test]
+async fn a_guarded_delete_holds_its_guard_until_it_commits() {
+    let world = world().await;
+    let until = bson::DateTime::from_millis(Runtime::system().now_ms() + 60_000);
+    let fence = doc! { "_id": "c", "epoch": 5, "until": until, "guard": 0 };
+    let insert = doc! { "insert": "fences", "documents": [fence] };
+    world.on("portolan", insert).await.expect("inserted");
+    let listed = world.documents(doc! { "listCollections": 1 }).await;
+    let uuid = listed[0].sub("info").expect("info").get("uuid").expect("a UUID").clone();
+    let take = |epoch: i32| {
+        let alive = doc! { "$gt": ["$until", "$$NOW"] };
+        let q = doc! { "_id": "c", "epoch": epoch, "$expr": alive };
+        doc! { "update": "fences", "updates": [{ "q": q, "u": { "$inc": { "guard": 1 } } }] }
+    };
+    let old = doc! { "$lt": ["$n", { "$subtract": [{ "$toLong": "$$NOW" }, 1_000] }] };
+    let filter =
+        doc! { "$and": [{ "_id": { "$in": [1, 2] } }, { "n": { "$lte": 2 } }], "$expr": old };
+    let delete = doc! {
+        "delete": "c", "deletes": [{ "q": filter, "limit": 0 }], "collectionUUID": uuid,
+    };
+    let mut session = Session::new(&world, 1);
+    let missed = session.start().on("portolan", take(4)).await.expect("a reply");
+    assert_eq!(missed.int("n"), Ok(0), "another epoch holds the fence");
+    session.abort().await.expect("an abort");
+    let taken = session.start().on("portolan", take(5)).await.expect("a reply");
+    assert_eq!(taken.int("n"), Ok(1));
+    assert_eq!(session.run(delete).await.int("n"), Ok(2));
+    let mut other = Session::new(&world, 2);
+    let in_the_way = other.start().on("portolan", take(5)).await.expect_err("a conflict");
+    assert_eq!(in_the_way.code, 112);
+    session.commit().await.expect("a commit");
+    session.commit().await.expect("the same commit once more");
+    assert_eq!(field(&world.find("c", doc! {}).await, "_id"), [3]);
+}
+
+#[tokio::test]
+async fn a_bulk_write_is_part_of_its_transaction() {
+    let world = world().await;
+    let mut session = Session::new(&world, 1);
+    let bulk =
+        |ops: Vec<Document>| doc! { "bulkWrite": 1, "ops": ops, "nsInfo": [{ "ns": "db.c" }] };
+    let insert = |id: i32| doc! { "insert": 0, "document": { "_id": id, "n": id } };
+    let remove = doc! { "delete": 0, "filter": { "_id": 1 } };
+    let done = session.start().on("admin", bulk(vec![insert(4), remove])).await.expect("done");
+    assert_eq!((done.int("nInserted"), done.int("nDeleted")), (Ok(1), Ok(1)));
+    assert_eq!(session.ids(doc! {}).await, [2, 3, 4]);
+    assert_eq!(field(&world.find("c", doc! {}).await, "_id"), [1, 2, 3]);
+    session.commit().await.expect("a commit");
+    assert_eq!(field(&world.find("c", doc! {}).await, "_id"), [2, 3, 4]);
+    let refused = session.start().on("admin", bulk(vec![insert(5), insert(2)])).await;
+    assert_eq!(refused.expect("told").int("nErrors"), Ok(1));
+    assert_eq!(session.commit().await.expect_err("given up").code, 251);
+    let elsewhere = doc! { "bulkWrite": 1, "ops": [insert(1)], "nsInfo": [{ "ns": "admin.c" }] };
+    assert_eq!(session.start().on("admin", elsewhere).await.expect_err("refused").code, 263);
+}
