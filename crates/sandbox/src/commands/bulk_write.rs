@@ -237,8 +237,9 @@ impl<'t> Run<'_, 't> {
                 Err(storage) => return Err(storage),
             }
         }
-        let open = places.into_iter().flatten().filter_map(|place| place.collection);
-        open.map(|collection| self.writing.finish(collection)).collect::<Result<(), _>>()?;
+        for collection in places.into_iter().flatten().filter_map(|place| place.collection) {
+            self.writing.finish(collection)?;
+        }
         total.reply()
     }
 
