@@ -30,14 +30,14 @@ pub(super) fn open(file: File) -> Result<Box<dyn BufRead + Send>> {
 /// A file that is being written.
 pub(super) enum Output {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl Output {
     pub(super) fn new(file: File, gzipped: bool) -> Self {
         let output = BufWriter::new(file);
         match gzipped {
-            true => Self::Gzip(GzEncoder::new(output, Compression::default())),
+            true => Self::Gzip(Box::new(GzEncoder::new(output, Compression::default()))),
             false => Self::Plain(output),
         }
     }
