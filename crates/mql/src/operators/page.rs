@@ -138,9 +138,10 @@ fn refused(kind: Kind) -> Vec<&'static str> {
 }
 
 fn row(page: &mut String, what: &str, names: impl IntoIterator<Item = &'static str>) {
-    let mut names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    names.sort();
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.sort_unstable();
     names.dedup();
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     writeln!(page, "| {what} | {} | {} |", names.len(), names.join(" ")).expect("text");
 }
 
@@ -186,11 +187,13 @@ fn complaint(kind: Kind, name: &str) -> Option<MqlError> {
     let filter = |filter: Document| Filter::parse(&raw(filter), &context).err();
     let stage = |stage: Document| Pipeline::parse(&[raw(stage)], &context).err();
     match kind {
-        Kind::Query => {
-            let top = filter(doc! { name: 1 });
-            top.filter(|error| !error.message.contains("unknown top level"))
-                .or_else(|| filter(doc! { "x": { name: 1 } }))
-        }
+        // Some stand where a field could, the others on a field.
+        Kind::Query => match filter(doc! { name: 1 }) {
+            Some(error) if error.message.contains("unknown top level") => {
+                filter(doc! { "x": { name: 1 } })
+            }
+            top => top,
+        },
         Kind::Stage => stage(doc! { name: 1 }),
         _ => stage(doc! { "$group": { "_id": 1, "a": { name: 1 } } }),
     }
