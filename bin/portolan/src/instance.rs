@@ -22,7 +22,7 @@ use crate::host::Host;
 use crate::http::HttpLimits;
 use crate::locations::Locations;
 use crate::lock::FolderLock;
-use crate::{http, keys, tls};
+use crate::{audit, http, keys, tls};
 
 /// Distance between two descriptions that a linked organization gets of ours.
 const LINK_SYNC_MS: u64 = 5 * 60 * 1_000;
@@ -71,6 +71,10 @@ impl Instance {
         let tls = config.server.tls.as_ref().map(tls::server_config).transpose()?;
         let stop = CancellationToken::new();
         let store = open_store(&config, &runtime).await?;
+        if lies_in_folder(&config)? {
+            // The folder's lock is ours: nobody else writes.
+            store.remember_reads().await.context("the control state")?;
+        }
         let locations = Locations::open(&config)?;
         locations.probe(&runtime).await?;
         keys::watch(&config, &store, &runtime, &stop);
@@ -90,10 +94,15 @@ impl Instance {
         let api = api(&config, &control, nonce_key, registry);
         let router = portolan_admin_api::router(api.clone());
         let limits = HttpLimits::of(&config.limits);
-        let server = http::Server { router, tls, limits, runtime: runtime.clone() };
+        let trusted_proxies = config.server.trusted_proxies.clone();
+        let server =
+            http::Server { router, tls, limits, trusted_proxies, runtime: runtime.clone() };
         let serving = server.serve(listener, stop.clone());
         let http = runtime.spawn("http", serving);
         runtime.spawn("live exports", sync_live_exports(control.clone(), stop.clone()));
+        if let Some(kept_ms) = audit::kept_ms(&config.audit) {
+            runtime.spawn("audit", audit::keep_short(store.clone(), kept_ms, stop.clone()));
+        }
         let query_log_stop = CancellationToken::new();
         let writing = host.clone().write_query_log(query_log_stop.clone());
         let query_log = (runtime.spawn("query log", writing), query_log_stop);
@@ -160,6 +169,14 @@ pub(crate) async fn open_store(config: &Config, runtime: &Runtime) -> Result<Sto
     let nonce = nonce_key(&store).await;
     nonce.with_context(|| other_key(&keys::path(config)))?;
     Ok(store)
+}
+
+/// Whether the control state is a file in the folder of the instance, which one process holds.
+fn lies_in_folder(config: &Config) -> Result<bool> {
+    let file = sqlite_file(&config.state_url()?);
+    let folder =
+        file.as_deref().and_then(std::path::Path::parent).map(std::path::Path::canonicalize);
+    Ok(matches!((folder, config.dir.canonicalize()), (Some(Ok(there)), Ok(here)) if there == here))
 }
 
 /// The file of a SQLite URL.

@@ -56,7 +56,8 @@ pub(crate) async fn note_in_project(
 }
 
 impl Control {
-    /// Writes the audit row of a request that is about to change something.
+    /// Writes the audit row of a request that is about to change something. The change, whose commit is
+    /// durable, makes its row durable with it; so does any commit before an effect outside the store.
     ///
     /// # Errors
     /// The store's: without its row the request must not run.
@@ -75,7 +76,7 @@ impl Control {
             remote_address: address.as_deref(),
         };
         self.store
-            .run_tx("control.audit.intend", |tx| Box::pin(audit::intend(tx, intent)))
+            .run_light_tx("control.audit.intend", |tx| Box::pin(audit::intend(tx, intent)))
             .await
             .map_err(ControlError::from)
     }
@@ -93,14 +94,29 @@ impl Control {
                 _ => (AuditOutcome::Refused, Some(problem.code.as_str())),
             },
         };
-        let settled: Result<(), StoreError> = self
-            .store
-            .run_tx("control.audit.settle", |tx| {
-                Box::pin(audit::settle(tx, caller.request_id, outcome, detail))
-            })
-            .await;
-        if let Err(error) = settled {
+        if let Err(error) = self.settle_audit(caller, outcome, detail).await {
             tracing::warn!(request_id = %caller.request_id, %error, "an audit row stays open");
         }
+    }
+
+    /// Sets the outcome of a request's audit row. Mostly the change itself did, and nothing is written.
+    async fn settle_audit(
+        &self,
+        caller: &Caller,
+        outcome: AuditOutcome,
+        detail: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let request_id = caller.request_id;
+        let open = self
+            .store
+            .read_tx("control.audit.read", |tx| Box::pin(audit::is_open(tx, request_id)))
+            .await?;
+        if !open {
+            return Ok(());
+        }
+        let settle = "control.audit.settle";
+        self.store
+            .run_tx(settle, |tx| Box::pin(audit::settle(tx, request_id, outcome, detail)))
+            .await
     }
 }

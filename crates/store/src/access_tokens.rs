@@ -35,11 +35,14 @@ pub async fn insert(tx: &mut Tx<'_>, token: &NewAccessToken<'_>) -> Result<(), S
     Ok(())
 }
 
-struct Holder(ServiceAccountId);
+struct Holder {
+    account_id: ServiceAccountId,
+    expires_at: EpochMs,
+}
 
 impl FromRow for Holder {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        Ok(Self(row.parse("account_id")?))
+        Ok(Self { account_id: row.parse("account_id")?, expires_at: row.int("expires_at")? })
     }
 }
 
@@ -51,10 +54,11 @@ pub async fn holder(
     tx: &mut Tx<'_>,
     hash: &[u8; 32],
 ) -> Result<Option<ServiceAccountId>, StoreError> {
+    // The time is no part of the statement, so that its answer can be remembered.
+    let sql = "SELECT account_id, expires_at FROM access_tokens WHERE token_hash = $1";
+    let holder: Option<Holder> = tx.fetch_optional(sql, args![hash]).await?;
     let now_ms = tx.now_ms();
-    let sql = "SELECT account_id FROM access_tokens WHERE token_hash = $1 AND expires_at > $2";
-    let holder: Option<Holder> = tx.fetch_optional(sql, args![hash, now_ms]).await?;
-    Ok(holder.map(|Holder(id)| id))
+    Ok(holder.filter(|holder| holder.expires_at > now_ms).map(|holder| holder.account_id))
 }
 
 /// Revokes a token of this account; whether there was one (RFC 7009 does not tell the client).

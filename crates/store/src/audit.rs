@@ -3,12 +3,17 @@
 //! Table `audit`: one row per mutating request, written with `outcome` NULL before its handler runs;
 //! the outcome is set in the transaction of the change itself, so that a change without its row, or a
 //! row that claims a change that was rolled back, cannot be. A row that stays without an outcome tells
-//! of a process that ended, or of a commit that was not answered.
+//! of a process that ended, or of a commit that was not answered. Rows are kept until [`prune`].
 
 use portolan_auth::{Actor, Authorized, Instance};
 use portolan_model::{EpochMs, RequestId};
 
 use crate::{FromRow, Listed, Page, Row, StoreError, Tx, args};
+
+/// Most characters of a path that are kept: whoever is refused says what stands in it.
+const RESOURCE_CHARS_MAX: usize = 500;
+/// Most rows that one call of [`prune`] removes: no transaction grows with what piled up.
+const PRUNE_ROWS_MAX: i64 = 1_000;
 
 /// What came of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +77,7 @@ pub async fn intend(tx: &mut Tx<'_>, intent: &AuditIntent<'_>) -> Result<(), Sto
             intent.request_id,
             now_ms,
             intent.operation,
-            intent.resource,
+            bounded(intent.resource),
             intent.actor.kind(),
             intent.actor.id_text(),
             intent.actor.name(),
@@ -81,6 +86,31 @@ pub async fn intend(tx: &mut Tx<'_>, intent: &AuditIntent<'_>) -> Result<(), Sto
     )
     .await?;
     Ok(())
+}
+
+/// A path, cut where it gets too long, with an ellipsis that says so.
+fn bounded(resource: &str) -> String {
+    match resource.char_indices().nth(RESOURCE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &resource[..end]),
+        None => resource.to_owned(),
+    }
+}
+
+/// Drops rows of attempts before a time, a bounded number; how many.
+///
+/// # Errors
+/// The database's.
+pub async fn prune(
+    tx: &mut Tx<'_>,
+    _system: &Authorized<Instance>,
+    before_ms: EpochMs,
+) -> Result<u64, StoreError> {
+    tx.execute(
+        "DELETE FROM audit WHERE request_id IN \
+         (SELECT request_id FROM audit WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+        args![before_ms, PRUNE_ROWS_MAX],
+    )
+    .await
 }
 
 /// Sets the outcome of an attempt, unless it has one: in the transaction of the change, or in one of
@@ -103,6 +133,15 @@ pub async fn settle(
     )
     .await?;
     Ok(())
+}
+
+/// Whether an attempt has a row without an outcome.
+///
+/// # Errors
+/// The database's.
+pub async fn is_open(tx: &mut Tx<'_>, request_id: RequestId) -> Result<bool, StoreError> {
+    let sql = "SELECT COUNT(*) FROM audit WHERE request_id = $1 AND outcome IS NULL";
+    Ok(tx.count(sql, args![request_id]).await? > 0)
 }
 
 /// A row of the trail.

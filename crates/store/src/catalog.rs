@@ -119,3 +119,27 @@ pub(crate) async fn has_table(tx: &mut Tx<'_>, table: &str) -> Result<bool, Stor
     };
     Ok(tx.count(sql, args![table]).await? > 0)
 }
+
+struct Reference {
+    from: String,
+    to: String,
+}
+
+impl FromRow for Reference {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { from: row.text("referring")?, to: row.text("referred")? })
+    }
+}
+
+/// All tables of a SQLite database, and pairs of a table and one that it refers to.
+pub(crate) async fn names_and_references(
+    tx: &mut Tx<'_>,
+) -> Result<(Vec<String>, Vec<(String, String)>), StoreError> {
+    let names = "SELECT name FROM sqlite_master WHERE type = 'table'";
+    let names = tx.fetch_all(names, args![]).await?;
+    let references = "SELECT m.name AS referring, f.\"table\" AS referred \
+                      FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f \
+                      WHERE m.type = 'table'";
+    let references: Vec<Reference> = tx.fetch_all(references, args![]).await?;
+    Ok((names, references.into_iter().map(|pair| (pair.from, pair.to)).collect()))
+}

@@ -13,14 +13,17 @@
 mod catalog;
 mod dialect;
 mod error;
+mod memory;
 mod migrate;
 mod open;
 mod page;
 mod plans;
 mod row;
 mod sealed;
+mod transactions;
 mod tx;
 mod value;
+mod writers;
 
 pub mod access_lists;
 pub mod access_tokens;

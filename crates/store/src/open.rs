@@ -7,10 +7,11 @@ use portolan_runtime::Runtime;
 use portolan_security::KeyRing;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection};
-use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{Phase, classify};
-use crate::{Dialect, StoreError, migrate};
+use crate::memory::{Memory, Tables};
+use crate::writers::Writers;
+use crate::{Dialect, StoreError, catalog, migrate};
 
 const SQLITE_CONNECTIONS_MAX: u32 = 8;
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
@@ -19,8 +20,14 @@ const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 const CONNECTION_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// SQLite as a durable store: a log beside the file, synced at each commit.
+/// The log is folded into the file when it has so many pages of 4 KiB: who commits then waits for it, so
+/// it is done more seldom than SQLite would by itself.
 const SQLITE_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000;";
+/// The same, but a commit does not wait for the disk: the next one of another connection, which syncs the
+/// log as a whole, makes it durable.
+const SQLITE_PRAGMAS_LIGHT: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+     PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 0;";
 
 /// Reads the master keys again; `None` when they cannot be read.
 pub type KeySource = Box<dyn Fn() -> Option<KeyRing> + Send + Sync>;
@@ -37,8 +44,9 @@ struct Inner {
     keys: RwLock<Arc<KeyRing>>,
     key_source: OnceLock<KeySource>,
     runtime: Runtime,
-    /// Held by the one writer that SQLite allows.
-    writer: Option<Mutex<()>>,
+    /// The queue for the one writer that SQLite allows, and its connection for light commits.
+    writers: Option<(Writers, AnyPool)>,
+    memory: OnceLock<Arc<Memory>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -85,6 +93,7 @@ impl Store {
         keys: KeyRing,
         runtime: Runtime,
     ) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
         let dialect = Dialect::of_url(url)?;
         let options = match dialect {
             Dialect::Sqlite => sqlite_options(&sqlite_path(url)?)?,
@@ -92,14 +101,35 @@ impl Store {
         };
         let options = options.disable_statement_logging();
         let failed = |error| classify(&error, dialect, "store.open", Phase::Work);
-        let pool_options = pool_options(dialect);
         // The pool tries until its time is up and tells no reason; the first connection does.
         probe(dialect, &options).await.map_err(failed)?;
-        let pool = pool_options.connect_with(options).await.map_err(failed)?;
-        let writer = (dialect == Dialect::Sqlite).then(|| Mutex::new(()));
+        let light = pool_options(dialect, SQLITE_PRAGMAS_LIGHT).max_connections(1);
+        let writers = (dialect == Dialect::Sqlite)
+            .then(|| (Writers::default(), light.connect_lazy_with(options.clone())));
+        let pool = pool_options(dialect, SQLITE_PRAGMAS).connect_with(options).await;
+        let pool = pool.map_err(failed)?;
         let (keys, key_source) = (RwLock::new(Arc::new(keys)), OnceLock::new());
-        let inner = Inner { pool, dialect, keys, key_source, runtime, writer };
+        let memory = OnceLock::new();
+        let inner = Inner { pool, dialect, keys, key_source, runtime, writers, memory };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Remembers what was read from a SQLite file until it changes. For a process that alone writes to
+    /// it; on PostgreSQL, where others do, nothing is remembered.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remember_reads(&self) -> Result<(), StoreError> {
+        if self.dialect() != Dialect::Sqlite {
+            return Ok(());
+        }
+        let found = self.read_tx("store.tables", |tx| Box::pin(catalog::names_and_references(tx)));
+        let (names, references) = found.await?;
+        if names.len() <= crate::memory::TABLES_MAX {
+            // A store gets one memory, at start.
+            self.inner.memory.set(Arc::new(Memory::new(Tables::new(names, &references)))).ok();
+        }
+        Ok(())
     }
 
     /// Opens a SQLite file.
@@ -127,6 +157,9 @@ impl Store {
 
     /// Closes all connections; SQLite folds its log into the file.
     pub async fn close(&self) {
+        if let Some((_, light)) = &self.inner.writers {
+            light.close().await;
+        }
         self.inner.pool.close().await;
     }
 
@@ -155,6 +188,10 @@ impl Store {
             return false;
         };
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        // Who changed the keys seals the secrets anew.
+        if let Some(memory) = self.memory() {
+            memory.forget();
+        }
         true
     }
 
@@ -166,11 +203,17 @@ impl Store {
         &self.inner.pool
     }
 
-    pub(crate) async fn writers_turn(&self) -> Option<MutexGuard<'_, ()>> {
-        match &self.inner.writer {
-            Some(writer) => Some(writer.lock().await),
-            None => None,
-        }
+    /// The pool of the connection whose commits do not wait for the disk, where there is one.
+    pub(crate) fn light_pool(&self) -> &AnyPool {
+        self.inner.writers.as_ref().map_or(&self.inner.pool, |(_, light)| light)
+    }
+
+    pub(crate) fn writers(&self) -> Option<&Writers> {
+        self.inner.writers.as_ref().map(|(writers, _)| writers)
+    }
+
+    pub(crate) fn memory(&self) -> Option<&Arc<Memory>> {
+        self.inner.memory.get()
     }
 }
 
@@ -197,17 +240,16 @@ async fn probe(dialect: Dialect, options: &AnyConnectOptions) -> Result<(), sqlx
     connection.close().await
 }
 
-fn pool_options(dialect: Dialect) -> AnyPoolOptions {
-    sqlx::any::install_default_drivers();
+fn pool_options(dialect: Dialect, pragmas: &'static str) -> AnyPoolOptions {
     let options = AnyPoolOptions::new().acquire_timeout(CONNECTION_WAIT);
     match dialect {
         Dialect::Postgres => options.max_connections(POSTGRES_CONNECTIONS_MAX),
         Dialect::Sqlite => options
             .max_connections(SQLITE_CONNECTIONS_MAX)
             .test_before_acquire(false)
-            .after_connect(|connection: &mut AnyConnection, _| {
+            .after_connect(move |connection: &mut AnyConnection, _| {
                 Box::pin(async move {
-                    sqlx::raw_sql(SQLITE_PRAGMAS).execute(connection).await?;
+                    sqlx::raw_sql(pragmas).execute(connection).await?;
                     Ok(())
                 })
             }),

@@ -85,7 +85,7 @@ impl Tx<'_> {
             Dialect::Sqlite => (format!("EXPLAIN QUERY PLAN {sql}"), 3),
             Dialect::Postgres => (explain_on_postgres(sql, values), 0),
         };
-        let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(self.connection()).await;
+        let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(self.connection()?).await;
         let failed = |error: sqlx::Error| StoreError::Internal {
             operation: "store.plan",
             detail: format!("{error}: {sql}"),

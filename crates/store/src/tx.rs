@@ -1,223 +1,69 @@
-//! Transactions: [`Store::run_tx`], [`Store::read_tx`] and the [`Tx`] that their closures get.
+//! What happens inside a transaction: its statements. How it gets its connection and ends is in [`life`],
+//! running it in [`crate::transactions`].
+
+mod life;
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use futures::TryStreamExt;
-use futures::future::BoxFuture;
 use portolan_runtime::Runtime;
 use portolan_security::{Place, SecretBytes, SecurityError};
 use sqlx::any::AnyRow;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, SqlSafeStr};
+use sqlx::{Any, SqlSafeStr, SqlStr};
 
 use crate::error::{Phase, classify};
+use crate::memory::{ALL_TABLES, Recalled, TableSet};
+use crate::transactions::Kind;
 use crate::value::bind;
+use crate::writers::{Group, Turn};
 use crate::{Dialect, FromRow, Listed, Page, Row, Store, StoreError, Value};
 
-/// Tries of one transaction before [`StoreError::Retry`] reaches the caller.
-const TRIES_MAX: u32 = 8;
-const BACKOFF_FIRST_MS: u64 = 5;
+/// The connection of a transaction.
+pub(crate) enum Link {
+    /// None yet: nothing was needed that is not remembered.
+    Unopened,
+    /// One of its own.
+    Alone(PoolConnection<Any>),
+    /// One in a transaction that others share; whether this is their first.
+    Shared(Group, bool),
+    /// Given back.
+    Ended,
+}
 
 /// A transaction under way. `'e` lets closures borrow from what surrounds them.
 ///
 /// One failed statement fails the whole transaction: PostgreSQL would refuse all later ones and
 /// answer a COMMIT with a roll-back, SQLite would go on; here both do the former, loudly.
 pub struct Tx<'e> {
-    connection: PoolConnection<Any>,
-    store: Store,
-    name: &'static str,
-    writes: bool,
-    open: bool,
-    failed: Option<StoreError>,
-    surroundings: PhantomData<&'e ()>,
-}
-
-impl Store {
-    /// Runs `work` in a transaction that may write, in serial order with all others. A busy database
-    /// or a serialization failure starts it again, so `work` must have no effects but those on `tx`.
-    ///
-    /// `name` shows in logs and errors, and is the effect point of the COMMIT.
-    ///
-    /// # Errors
-    /// Those of `work`, which roll back; [`StoreError::Retry`] when it was still busy after all
-    /// tries; [`StoreError::Unknown`] when the COMMIT was sent and not answered.
-    pub async fn run_tx<'e, T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
-    where
-        E: From<StoreError>,
-        F: for<'t> Fn(&'t mut Tx<'e>) -> BoxFuture<'t, Result<T, E>> + Send + Sync,
-    {
-        self.repeat(name, self.dialect().begin_write(), true, work).await
-    }
-
-    /// Runs the migrations.
-    pub(crate) async fn migrate_tx<F>(&self, work: F) -> Result<(), StoreError>
-    where
-        F: for<'t> Fn(&'t mut Tx<'static>) -> BoxFuture<'t, Result<(), StoreError>> + Send + Sync,
-    {
-        self.repeat("store.migrate", self.dialect().begin_migrate(), true, work).await
-    }
-
-    /// Runs `work` on one consistent state. Nothing may be written.
-    ///
-    /// # Errors
-    /// Those of `work`, and [`StoreError::Retry`] when the database stays out of reach.
-    pub async fn read_tx<'e, T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
-    where
-        E: From<StoreError>,
-        F: for<'t> Fn(&'t mut Tx<'e>) -> BoxFuture<'t, Result<T, E>> + Send + Sync,
-    {
-        self.repeat(name, self.dialect().begin_read(), false, work).await
-    }
-
-    async fn repeat<'e, T, E, F>(
-        &self,
-        name: &'static str,
-        begin: &'static str,
-        writes: bool,
-        work: F,
-    ) -> Result<T, E>
-    where
-        E: From<StoreError>,
-        F: for<'t> Fn(&'t mut Tx<'e>) -> BoxFuture<'t, Result<T, E>> + Send + Sync,
-    {
-        let mut attempt = 1;
-        loop {
-            match self.attempt(name, begin, writes, &work).await {
-                Attempt::Done(result) => return result,
-                Attempt::Again(error) if attempt >= TRIES_MAX => return Err(error),
-                Attempt::Again(_) => {
-                    tracing::debug!(tx = name, attempt, "the transaction starts again");
-                    back_off(self.runtime(), attempt).await;
-                    attempt += 1;
-                }
-            }
-        }
-    }
-
-    async fn attempt<'e, T, E, F>(
-        &self,
-        name: &'static str,
-        begin: &'static str,
-        writes: bool,
-        work: &F,
-    ) -> Attempt<T, E>
-    where
-        E: From<StoreError>,
-        F: for<'t> Fn(&'t mut Tx<'e>) -> BoxFuture<'t, Result<T, E>> + Send + Sync,
-    {
-        // SQLite has one writer at a time. Waiting here is fair; its own busy wait is not.
-        let _turn = if writes { self.writers_turn().await } else { None };
-        let mut tx = match Tx::begin(self, name, begin, writes).await {
-            Ok(tx) => tx,
-            Err(error) => return Attempt::of(error),
-        };
-        match work(&mut tx).await {
-            Ok(value) => match tx.commit().await {
-                Ok(()) => Attempt::Done(Ok(value)),
-                Err(error) => Attempt::of(error),
-            },
-            Err(error) => {
-                let again = matches!(tx.failed, Some(StoreError::Retry { .. }));
-                tx.roll_back().await;
-                if again { Attempt::Again(error) } else { Attempt::Done(Err(error)) }
-            }
-        }
-    }
-}
-
-enum Attempt<T, E> {
-    Done(Result<T, E>),
-    Again(E),
-}
-
-impl<T, E: From<StoreError>> Attempt<T, E> {
-    fn of(error: StoreError) -> Self {
-        match error {
-            StoreError::Retry { .. } => Self::Again(error.into()),
-            _ => Self::Done(Err(error.into())),
-        }
-    }
-}
-
-/// Doubles each time, with as much again at random so that rivals part.
-async fn back_off(runtime: &Runtime, attempt: u32) {
-    let base = BACKOFF_FIRST_MS << attempt.min(8);
-    let jitter = u64::from(u16::from_be_bytes(runtime.random_bytes::<2>())) % base;
-    runtime.sleep_ms(base + jitter).await;
+    pub(crate) store: Store,
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) link: Link,
+    /// Held by the one writer that SQLite allows.
+    pub(crate) turn: Option<Turn>,
+    pub(crate) failed: Option<StoreError>,
+    /// The tables that were written to.
+    pub(crate) changed: TableSet,
+    /// What was recalled, unless this transaction may not.
+    pub(crate) recalled: Option<Recalled>,
+    /// What is read is not older than this.
+    pub(crate) read_version: u64,
+    /// What was recalled is of another state than what was read.
+    pub(crate) outdated: bool,
+    pub(crate) surroundings: PhantomData<&'e ()>,
 }
 
 impl Tx<'_> {
-    /// Begins a transaction that reads one consistent state, for work that cannot be done twice. The
-    /// caller ends it by [`Tx::close`].
-    pub(crate) async fn begin_read(store: &Store, name: &'static str) -> Result<Self, StoreError> {
-        Self::begin(store, name, store.dialect().begin_read(), false).await
+    /// Whether the transaction met something that the next try may not meet.
+    pub(crate) fn must_start_again(&self) -> bool {
+        matches!(self.failed, Some(StoreError::Retry { .. }))
     }
 
-    /// Begins a transaction that makes a schema and fills it, for work that cannot be done twice. The
-    /// caller has the writer's turn, and ends it by [`Tx::commit`] or [`Tx::close`].
-    pub(crate) async fn begin_schema_change(
-        store: &Store,
-        name: &'static str,
-    ) -> Result<Self, StoreError> {
-        Self::begin(store, name, store.dialect().begin_migrate(), true).await
-    }
-
-    /// Ends it without writing anything.
-    pub(crate) async fn close(self) {
-        self.roll_back().await;
-    }
-
-    async fn begin(
-        store: &Store,
-        name: &'static str,
-        statement: &'static str,
-        writes: bool,
-    ) -> Result<Self, StoreError> {
-        let failed = |error| classify(&error, store.dialect(), name, Phase::Work);
-        let connection = store.pool().acquire().await.map_err(failed)?;
-        let mut tx = Self {
-            connection,
-            store: store.clone(),
-            name,
-            writes,
-            open: true,
-            failed: None,
-            surroundings: PhantomData,
-        };
-        sqlx::raw_sql(statement).execute(&mut *tx.connection).await.map_err(failed)?;
-        Ok(tx)
-    }
-
-    /// Writes what was done. A failed statement before makes this fail.
-    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        if let Some(error) = self.failed.take() {
-            self.roll_back().await;
-            return Err(error);
-        }
-        if !self.writes {
-            return self.finish().await;
-        }
-        let runtime = self.store.runtime().clone();
-        let name = self.name;
-        runtime.effect(name, self.finish()).await
-    }
-
-    async fn finish(&mut self) -> Result<(), StoreError> {
-        let outcome = sqlx::raw_sql("COMMIT").execute(&mut *self.connection).await;
-        match outcome {
-            Ok(_) => {
-                self.open = false;
-                Ok(())
-            }
-            Err(error) => Err(classify(&error, self.dialect(), self.name, Phase::Commit)),
-        }
-    }
-
-    /// A connection whose roll-back fails stays `open` and is closed when this is dropped.
-    async fn roll_back(mut self) {
-        if sqlx::raw_sql("ROLLBACK").execute(&mut *self.connection).await.is_ok() {
-            self.open = false;
-        }
+    /// Whether what was recalled does not go with what was read.
+    pub(crate) const fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// Keeps the first failure: what follows it is only its echo.
@@ -285,22 +131,80 @@ impl Tx<'_> {
         }
     }
 
-    pub(crate) fn connection(&mut self) -> &mut sqlx::AnyConnection {
-        &mut self.connection
+    /// The connection. A reading transaction's is opened by [`Tx::reach`].
+    pub(crate) fn connection(&mut self) -> Result<&mut sqlx::AnyConnection, StoreError> {
+        let found = match &mut self.link {
+            Link::Alone(connection) => Some(connection),
+            Link::Shared(group, _) => group.connection(),
+            Link::Unopened | Link::Ended => None,
+        };
+        let detail = "the transaction has no connection";
+        let missing = StoreError::Internal { operation: self.name, detail: detail.to_owned() };
+        found.map(|connection| &mut **connection).ok_or(missing)
     }
 
-    /// The statement, once it is known not to read a whole table. In tests only.
-    async fn checked(
-        &mut self,
-        sql: impl SqlSafeStr,
-        values: &[Value],
-    ) -> Result<sqlx::SqlStr, StoreError> {
-        let sql = sql.into_sql_str();
+    /// Refuses, in tests only, a statement that reads a whole table.
+    async fn check(&mut self, sql: &SqlStr, values: &[Value]) -> Result<(), StoreError> {
         if crate::plans::is_new(sql.as_str()) {
             let checked = self.refuse_scan(sql.as_str(), values).await;
             checked.inspect_err(|error| self.failed = Some(error.clone()))?;
         }
-        Ok(sql)
+        Ok(())
+    }
+
+    fn note_change(&mut self, sql: &str) {
+        if let Some(memory) = self.store.memory() {
+            self.changed |= memory.tables.changed_by(sql);
+        }
+    }
+
+    /// The rows of a statement, remembered or read; only the first when `one`.
+    async fn rows(
+        &mut self,
+        sql: impl SqlSafeStr,
+        values: Vec<Value>,
+        one: bool,
+    ) -> Result<Arc<Vec<Row>>, StoreError> {
+        let sql = sql.into_sql_str();
+        if let Some(rows) = self.recall(sql.as_str(), &values, one) {
+            return Ok(rows);
+        }
+        self.reach().await?;
+        self.check(&sql, &values).await?;
+        let memory = self.store.memory().filter(|_| self.kind == Kind::Read).cloned();
+        let kept = memory.map(|memory| (memory, (sql.as_str().to_owned(), values.clone(), one)));
+        let query = sqlx::query_with(sql, bind(values)?);
+        let connection = self.connection()?;
+        let read: Result<Vec<AnyRow>, sqlx::Error> = match one {
+            true => query.fetch_optional(connection).await.map(|row| row.into_iter().collect()),
+            false => query.fetch_all(connection).await,
+        };
+        let rows = read.map_err(|error| self.note(&error))?;
+        let rows = Arc::new(rows.into_iter().map(Row::new).collect::<Vec<Row>>());
+        self.agree()?;
+        if let Some((memory, key)) = kept {
+            memory.keep(self.read_version, key, rows.clone());
+        }
+        Ok(rows)
+    }
+
+    /// What is remembered, as long as the transaction did not need the database.
+    fn recall(&mut self, sql: &str, values: &[Value], one: bool) -> Option<Arc<Vec<Row>>> {
+        let (Link::Unopened, Some(recalled)) = (&self.link, &mut self.recalled) else {
+            return None;
+        };
+        self.store.memory()?.recall(recalled, sql, values, one)
+    }
+
+    /// That what was just read is of the same state as what was recalled before.
+    fn agree(&mut self) -> Result<(), StoreError> {
+        let Some(recalled) = self.recalled.take() else { return Ok(()) };
+        if self.store.memory().is_none_or(|memory| memory.agrees(recalled)) {
+            return Ok(());
+        }
+        self.outdated = true;
+        let detail = "what was recalled has changed since".to_owned();
+        Err(StoreError::Retry { operation: self.name, detail })
     }
 
     /// Runs a statement; the number of rows that it changed.
@@ -312,25 +216,27 @@ impl Tx<'_> {
         sql: impl SqlSafeStr,
         values: Vec<Value>,
     ) -> Result<u64, StoreError> {
-        if !self.writes {
+        if !self.kind.writes() {
             // PostgreSQL would refuse it, SQLite would do it.
             let detail = "a reading transaction may not write".to_owned();
             return Err(StoreError::Internal { operation: self.name, detail });
         }
-        let sql = self.checked(sql, &values).await?;
-        let query = sqlx::query_with(sql, bind(values)?);
-        match query.execute(&mut *self.connection).await {
-            Ok(outcome) => Ok(outcome.rows_affected()),
-            Err(error) => Err(self.note(&error)),
+        let sql = sql.into_sql_str();
+        self.check(&sql, &values).await?;
+        let query = sqlx::query_with(sql.clone(), bind(values)?);
+        let outcome = query.execute(self.connection()?).await;
+        let rows = outcome.map_err(|error| self.note(&error))?.rows_affected();
+        if rows > 0 {
+            self.note_change(sql.as_str());
         }
+        Ok(rows)
     }
 
     /// Runs several statements without values: a migration.
     pub(crate) async fn execute_script(&mut self, sql: impl SqlSafeStr) -> Result<(), StoreError> {
-        match sqlx::raw_sql(sql).execute(&mut *self.connection).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.note(&error)),
-        }
+        self.changed = ALL_TABLES;
+        let outcome = sqlx::raw_sql(sql).execute(self.connection()?).await;
+        outcome.map(|_| ()).map_err(|error| self.note(&error))
     }
 
     /// Runs a statement that must change a row.
@@ -358,11 +264,7 @@ impl Tx<'_> {
         sql: impl SqlSafeStr,
         values: Vec<Value>,
     ) -> Result<Vec<R>, StoreError> {
-        let sql = self.checked(sql, &values).await?;
-        let query = sqlx::query_with(sql, bind(values)?);
-        let rows: Result<Vec<AnyRow>, sqlx::Error> = query.fetch_all(&mut *self.connection).await;
-        let rows = rows.map_err(|error| self.note(&error))?;
-        rows.into_iter().map(|row| R::from_row(&Row::new(row))).collect()
+        self.rows(sql, values, false).await?.iter().map(R::from_row).collect()
     }
 
     /// Hands over every row, one after the other, without keeping them.
@@ -372,8 +274,9 @@ impl Tx<'_> {
         values: Vec<Value>,
         mut take: impl FnMut(&Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.reach().await?;
         let query = sqlx::query_with(sql, bind(values)?);
-        let mut rows = query.fetch(&mut *self.connection);
+        let mut rows = query.fetch(self.connection()?);
         let failed = loop {
             match rows.try_next().await {
                 Ok(Some(row)) => take(&Row::new(row))?,
@@ -394,11 +297,7 @@ impl Tx<'_> {
         sql: impl SqlSafeStr,
         values: Vec<Value>,
     ) -> Result<Option<R>, StoreError> {
-        let sql = self.checked(sql, &values).await?;
-        let query = sqlx::query_with(sql, bind(values)?);
-        let row = query.fetch_optional(&mut *self.connection).await;
-        let row = row.map_err(|error| self.note(&error))?;
-        row.map(|row| R::from_row(&Row::new(row))).transpose()
+        self.rows(sql, values, true).await?.first().map(R::from_row).transpose()
     }
 
     /// The first row.
@@ -449,15 +348,5 @@ impl Tx<'_> {
         values.extend(crate::args![page.limit, page.offset]);
         let items = self.fetch_all(reading, values).await?;
         Ok(Listed { items, total })
-    }
-}
-
-/// A transaction dropped half-way (a cancelled request, a panic) must not go back into the pool:
-/// closing its connection rolls it back.
-impl Drop for Tx<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            self.connection.close_on_drop();
-        }
     }
 }

@@ -10,7 +10,7 @@ use sqlx::any::AnyArguments;
 use crate::StoreError;
 
 /// A value; `None` is NULL of that type (PostgreSQL wants to know it).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// TEXT.
     Text(Option<String>),

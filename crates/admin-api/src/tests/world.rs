@@ -100,6 +100,7 @@ impl World {
         let url = portolan_store::scratch::url(dir.path()).await;
         let keys = KeyRing::new(&[7; 32], &[]);
         let store = Store::open(&url, keys, runtime.clone()).await.expect("a store");
+        store.remember_reads().await.expect("tables");
         let host = Arc::new(FakeHost::default());
         let control = Control {
             store,

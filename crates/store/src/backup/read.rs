@@ -90,7 +90,6 @@ impl<'a> Lines<'a> {
 
 /// Makes the schema of the backup in an empty database and loads its rows.
 pub(crate) async fn load(store: &Store, mut input: impl BufRead + Send) -> Result<(), StoreError> {
-    let _turn = store.writers_turn().await;
     let mut tx = Tx::begin_schema_change(store, "store.restore").await?;
     match load_into(&mut tx, &mut input).await {
         Ok(()) => tx.commit().await,
