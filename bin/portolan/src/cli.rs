@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Changes the master key, and seals every stored secret anew.
     RotateKey(RotateKey),
+    /// Prints the audit trail, newest first: one JSON object a line.
+    Audit(AuditTrail),
     /// Works with the storage locations of a configuration.
     #[command(subcommand)]
     Storage(StorageCommand),
@@ -92,6 +94,19 @@ pub(crate) struct Backup {
     /// The file to write; it must not exist. Secrets stay sealed in it: keep the master key elsewhere.
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditTrail {
+    /// The configuration file of the instance, which may be running.
+    #[arg(long, env = "PORTOLAN_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Only attempts whose outcome is not known.
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// At most so many.
+    #[arg(long, default_value_t = 1_000, value_name = "ROWS")]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]

@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) clusters: Clusters,
     /// Cadence and sizes of archive runs.
     pub(crate) archiver: Archiver,
+    /// The audit trail.
+    pub(crate) audit: Audit,
     /// Limits.
     pub(crate) limits: Limits,
     /// Logging.
@@ -148,6 +150,14 @@ pub(crate) struct Archiver {
     pub(crate) lease_ttl_ms: u64,
 }
 
+/// The audit trail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Audit {
+    /// How many days a row stays; 0: for ever.
+    pub(crate) retention_days: u32,
+}
+
 /// Limits.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -158,6 +168,8 @@ pub(crate) struct Limits {
     pub(crate) connections_max: usize,
     /// Connections of the HTTP listener.
     pub(crate) http_connections_max: usize,
+    /// Of these, from one address that is no trusted proxy.
+    pub(crate) http_connections_per_address_max: usize,
     /// How long an HTTP client may take to send the head of a request, or leave a connection idle.
     pub(crate) http_head_timeout_ms: u64,
     /// How long an HTTP client may take to send a body.
@@ -200,6 +212,7 @@ impl Default for Config {
             endpoints: Endpoints::default(),
             clusters: Clusters::default(),
             archiver: Archiver::default(),
+            audit: Audit::default(),
             limits: Limits::default(),
             log: Log::default(),
         }
@@ -248,12 +261,19 @@ impl Default for Archiver {
     }
 }
 
+impl Default for Audit {
+    fn default() -> Self {
+        Self { retention_days: 365 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 5 << 20,
             connections_max: 1_000,
             http_connections_max: 1_000,
+            http_connections_per_address_max: 250,
             http_head_timeout_ms: 30_000,
             http_body_timeout_ms: 30_000,
             http_write_timeout_ms: 30_000,

@@ -3,6 +3,7 @@
 //! What is not here: rules. The rooms below know those; this crate only starts them, hands each the
 //! others that it may use, and stops them.
 
+mod audit;
 mod cli;
 mod client;
 mod commands;
@@ -52,6 +53,7 @@ async fn run(command: Command, runtime: Runtime) -> anyhow::Result<()> {
         Command::Openapi => commands::openapi(),
         Command::Worker(arguments) => worker::run(arguments, runtime).await,
         Command::CheckConfig(arguments) => preflight::check_config(&arguments, runtime).await,
+        Command::Audit(arguments) => audit::print(arguments, runtime).await,
         Command::Backup(arguments) => state_commands::backup(arguments, runtime).await,
         Command::Restore(arguments) => state_commands::restore(arguments, runtime).await,
         Command::RotateKey(arguments) => state_commands::rotate_key(arguments, runtime).await,

@@ -128,7 +128,7 @@ async fn drop_old(config: &Config, path: &Path, runtime: &Runtime) -> Result<()>
 }
 
 /// The control state as it is, with a master key that opens every secret in it.
-async fn open_as_is(config: &Config, runtime: &Runtime) -> Result<Store> {
+pub(crate) async fn open_as_is(config: &Config, runtime: &Runtime) -> Result<Store> {
     let (path, url) = (keys::path(config), config.state_url()?);
     let missing = match Dialect::of_url(&url)? {
         Dialect::Sqlite => instance::sqlite_file(&url).filter(|file| !file.exists()),

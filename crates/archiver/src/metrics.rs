@@ -8,6 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,6 +27,16 @@ struct Kind {
     outcome: &'static str,
 }
 
+/// A distribution of seconds.
+#[derive(Debug, Clone)]
+struct Seconds(Histogram);
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self(Histogram::new([0.005, 0.02, 0.05, 0.2, 1.0]))
+    }
+}
+
 /// What the archiver counts. One that was not registered counts all the same, and nobody looks.
 #[derive(Debug, Clone, Default)]
 pub struct ArchiverMetrics {
@@ -41,6 +52,7 @@ pub struct ArchiverMetrics {
     queued: Gauge,
     missing_indexes: Gauge,
     overdue_ms: Gauge,
+    looks: Seconds,
 }
 
 impl ArchiverMetrics {
@@ -76,6 +88,8 @@ impl ArchiverMetrics {
         );
         let help = "Milliseconds by which the most overdue look of an active archive is late";
         registry.register("portolan_archiver_overdue_ms", help, metrics.overdue_ms.clone());
+        let help = "Time that a look for work took";
+        registry.register("portolan_archiver_look_seconds", help, metrics.looks.0.clone());
         metrics
     }
 
@@ -111,6 +125,12 @@ impl ArchiverMetrics {
     /// Documents expired.
     pub(crate) fn expired(&self, documents: u64) {
         self.expired.inc_by(documents);
+    }
+
+    /// A look for work ended.
+    pub(crate) fn looked(&self, duration_ms: u64) {
+        let ms = u32::try_from(duration_ms).unwrap_or(u32::MAX);
+        self.looks.0.observe(f64::from(ms) / 1e3);
     }
 
     /// How all archives stand.

@@ -116,9 +116,12 @@ impl Worker {
     /// Works until `shutdown`, then finishes or hands back what is under way.
     pub async fn serve(&self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
+            let began_ms = self.shared.runtime.boot_ms();
             if let Err(error) = self.start_due(&shutdown).await {
                 tracing::error!(%error, "looking for due archives failed");
             }
+            let took_ms = self.shared.runtime.boot_ms().saturating_sub(began_ms);
+            self.shared.metrics.looked(took_ms);
             tokio::select! {
                 () = self.woken.notified() => {}
                 () = self.shared.runtime.sleep_ms(self.shared.options.poll_ms) => {}

@@ -1,6 +1,6 @@
 //! Known secrets go into a running instance; afterwards none of them stands in anything that it gave out
 //! or wrote: answers other than the one that makes the secret, errors, logs at the finest level, metrics,
-//! events, audit rows, the database's files, a backup.
+//! events, audit rows, the database's files, a backup, what the commands print.
 
 use std::path::Path;
 
@@ -92,6 +92,11 @@ async fn no_secret_leaves_by_any_way() {
     };
     assert!(contains(&copy, &public) && contains(&copy, "\"audit\""), "the search finds things");
     watch.output("the backup", copy);
+    for command in ["audit", "check-config", "rotate-key"] {
+        let printed = here.run(&[command]).expect("it runs beside the server").to_string();
+        assert!(command != "audit" || printed.contains("createGroupDatabaseUser"), "{printed}");
+        watch.output(format!("portolan {command}"), printed);
+    }
     process.stop().await;
     files(&mut watch, &home);
     let log = watch.outputs.iter().find(|(name, _)| name.ends_with("serve.log")).expect("a log");

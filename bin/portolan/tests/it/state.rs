@@ -32,6 +32,9 @@ async fn a_running_instance_is_backed_up_restored_and_rekeyed() {
     let again = here.run(&["backup", "--to", text(&file)]).expect_err("it exists");
     assert!(again.contains("overwrites nothing"), "{again}");
 
+    let trail = here.run(&["audit", "--limit", "1"]).expect("a trail");
+    assert!(!trail["operation"].as_str().expect("an operation").is_empty(), "{trail}");
+    assert_eq!(trail["outcome"], "DONE");
     let resealed = here.run(&["rotate-key"]).expect("rotated");
     assert!(resealed["resealed"].as_u64() >= Some(3), "{resealed}");
     assert_eq!(resealed["underOlderKeys"], 0);

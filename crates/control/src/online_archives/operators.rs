@@ -216,8 +216,8 @@ impl Control {
         self.queue_operation(caller, project_id, cluster_name, id, asked).await
     }
 
-    /// Queues work that reads an archive and changes nothing: verify or estimate. One of a kind that
-    /// is queued or under way already is given back instead.
+    /// Queues work on an archive beside its runs. The same that is queued or under way already is given
+    /// back instead; that it was asked for leaves an event all the same.
     ///
     /// # Errors
     /// Those of [`Control::get_archive`].
@@ -240,7 +240,8 @@ impl Control {
                     let (_, stored) = archive_in(tx, &witness, cluster_name, id).await?;
                     if kind == OperationKind::Redact {
                         refuse_held(&stored)?;
-                        let event = "ONLINE_ARCHIVE_REDACTION_REQUESTED";
+                    }
+                    if let Some(event) = requested(kind) {
                         note(tx, caller, &stored.archive, event).await?;
                     }
                     let unfinished = operations::unfinished(tx, id).await?;
@@ -354,6 +355,18 @@ impl Control {
 
 /// Databases that no document returns to.
 const OWN_DATABASES: [&str; 4] = ["admin", "config", "local", "portolan"];
+
+/// The event of asking for work of a kind.
+const fn requested(kind: OperationKind) -> Option<&'static str> {
+    Some(match kind {
+        OperationKind::Verify => "ONLINE_ARCHIVE_VERIFICATION_REQUESTED",
+        OperationKind::Estimate => "ONLINE_ARCHIVE_ESTIMATE_REQUESTED",
+        OperationKind::Restore => "ONLINE_ARCHIVE_RESTORE_REQUESTED",
+        OperationKind::Redact => "ONLINE_ARCHIVE_REDACTION_REQUESTED",
+        // Upkeep's own; nobody asks for them.
+        OperationKind::Expiry | OperationKind::Compaction | OperationKind::CleanUp => return None,
+    })
+}
 
 /// A hold blocks the deletion of what it stands on.
 pub(crate) fn refuse_held(stored: &StoredArchive) -> Result<(), ControlError> {

@@ -207,11 +207,12 @@ on_each_database! {
     async fn the_audit_trail_tells_what_came_of_it(store) {
         let actor = &Actor::System { reason: "test" };
         let requests = [1, 2, 3].map(|n| RequestId::new([n; 12]));
+        let long = format!("/orgs/{}", "ä".repeat(10_000));
         for request_id in requests {
             let intent = &AuditIntent {
                 request_id,
                 operation: "deleteOrg",
-                resource: "/orgs/1",
+                resource: &long,
                 actor,
                 remote_address: None,
             };
@@ -236,6 +237,7 @@ on_each_database! {
         let all = in_tx!(store, tx => audit::list(tx, &system(), false, Page::ALL).await)
             .expect("a list");
         assert_eq!(all.items[2].outcome, Some(AuditOutcome::Done));
+        assert_eq!(all.items[2].resource.chars().count(), 501, "a path is cut");
     }
 
     async fn the_instance_keeps_its_id_and_keys(store) {
