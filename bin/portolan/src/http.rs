@@ -1,6 +1,7 @@
 //! The HTTP listener: plain or TLS, with limits that keep slow and greedy clients from holding it, and a
 //! clean end. What is not here: limits of bodies and rates, which `admin-api` keeps.
 
+mod places;
 mod write_limit;
 
 use std::net::SocketAddr;
@@ -14,15 +15,16 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use portolan_runtime::Runtime;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use places::{Place, Places};
 use write_limit::WriteLimit;
 
 /// Requests under way when the server is told to stop have so long to end.
@@ -39,6 +41,8 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconn
 pub(crate) struct HttpLimits {
     /// Open connections; one more is told to come back.
     pub(crate) connections_max: usize,
+    /// Of these, from one address that is no trusted proxy.
+    pub(crate) connections_per_address_max: usize,
     /// How long the head of a request may take, counted from when it could have come: so it ends idle
     /// connections, too. A TLS handshake has as long again before it.
     pub(crate) head_timeout_ms: u64,
@@ -51,6 +55,7 @@ impl HttpLimits {
     pub(crate) fn of(limits: &config::Limits) -> Self {
         Self {
             connections_max: limits.http_connections_max,
+            connections_per_address_max: limits.http_connections_per_address_max,
             head_timeout_ms: limits.http_head_timeout_ms,
             write_timeout_ms: limits.http_write_timeout_ms,
         }
@@ -73,6 +78,8 @@ pub(crate) struct Server {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// What clients may take up.
     pub(crate) limits: HttpLimits,
+    /// Proxies, each of which stands for many clients.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// Time and tasks.
     pub(crate) runtime: Runtime,
 }
@@ -81,23 +88,26 @@ impl Server {
     /// Serves until `stop`, then lets requests under way end.
     pub(crate) async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(self.limits.connections_max));
+        let limits = self.limits;
+        let proxies = self.trusted_proxies.clone();
+        let places =
+            Places::new(limits.connections_max, limits.connections_per_address_max, proxies);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = stop.cancelled() => break,
             };
-            match (accepted, places.clone().try_acquire_owned()) {
-                (Ok((stream, peer)), Ok(place)) => {
+            match accepted.map(|(stream, peer)| (stream, peer, places.take(peer.ip()))) {
+                Ok((stream, peer, Some(place))) => {
                     let connection = Connection { peer, server: self.clone(), _place: place };
                     connection.spawn(stream, graceful.watcher());
                 }
-                (Ok((stream, peer)), Err(_)) => {
-                    tracing::warn!(%peer, limit = self.limits.connections_max, "too many connections");
+                Ok((stream, peer, None)) => {
+                    tracing::warn!(%peer, limit = limits.connections_max, "too many connections");
                     // A courtesy that waits for nobody.
                     stream.try_write(BUSY).ok();
                 }
-                (Err(error), _) => {
+                Err(error) => {
                     // Out of file handles, most likely: others must end first.
                     tracing::warn!(%error, "cannot accept a connection");
                     self.runtime.sleep_ms(100).await;
@@ -115,7 +125,7 @@ struct Connection {
     peer: SocketAddr,
     server: Server,
     /// Given back however the connection ends.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Connection {

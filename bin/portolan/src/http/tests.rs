@@ -17,7 +17,12 @@ const HEADERS_MAX: usize = 100;
 const GREETING: &str = "GET /hello HTTP/1.1\r\nhost: a\r\n\r\n";
 
 fn short() -> HttpLimits {
-    HttpLimits { connections_max: 10, head_timeout_ms: 800, write_timeout_ms: 300 }
+    HttpLimits {
+        connections_max: 10,
+        connections_per_address_max: 10,
+        head_timeout_ms: 800,
+        write_timeout_ms: 300,
+    }
 }
 
 struct Running {
@@ -40,7 +45,8 @@ async fn serve_with(router: Router, limits: HttpLimits, tls: Option<Arc<ServerCo
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let stop = CancellationToken::new();
-    let server = Server { router, tls, limits, runtime: runtime.clone() };
+    let trusted_proxies = Vec::new();
+    let server = Server { router, tls, limits, trusted_proxies, runtime: runtime.clone() };
     runtime.spawn("test server", server.serve(listener, stop.clone()));
     Running { address, stop }
 }
@@ -194,6 +200,26 @@ async fn one_connection_too_many_is_told_to_come_back() {
         Runtime::system().sleep_ms(20).await;
     }
     panic!("a place that was given back is not given again");
+}
+
+/// One machine that opens connections and sends nothing leaves places for others.
+#[tokio::test]
+async fn one_address_does_not_hold_the_server() {
+    let limits = HttpLimits { connections_per_address_max: 3, head_timeout_ms: 60_000, ..short() };
+    let server = serve(router(), limits).await;
+    let address = server.address;
+    let from = |host: u8| async move {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).expect("bound");
+        Client(socket.connect(address).await.expect("connected"))
+    };
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(from(2).await);
+    }
+    assert!(from(2).await.rest().await.starts_with("HTTP/1.1 503 "));
+    from(3).await.hello().await;
+    silent[0].hello().await;
 }
 
 #[tokio::test]
