@@ -78,6 +78,8 @@ actions! {
     NetworkAccessWrite = "project.network_access.write",
     /// Create, change, pause, resume and delete online archives.
     ArchivesWrite = "project.archives.write",
+    /// See how a live migration into the project stands.
+    LiveMigrationsRead = "project.live_migrations.read",
     /// Validate, start and cut over live migrations into the project.
     LiveMigrationsWrite = "project.live_migrations.write",
     /// Download query logs of archives.

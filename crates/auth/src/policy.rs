@@ -3,7 +3,8 @@
 //! It follows the Atlas documentation's user roles
 //! (<https://www.mongodb.com/docs/atlas/reference/user-roles/>) and the roles that the public OpenAPI
 //! of the Admin API names per operation. An organization owner acts as project owner in each project
-//! of the organization; an organization reader reads all of them.
+//! of the organization; an organization reader reads all of them. How a live migration stands, each
+//! member of the organization may see.
 
 use portolan_model::{OrgRole, ProjectRole};
 
@@ -32,8 +33,8 @@ pub const fn allowed_in_org(role: OrgRole, action: Action) -> bool {
 pub(crate) const fn implied_in_projects(role: OrgRole, action: Action) -> bool {
     match role {
         OrgRole::Owner => is_project_action(action),
-        OrgRole::ReadOnly => matches!(action, Action::ProjectRead),
-        _ => false,
+        OrgRole::ReadOnly => matches!(action, Action::ProjectRead | Action::LiveMigrationsRead),
+        _ => matches!(action, Action::LiveMigrationsRead),
     }
 }
 
@@ -43,7 +44,7 @@ pub const fn allowed_in_project(role: ProjectRole, action: Action) -> bool {
     use Action as A;
     use ProjectRole as R;
     match action {
-        A::ProjectRead => true,
+        A::ProjectRead | A::LiveMigrationsRead => true,
         // The owner of the organization decides, not the owner of the project.
         A::ProjectMove | A::ProjectServiceAccountsInvite | A::LiveMigrationsWrite => false,
         A::ProjectUsersWrite | A::ProjectApiKeysWrite | A::ServiceAccountListsWrite => {

@@ -204,7 +204,7 @@ impl Control {
         self.store
             .read_tx("control.live_migrations.get", |tx| {
                 Box::pin(async move {
-                    let action = Action::ProjectRead;
+                    let action = Action::LiveMigrationsRead;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
                     migration_in(tx, &witness, id).await
                 })

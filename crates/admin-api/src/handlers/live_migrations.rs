@@ -18,7 +18,7 @@ const TWO: &[Version] = &[deprecated(version::V2023_01_01), current(version::V20
 
 pub(crate) fn routes() -> Vec<Route> {
     let owner = Access::Project(Action::LiveMigrationsWrite);
-    let read = Access::Project(Action::ProjectRead);
+    let read = Access::Project(Action::LiveMigrationsRead);
     vec![
         atlas!(
             GET "/orgs/{orgId}/liveMigrations/availableProjects",

@@ -5,10 +5,7 @@ use super::scenario::Scenario;
 use super::state::State;
 
 /// What changes without an event, and why.
-const SILENT: [(&str, &str); 5] = [
-    ("estimateOnlineArchive", "a count, kept among the archive's operations"),
-    ("restoreOnlineArchive", "kept with its request among the archive's operations"),
-    ("verifyOnlineArchive", "a check, kept among the archive's operations"),
+const SILENT: [(&str, &str); 2] = [
     ("putLiveMigrationSource", "said again every five minutes; the first time leaves an event"),
     ("validateGroupLiveMigrations", "a check, which is forgotten again"),
 ];

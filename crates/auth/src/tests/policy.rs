@@ -61,6 +61,7 @@ fn project_owners_may_not_move_the_project() {
 fn members_see_only_their_projects_and_readers_all() {
     let member = principal(vec![(ORG, OrgRole::Member)], vec![]);
     assert_eq!(authorize(&member, Action::ProjectRead, HERE), Err(Refused::Invisible));
+    assert!(authorize(&member, Action::LiveMigrationsRead, HERE).is_ok());
     let reader = principal(vec![(ORG, OrgRole::ReadOnly)], vec![]);
     assert!(authorize(&reader, Action::ProjectRead, HERE).is_ok());
     let refused = authorize(&reader, Action::ProjectUpdate, HERE);

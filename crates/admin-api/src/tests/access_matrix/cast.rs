@@ -49,7 +49,8 @@ impl Place {
         let in_project = roles.project.iter().any(|role| allowed_in_project(*role, action));
         let implied = operation.path.contains("{groupId}")
             && (roles.org.contains(&OrgRole::Owner)
-                || (roles.org.contains(&OrgRole::ReadOnly) && action.as_str() == "project.read"));
+                || (roles.org.contains(&OrgRole::ReadOnly) && action.as_str() == "project.read")
+                || (!roles.org.is_empty() && action.as_str() == "project.live_migrations.read"));
         in_org || in_project || implied
     }
 
