@@ -8,9 +8,15 @@ use serde_json::{Value, json};
 
 use crate::served::Setting;
 
-const ORGS: usize = 400;
 const PROJECTS_PER_ORG: usize = 250;
-const ARCHIVES: usize = 10_000;
+
+/// How large a state is.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    /// Organizations, each with 250 projects.
+    pub(super) orgs: usize,
+    pub(super) archives: usize,
+}
 
 fn id(kind: u8, number: usize) -> String {
     format!("{kind:02x}{number:022x}")
@@ -22,14 +28,15 @@ pub(super) fn own_projects() -> Vec<String> {
 }
 
 /// Restores into `to` what `from` holds and the made-up rows; the number of rows.
-pub(super) fn restore_large(from: &Setting, to: &Setting, own_org: &str) -> u64 {
+pub(super) fn restore_large(from: &Setting, to: &Setting, own_org: &str, size: Size) -> u64 {
     let small = from.dir.join("small.backup");
     from.run(&["backup", "--to", small.to_str().expect("UTF-8")]).expect("backed up");
     let small = zstd::decode_all(std::fs::File::open(small).expect("it")).expect("zstd");
     let large = to.dir.join("large.backup");
     let file = std::fs::File::create(&large).expect("made");
     let mut file = zstd::stream::write::Encoder::new(file, 1).expect("zstd");
-    file.write_all(&enlarge(&String::from_utf8(small).expect("text"), own_org)).expect("written");
+    let small = String::from_utf8(small).expect("text");
+    file.write_all(&enlarge(&small, own_org, size)).expect("written");
     file.finish().expect("written");
     std::fs::create_dir_all(to.dir.join("keys")).expect("made");
     std::fs::copy(from.dir.join("keys/master.key"), to.dir.join("keys/master.key")).expect("it");
@@ -37,7 +44,7 @@ pub(super) fn restore_large(from: &Setting, to: &Setting, own_org: &str) -> u64 
     restored.expect("restored")["rows"].as_u64().expect("a number")
 }
 
-fn enlarge(text: &str, own_org: &str) -> Vec<u8> {
+fn enlarge(text: &str, own_org: &str, size: Size) -> Vec<u8> {
     let (mut out, mut rows, mut hash) = (Vec::new(), 0_u64, Sha256::new());
     let mut push = |line: &str| {
         hash.update(line.as_bytes());
@@ -52,7 +59,7 @@ fn enlarge(text: &str, own_org: &str) -> Vec<u8> {
         let Some(table) = head["table"].as_str() else { continue };
         let columns: Vec<&str> =
             head["columns"].as_array().expect("columns").iter().filter_map(Value::as_str).collect();
-        for row in made_up(table, own_org) {
+        for row in made_up(table, own_org, size) {
             let values: Vec<Value> = columns.iter().map(|name| value(&row, name)).collect();
             push(&Value::Array(values).to_string());
             rows += 1;
@@ -71,12 +78,14 @@ fn value(row: &Row, column: &str) -> Value {
     row.get(column).cloned().unwrap_or(Value::Null)
 }
 
-fn made_up(table: &str, own_org: &str) -> Vec<Row> {
+fn made_up(table: &str, own_org: &str, size: Size) -> Vec<Row> {
+    let Size { orgs, archives } = size;
     match table {
-        "organizations" => (1..ORGS).map(organization).collect(),
-        "projects" => (0..ORGS * PROJECTS_PER_ORG).map(|number| project(number, own_org)).collect(),
-        "online_archives" => (0..ARCHIVES).map(archive).collect(),
-        "archive_jobs" => (0..ARCHIVES).map(job).collect(),
+        "organizations" => (1..orgs).map(organization).collect(),
+        "projects" => (0..orgs * PROJECTS_PER_ORG).map(|number| project(number, own_org)).collect(),
+        "online_archives" => (0..archives).map(|number| archive(number, size)).collect(),
+        "archive_jobs" => (0..archives).map(job).collect(),
+        "archive_upkeep" => (0..archives).map(upkeep).collect(),
         _ => Vec::new(),
     }
 }
@@ -112,10 +121,10 @@ fn project(number: usize, own_org: &str) -> Row {
     ])
 }
 
-fn archive(number: usize) -> Row {
+fn archive(number: usize, size: Size) -> Row {
     HashMap::from([
         ("id", json!(id(3, number))),
-        ("project_id", json!(id(2, number * 10))),
+        ("project_id", json!(id(2, number * 10 % (size.orgs * PROJECTS_PER_ORG)))),
         ("cluster_id", json!(id(4, number))),
         ("cluster_name", json!("Cluster0")),
         ("database_name", json!("sales")),
@@ -132,6 +141,7 @@ fn archive(number: usize) -> Row {
         ("schedule", json!("[\"DEFAULT\",null,null]")),
         ("state", json!("IDLE")),
         ("level", json!("L1")),
+        ("rules_version", json!(0)),
         ("table_uri", json!(format!("file:///nowhere/{number}"))),
         ("created_at", json!(1_700_000_000_000_i64)),
     ])
@@ -143,6 +153,16 @@ fn job(number: usize) -> Row {
         ("archive_id", json!(id(3, number))),
         ("due_at", json!(4_900_000_000_000_i64)),
         ("interval_ms", json!(300_000)),
+        ("failures", json!(0)),
+        ("run_requested", json!(0)),
+        ("updated_at", json!(1_700_000_000_000_i64)),
+    ])
+}
+
+fn upkeep(number: usize) -> Row {
+    HashMap::from([
+        ("archive_id", json!(id(3, number))),
+        ("due_at", json!(4_900_000_000_000_i64)),
         ("failures", json!(0)),
         ("updated_at", json!(1_700_000_000_000_i64)),
     ])
