@@ -9,6 +9,7 @@ mod ci;
 mod conformance;
 mod postgres;
 mod run;
+mod sim;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,8 @@ enum Chore {
     Tidy,
     /// Real clients against a real server: SDKs, recorded sequences, MCP, drivers, a fuzzer; PostgreSQL.
     Conformance(conformance::Options),
+    /// Worlds in which effects fail while clients write: nothing may be lost, doubled or altered.
+    Sim(sim::Options),
     /// Measures, and prints ratios of things run side by side.
     Bench(bench::Options),
     /// Measures the control plane with 100,000 projects and 10,000 archives.
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Ci => ci::run(),
         Chore::Tidy => tidy::run(),
         Chore::Conformance(options) => conformance::run(&options),
+        Chore::Sim(options) => sim::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchControl(options) => bench_control::run(&options),
         Chore::BenchSandbox(options) => bench_sandbox::run(&options),

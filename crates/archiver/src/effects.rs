@@ -9,6 +9,8 @@ pub const LEASE_RENEW: &str = "archiver.lease.renew";
 pub const RUN_START: &str = "archiver.run.start";
 /// Creating the archive's table.
 pub const CREATE_TABLE: &str = "archiver.create_table";
+/// Raising the fence at the source cluster.
+pub const SOURCE_FENCE: &str = "archiver.source_fence";
 /// The fence commit of a takeover.
 pub const FENCE: &str = "archiver.fence";
 /// Bringing the journal in line with the table.
@@ -45,6 +47,8 @@ pub const DELETE: &str = "archiver.delete";
 pub const BATCH_DONE: &str = "archiver.batch.done";
 /// Journalling that no further batch is deleted.
 pub const CLOSE: &str = "archiver.close";
+/// Closing a move at the source's fence.
+pub const SOURCE_CLOSE: &str = "archiver.source_close";
 /// Writing files without kept and superseded rows.
 pub const REWRITE: &str = "archiver.rewrite";
 /// Removing superseded rows from another table of the collection.
@@ -53,6 +57,8 @@ pub const SUPERSEDE: &str = "archiver.supersede";
 pub const CONFIRM: &str = "archiver.confirm";
 /// Journalling it.
 pub const CONFIRMED: &str = "archiver.confirmed";
+/// Forgetting what the source recorded of a confirmed move.
+pub const SOURCE_CLEAR: &str = "archiver.source_clear";
 /// Ending a run in the journal; the archive becomes IDLE or PAUSED.
 pub const RUN_END: &str = "archiver.run.end";
 /// Giving the lease back.
@@ -103,11 +109,12 @@ pub const SWEEP: &str = "archiver.sweep";
 pub const FORGOTTEN: &str = "archiver.forgotten";
 
 /// Every name.
-pub const ALL: [&str; 50] = [
+pub const ALL: [&str; 53] = [
     LEASE_TAKE,
     LEASE_RENEW,
     RUN_START,
     CREATE_TABLE,
+    SOURCE_FENCE,
     FENCE,
     RECONCILE,
     SAMPLE,
@@ -126,10 +133,12 @@ pub const ALL: [&str; 50] = [
     DELETE,
     BATCH_DONE,
     CLOSE,
+    SOURCE_CLOSE,
     REWRITE,
     SUPERSEDE,
     CONFIRM,
     CONFIRMED,
+    SOURCE_CLEAR,
     RUN_END,
     LEASE_RELEASE,
     SCHEDULE,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use portolan_auth::{Authorized, Instance};
 use portolan_model::{
-    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, ClusterKind, PartitionFieldType,
+    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, ClusterKind, JobId, PartitionFieldType,
 };
 use portolan_store::archives::{StoredArchive, work};
 use portolan_store::jobs::{self, ArchiveJob};
@@ -242,14 +242,22 @@ impl Journal {
             .await
     }
 
-    /// Writes several moves at once, at takeover.
-    pub(crate) async fn reconcile(&self, held: &Held, items: &[Move]) -> Result<(), ArchiverError> {
+    /// Writes several moves at once, at takeover, with the rows that their source recorded as kept.
+    pub(crate) async fn reconcile(
+        &self,
+        held: &Held,
+        items: &[Move],
+        kept: &HashMap<JobId, Vec<KeptRow>>,
+    ) -> Result<(), ArchiverError> {
         self.store
             .run_tx(effects::RECONCILE, |tx| {
                 Box::pin(async move {
                     hold(tx, held).await?;
                     for item in items {
                         moves::save(tx, item).await?;
+                        if let Some(kept) = kept.get(&item.id) {
+                            moves::add_kept(tx, item.archive_id, item.seq, kept).await?;
+                        }
                         if item.state == MoveState::Confirmed {
                             moves::clear_kept(tx, item.archive_id, item.seq).await?;
                         }
@@ -260,28 +268,27 @@ impl Journal {
             .await
     }
 
-    /// Asks for permission to go on deleting and journals the answer: the move becomes `next`, or
-    /// CLOSING with the reason. One transaction, so that a pause, a deletion or changed criteria come
-    /// either before it or after it.
+    /// Asks for permission to go on deleting and journals the answer: the move becomes what the entry
+    /// says, or CLOSING with the reason. One transaction, so that a pause, a deletion or changed criteria
+    /// come either before it or after it.
     pub(crate) async fn permit(
         &self,
         name: &'static str,
         held: &Held,
-        next: &Move,
-        run: &ArchiveRun,
+        entry: Entry<'_>,
     ) -> Result<Move, ArchiverError> {
         held.check()?;
         self.store
             .run_tx(name, |tx| {
                 Box::pin(async move {
                     hold(tx, held).await?;
-                    let stored = work::fetch(tx, &self.system, next.archive_id).await?;
-                    let mut item = next.clone();
+                    let stored = work::fetch(tx, &self.system, entry.item.archive_id).await?;
+                    let mut item = entry.item.clone();
                     if let Err(reason) = permission(&item, stored.as_ref().map(Standing::of)) {
                         item.state = MoveState::Closing;
                         item.closed_because = Some(reason);
                     }
-                    save(tx, &Entry::new(&item, run)).await?;
+                    save(tx, &Entry { item: &item, ..entry }).await?;
                     Ok(item)
                 })
             })

@@ -29,6 +29,7 @@ mod rules;
 mod run;
 mod sampling;
 mod scene;
+mod source_fence;
 mod steps;
 mod takeover;
 mod upkeep;

@@ -20,10 +20,7 @@ use crate::scene::{Scene, TableOf};
 use crate::steps::{self, plan, read};
 use crate::takeover::{self, Seen};
 use crate::worker::Shared;
-use crate::{ArchiverError, sampling};
-
-/// The level that this version uses at most: deletes in transactions come later.
-pub(crate) const LEVEL_MAX: GuardLevel = GuardLevel::L1;
+use crate::{ArchiverError, sampling, source_fence};
 
 /// What is to be run.
 pub(crate) struct Task {
@@ -90,7 +87,7 @@ pub(crate) async fn run(
         return Ok(Ended::Busy);
     }
     let mut scene = scene(shared, cluster, &task, held, level);
-    let ended = under_lease(shared, &mut scene, &task, seen).await;
+    let ended = Box::pin(under_lease(shared, &mut scene, &task, seen)).await;
     let ended = end(&mut scene, ended).await;
     shared.metrics.run_ended(&scene.run);
     ended.map(|()| Ended::Ran { documents: scene.run.documents_moved, level })
@@ -103,8 +100,8 @@ pub(crate) fn key_of(archive: &OnlineArchive) -> LeaseKey {
 /// The level to use. It must not fall below that of earlier runs, and without any guard the operator
 /// must have stated that nobody writes.
 async fn level(shared: &Shared, task: &Task, probe: &Probe) -> Result<GuardLevel, ArchiverError> {
-    let level = probe.level.min(LEVEL_MAX);
-    if task.level_before.is_some_and(|before| level < before.min(LEVEL_MAX)) {
+    let level = probe.level;
+    if task.level_before.is_some_and(|before| level < before) {
         let detail = format!("the cluster is now at level {level}: {}", probe.reasons.join("; "));
         let reason = SuspendReason::LevelFell;
         return Err(ArchiverError::suspended(task.archive.id, reason, detail));
@@ -146,6 +143,7 @@ fn scene(
         staged: None,
         identities: HashMap::new(),
         pinned: None,
+        permitted: None,
         repeated_batch: None,
     }
 }
@@ -170,15 +168,16 @@ async fn under_lease(
         })
         .collect();
     if task.begin {
-        prepare_table(shared, scene).await?;
+        Box::pin(prepare_table(shared, scene)).await?;
     }
-    takeover::fence(scene).await?;
-    let open = takeover::reconcile(scene, unfinished).await?;
-    finish(scene, open).await?;
+    Box::pin(source_fence::raise_all(scene, &unfinished, &newest)).await?;
+    Box::pin(takeover::fence(scene)).await?;
+    let open = Box::pin(takeover::reconcile(scene, unfinished)).await?;
+    Box::pin(finish(scene, open)).await?;
     let held_back = scene.journal.held_back(&scene.held.key).await?;
     scene.excluded.extend(held_back);
     still_there(scene, pinned)?;
-    if task.begin { move_all(scene, task.requested).await } else { Ok(()) }
+    if task.begin { Box::pin(move_all(scene, task.requested)).await } else { Ok(()) }
 }
 
 /// The first run samples the types of the partition fields and creates the table.
@@ -196,7 +195,7 @@ async fn prepare_table(shared: &Shared, scene: &mut Scene) -> Result<(), Archive
 
 async fn finish(scene: &mut Scene, open: Vec<Move>) -> Result<(), ArchiverError> {
     for mut item in open {
-        steps::drive(scene, &mut item).await?;
+        Box::pin(steps::drive(scene, &mut item)).await?;
     }
     Ok(())
 }

@@ -51,6 +51,8 @@ pub(crate) struct Scene {
     pub(crate) identities: HashMap<(i64, i32), Vec<Vec<u8>>>,
     /// The table's newest version at a time of our boot clock, while batches are deleted.
     pub(crate) pinned: Option<(ArchiveId, u64, Version)>,
+    /// The move and the batch that the journal permits to delete next.
+    pub(crate) permitted: Option<(i64, i32)>,
     /// A batch that an earlier epoch or attempt may have deleted already.
     pub(crate) repeated_batch: Option<i32>,
 }

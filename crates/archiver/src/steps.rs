@@ -45,15 +45,16 @@ pub(crate) async fn drive(scene: &mut Scene, item: &mut Move) -> Result<(), Arch
 }
 
 async fn take(scene: &mut Scene, item: &mut Move, step: Step) -> Result<(), ArchiverError> {
+    // Boxed: all the steps' states inline in one another would not fit on a thread's stack.
     match step {
-        Step::Stage => stage::run(scene, item).await,
-        Step::Upload => upload::run(scene, item).await,
-        Step::Verify => verify::run(scene, item).await,
-        Step::Commit => commit::run(scene, item).await,
-        Step::Publish => publish::run(scene, item).await,
-        Step::Delete { batch } => delete::run(scene, item, batch).await,
-        Step::Close => delete::close_done(scene, item).await,
-        Step::Confirm => confirm::run(scene, item).await,
+        Step::Stage => Box::pin(stage::run(scene, item)).await,
+        Step::Upload => Box::pin(upload::run(scene, item)).await,
+        Step::Verify => Box::pin(verify::run(scene, item)).await,
+        Step::Commit => Box::pin(commit::run(scene, item)).await,
+        Step::Publish => Box::pin(publish::run(scene, item)).await,
+        Step::Delete { batch } => Box::pin(delete::run(scene, item, batch)).await,
+        Step::Close => Box::pin(delete::close_done(scene, item)).await,
+        Step::Confirm => Box::pin(confirm::run(scene, item)).await,
         Step::End => Ok(()),
     }
 }

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 
 use portolan_cluster::Cluster;
 use portolan_lake::{Change, MonthSpec, Table, TableSpec, Version};
-use portolan_model::{ArchiveId, Criteria, OnlineArchive, SuspendReason};
+use portolan_model::{ArchiveId, Criteria, JobId, OnlineArchive, SuspendReason};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::{LeaseKey, NewLease};
-use portolan_store::moves::{Move, MoveState};
+use portolan_store::moves::{KeptRow, Move, MoveState};
 
 use crate::lease::Held;
 use crate::protocol::{self, TableNumbers, Verdict};
 use crate::scene::{Scene, TableOf};
 use crate::steps::commit::change_table;
 use crate::worker::Shared;
-use crate::{ArchiverError, effects};
+use crate::{ArchiverError, effects, source_fence};
 
 /// A table of the collection as it was found before the lease was taken.
 pub(crate) struct Seen {
@@ -62,8 +62,10 @@ pub(crate) async fn take_lease(
     seen: &[Seen],
 ) -> Result<Option<Held>, ArchiverError> {
     let fence = seen.iter().filter_map(|seen| seen.version.as_ref()).map(|it| it.fence).max();
+    let current = cluster.collection(&key.namespace).await?.and_then(|info| info.uuid);
+    let at_source = source_fence::epoch(cluster, current, seen).await?;
     let (boot_ms, clock_ms) = (shared.runtime.boot_ms(), cluster.clock_ms().await?);
-    take(shared, key, fence.unwrap_or(0), (boot_ms, clock_ms)).await
+    take(shared, key, at_source.max(fence.unwrap_or(0)), (boot_ms, clock_ms)).await
 }
 
 /// The same for work that sends nothing to the cluster; `fence` is that of the table that it changes.
@@ -212,13 +214,14 @@ pub(crate) async fn reconcile(
         let found = TableNumbers { committed: version.committed, confirmed: version.confirmed };
         numbers.insert(entry.archive_id, found);
     }
-    let mut judged = Vec::new();
+    let (mut judged, mut kept) = (Vec::new(), HashMap::new());
     for item in unfinished {
-        judged.push(judge(scene, item, &numbers).await?);
+        let item = judge(scene, item, &numbers, &mut kept).await?;
+        judged.push(item);
     }
     unknown_moves(&numbers, &judged)?;
     if !judged.is_empty() {
-        scene.journal.reconcile(&scene.held, &judged).await?;
+        scene.journal.reconcile(&scene.held, &judged, &kept).await?;
     }
     judged.retain(|item| !item.state.is_final());
     judged.sort_by_key(|item| item.seq);
@@ -229,6 +232,7 @@ async fn judge(
     scene: &mut Scene,
     mut item: Move,
     numbers: &HashMap<ArchiveId, TableNumbers>,
+    kept: &mut HashMap<JobId, Vec<KeptRow>>,
 ) -> Result<Move, ArchiverError> {
     let none = TableNumbers { committed: 0, confirmed: 0 };
     let table = numbers.get(&item.archive_id).copied().unwrap_or(none);
@@ -242,7 +246,13 @@ async fn judge(
         }
         Verdict::Resume(state) => {
             item.state = state;
-            if item.unanswered_epoch.is_some() {
+            if let Some(progress) = source_fence::progress(scene, &item).await? {
+                item.done = progress.done.min(item.batches - 1);
+                if progress.closed {
+                    item.state = MoveState::Closing;
+                }
+                kept.insert(item.id, progress.kept);
+            } else if item.unanswered_epoch.is_some() {
                 item.quiet_at_ms = Some(scene.quiet_from_now_ms(item.level).await?);
                 scene.repeated_batch = Some(item.done + 1);
             }

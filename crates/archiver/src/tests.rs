@@ -1,6 +1,7 @@
 //! Whole runs against a simulated cluster, a real table in a folder and a real journal in SQLite.
 
 mod faults;
+mod fenced;
 mod operations;
 mod races;
 mod redact;

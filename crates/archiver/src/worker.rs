@@ -205,7 +205,7 @@ impl Worker {
         let id = due.stored.archive.id;
         let seen = due.job.clone();
         let mut taken = None;
-        let ended = self.attend(&mut due, shutdown, &mut taken).await;
+        let ended = Box::pin(self.attend(&mut due, shutdown, &mut taken)).await;
         if let Err(error) = &ended {
             tracing::warn!(archive = %id, %error, "an archive's run did not end well");
         }
@@ -262,7 +262,7 @@ impl Worker {
         let siblings = std::mem::take(&mut due.siblings);
         let requested = due.job.run_requested;
         let task = Task { archive, siblings, begin, requested, level_before, shutdown };
-        match run::run(shared, cluster, task, taken).await? {
+        match Box::pin(run::run(shared, cluster, task, taken)).await? {
             Ended::Busy => Ok(Look::Busy),
             Ended::Ran { documents, level } => Ok(Look::Ran { documents, level }),
         }

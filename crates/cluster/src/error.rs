@@ -22,6 +22,12 @@ pub enum ClusterError {
     /// The cluster could not be asked; nothing was done.
     #[error("the cluster is unavailable: {0}")]
     Unavailable(String),
+    /// A transaction came to nothing because somebody else wrote the same; nothing was done.
+    #[error("the transaction was aborted: {0}")]
+    Aborted(String),
+    /// The fence of the collection is not ours, or not where we left it; nothing was done.
+    #[error("the fence of the collection is held by another epoch, or has moved on")]
+    Fenced,
     /// A write may or may not have happened.
     #[error("the outcome is not known: {0}")]
     Unknown(String),
@@ -72,8 +78,8 @@ impl ClusterError {
             Self::Invalid(_) => ErrorKind::Invalid,
             Self::Denied(_) => ErrorKind::Denied,
             Self::NamespaceMissing(_) => ErrorKind::Missing,
-            Self::CollectionReplaced(_) => ErrorKind::Conflict,
-            Self::Unavailable(_) => ErrorKind::Retry,
+            Self::CollectionReplaced(_) | Self::Fenced => ErrorKind::Conflict,
+            Self::Unavailable(_) | Self::Aborted(_) => ErrorKind::Retry,
             Self::Unknown(_) => ErrorKind::Unknown,
             Self::Unsupported(_) => ErrorKind::Unsupported,
             Self::Server { .. } | Self::Internal(_) => ErrorKind::Internal,

@@ -141,6 +141,32 @@ pub fn statement(
     })
 }
 
+/// The statement of a `delete` command inside a transaction that compared the document already. With
+/// a deadline it does nothing after it.
+///
+/// # Errors
+/// Those of [`statement`].
+pub fn batch_statement(
+    document: &RawDocument,
+    deadline_ms: Option<i64>,
+) -> Result<RawDocumentBuf, ClusterError> {
+    let id = document
+        .get("_id")?
+        .ok_or_else(|| ClusterError::Invalid("a document without _id cannot be deleted".into()))?;
+    let mut query = RawDocumentBuf::new();
+    query.append(cstr!("_id"), eq(id));
+    if let Some(deadline_ms) = deadline_ms {
+        let deadline = bson::DateTime::from_millis(deadline_ms);
+        query.append(cstr!("$expr"), rawdoc! { "$lt": ["$$NOW", deadline] });
+    }
+    Ok(rawdoc! {
+        "q": query,
+        "limit": 1,
+        "collation": { "locale": "simple" },
+        "hint": { "_id": 1 },
+    })
+}
+
 fn whole_guard(id: RawBsonRef<'_>, document: &RawDocument, deadline_ms: i64) -> RawDocumentBuf {
     let size = i32::try_from(document.as_bytes().len()).unwrap_or(i32::MAX);
     let mut literal = RawDocumentBuf::new();

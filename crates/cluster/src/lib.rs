@@ -7,12 +7,14 @@
 //! passed off as a failure. Not here: the archive tables, leases, HTTP.
 
 mod error;
+mod fence;
 pub mod guard;
 pub mod memory;
 mod mongo;
 mod types;
 
 pub use error::{ClusterError, ErrorKind};
+pub use fence::{BatchOutcome, BatchRequest, Fence, FencedBatch, FencedStep, Holder, KeptRecord};
 pub use memory::MemoryCluster;
 pub use mongo::MongoCluster;
 pub use types::{

@@ -2,8 +2,10 @@
 //! that use clusters.
 //!
 //! Filters and guards are evaluated by `mql`, one delete statement at a time under one lock, so it
-//! behaves as a server of level L1, or L0 when told so. What clients do is played with `insert`,
+//! behaves as a server of level L1, or of another level when told so. What clients do is played with `insert`,
 //! `replace` and `remove`. No faults happen here; they are injected at effect points.
+
+mod fenced;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,9 +19,11 @@ use portolan_runtime::Runtime;
 
 use crate::guard::{ids_filter, statement};
 use crate::{
-    Cluster, ClusterError, CollectionInfo, CollectionKind, DeleteRequest, Deleted, DocumentStream,
-    IndexInfo, Inserted, NotInserted, Probe, ReadOptions,
+    BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, CollectionKind,
+    DeleteRequest, Deleted, DocumentStream, Fence, FencedStep, Holder, IndexInfo, Inserted, KeptRecord,
+    NotInserted, Probe, ReadOptions,
 };
+use fenced::Fences;
 
 #[derive(Debug, Clone)]
 struct Collection {
@@ -29,17 +33,18 @@ struct Collection {
     indexes: Vec<IndexInfo>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     collections: BTreeMap<(String, String), Collection>,
     clock_skew_ms: i64,
     down: bool,
+    fences: Fences,
+    level: GuardLevel,
 }
 
 /// A cluster in memory.
 pub struct MemoryCluster {
     runtime: Runtime,
-    level: GuardLevel,
     state: Mutex<State>,
 }
 
@@ -50,10 +55,18 @@ impl MemoryCluster {
         Self::with_level(runtime, GuardLevel::L1)
     }
 
-    /// An empty cluster of that level; L0 compares field by field, as FerretDB 1.x does.
+    /// An empty cluster of that level; L0 compares field by field, as FerretDB 1.x does, and L2 and L3
+    /// have transactions.
     #[must_use]
     pub fn with_level(runtime: &Runtime, level: GuardLevel) -> Self {
-        Self { runtime: runtime.clone(), level, state: Mutex::default() }
+        let state = State {
+            collections: BTreeMap::new(),
+            clock_skew_ms: 0,
+            down: false,
+            fences: Fences::default(),
+            level,
+        };
+        Self { runtime: runtime.clone(), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -173,6 +186,11 @@ impl MemoryCluster {
         self.state().clock_skew_ms = skew_ms;
     }
 
+    /// The cluster was upgraded, or the other way round.
+    pub fn set_level(&self, level: GuardLevel) {
+        self.state().level = level;
+    }
+
     /// Makes every request fail as unavailable, or ends that.
     pub fn set_down(&self, down: bool) {
         self.state().down = down;
@@ -184,6 +202,24 @@ impl MemoryCluster {
             return Err(ClusterError::Unavailable("the simulated cluster is down".into()));
         }
         Ok(state)
+    }
+
+    fn insert_missing(
+        &self,
+        namespace: &Namespace,
+        documents: &[RawDocumentBuf],
+    ) -> Result<Inserted, ClusterError> {
+        let mut done = Inserted::default();
+        for (index, document) in documents.iter().enumerate() {
+            match self.insert_all(namespace, [document.clone()]) {
+                Ok(()) => done.n += 1,
+                Err(ClusterError::Server { code, message, .. }) => {
+                    done.refused.push(NotInserted { index, code, message });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
     }
 
     fn matching(
@@ -272,14 +308,14 @@ fn shaped(
 #[async_trait]
 impl Cluster for MemoryCluster {
     async fn probe(&self) -> Result<Probe, ClusterError> {
-        drop(self.up()?);
+        let level = self.up()?.level;
         Ok(Probe {
             version: "7.0.0".into(),
             product: None,
-            level: self.level,
+            level,
             reasons: vec!["simulated".into()],
             time_series: false,
-            transactions: false,
+            transactions: level >= GuardLevel::L2,
             collection_uuid: true,
         })
     }
@@ -330,23 +366,54 @@ impl Cluster for MemoryCluster {
         Ok(deleted)
     }
 
+    async fn delete_batch(
+        &self,
+        namespace: &Namespace,
+        request: &BatchRequest<'_>,
+    ) -> Result<BatchOutcome, ClusterError> {
+        self.transact(namespace, request)
+    }
+
+    async fn fence(&self, uuid: [u8; 16]) -> Result<Option<Fence>, ClusterError> {
+        Ok(self.up()?.fences.get(uuid))
+    }
+
+    async fn raise_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        self.up()?.fences.raise(holder, seq)
+    }
+
+    async fn close_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        self.up()?.fences.close(holder, seq)
+    }
+
+    async fn kept_records(
+        &self,
+        uuid: [u8; 16],
+        seq: i64,
+    ) -> Result<Vec<KeptRecord>, ClusterError> {
+        Ok(self.up()?.fences.kept(uuid, seq))
+    }
+
+    async fn clear_kept(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        self.up()?.fences.clear(holder, seq)
+    }
+
     async fn insert(
         &self,
         namespace: &Namespace,
         documents: &[RawDocumentBuf],
     ) -> Result<Inserted, ClusterError> {
         drop(self.up()?);
-        let mut done = Inserted::default();
-        for (index, document) in documents.iter().enumerate() {
-            match self.insert_all(namespace, [document.clone()]) {
-                Ok(()) => done.n += 1,
-                Err(ClusterError::Server { code, message, .. }) => {
-                    done.refused.push(NotInserted { index, code, message });
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
+        self.insert_missing(namespace, documents)
+    }
+
+    async fn insert_fenced(
+        &self,
+        namespace: &Namespace,
+        documents: &[RawDocumentBuf],
+        step: &FencedStep<'_>,
+    ) -> Result<Inserted, ClusterError> {
+        self.transact_insert(namespace, documents, step)
     }
 
     async fn clock_ms(&self) -> Result<i64, ClusterError> {

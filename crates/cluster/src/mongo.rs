@@ -5,15 +5,17 @@
 //! wait for the majority. Retryable writes are off for good: a delete that the driver sends twice
 //! would report a count that means nothing.
 
+mod batch;
 mod connect;
 mod delete;
 mod errors;
+mod fence;
 mod insert;
 mod probe;
 mod replies;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
 use bson::raw::cstr;
@@ -27,8 +29,8 @@ use portolan_security::address::AddressPolicy;
 
 use crate::guard::ids_filter;
 use crate::{
-    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, IndexInfo,
-    Inserted, Probe, ReadOptions,
+    BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted,
+    DocumentStream, Fence, FencedStep, Holder, IndexInfo, Inserted, KeptRecord, Probe, ReadOptions,
 };
 use connect::Watch;
 use errors::{of_read, of_write};
@@ -67,6 +69,10 @@ impl MongoCluster {
         let (client, watch) = connect::client(uri, policy, runtime).await?;
         let takes_uuid = Arc::new(AtomicU8::new(UUID_UNTRIED));
         Ok(Self { client, watch, runtime: runtime.clone(), takes_uuid })
+    }
+
+    fn takes_uuid(&self) -> u8 {
+        self.takes_uuid.load(Ordering::Relaxed)
     }
 
     /// Runs a command that reads.
@@ -192,6 +198,47 @@ impl Cluster for MongoCluster {
         documents: &[RawDocumentBuf],
     ) -> Result<Inserted, ClusterError> {
         insert::run(self, namespace, documents).await
+    }
+
+    async fn delete_batch(
+        &self,
+        namespace: &Namespace,
+        request: &BatchRequest<'_>,
+    ) -> Result<BatchOutcome, ClusterError> {
+        batch::run(self, namespace, request).await
+    }
+
+    async fn fence(&self, uuid: [u8; 16]) -> Result<Option<Fence>, ClusterError> {
+        fence::read(self, uuid).await
+    }
+
+    async fn raise_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        fence::raise(self, holder, seq).await
+    }
+
+    async fn close_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        fence::close(self, holder, seq).await
+    }
+
+    async fn kept_records(
+        &self,
+        uuid: [u8; 16],
+        seq: i64,
+    ) -> Result<Vec<KeptRecord>, ClusterError> {
+        fence::kept(self, uuid, seq).await
+    }
+
+    async fn clear_kept(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        fence::clear(self, holder, seq).await
+    }
+
+    async fn insert_fenced(
+        &self,
+        namespace: &Namespace,
+        documents: &[RawDocumentBuf],
+        step: &FencedStep<'_>,
+    ) -> Result<Inserted, ClusterError> {
+        batch::insert(self, namespace, documents, step).await
     }
 
     async fn clock_ms(&self) -> Result<i64, ClusterError> {

@@ -5,7 +5,9 @@ use bson::{RawBson, RawDocument, RawDocumentBuf};
 use futures::stream::BoxStream;
 use portolan_model::{GuardLevel, Namespace};
 
-use crate::ClusterError;
+use crate::{
+    BatchOutcome, BatchRequest, ClusterError, Fence, FencedStep, Holder, KeptRecord,
+};
 
 /// Documents as they arrive, exact bytes.
 pub type DocumentStream = BoxStream<'static, Result<RawDocumentBuf, ClusterError>>;
@@ -170,6 +172,60 @@ pub trait Cluster: Send + Sync {
         request: &DeleteRequest<'_>,
     ) -> Result<Deleted, ClusterError>;
 
+    /// Deletes a batch by one transaction (levels L3 and L2): every document is compared with what the
+    /// cluster holds at one moment, equal ones go, and with a fence it advances and the others are
+    /// recorded as kept. Waits for the majority.
+    ///
+    /// # Errors
+    /// [`ClusterError::Fenced`] and [`ClusterError::Aborted`]: nothing was done.
+    /// [`ClusterError::Unknown`] when it is not known whether it was committed.
+    async fn delete_batch(
+        &self,
+        _namespace: &Namespace,
+        _request: &BatchRequest<'_>,
+    ) -> Result<BatchOutcome, ClusterError> {
+        Err(ClusterError::Unsupported("there are no transactions here".to_owned()))
+    }
+
+    /// The fence of the collection with this UUID, majority; `None` when it never had one.
+    async fn fence(&self, _uuid: [u8; 16]) -> Result<Option<Fence>, ClusterError> {
+        Ok(None)
+    }
+
+    /// Raises the fence to the holder's epoch, or makes it with all moves up to `seq` deleted and
+    /// closed. From then on no older epoch can delete. Waits for the majority.
+    ///
+    /// # Errors
+    /// [`ClusterError::Fenced`] when the fence is another's, or at this epoch or above.
+    async fn raise_fence(&self, _holder: &Holder<'_>, _seq: i64) -> Result<(), ClusterError> {
+        Err(ClusterError::Unsupported("there are no fences here".to_owned()))
+    }
+
+    /// Says that no batch of moves up to `seq` is deleted any more: which are done is final.
+    ///
+    /// # Errors
+    /// [`ClusterError::Fenced`] when the holder lost it.
+    async fn close_fence(&self, _holder: &Holder<'_>, _seq: i64) -> Result<(), ClusterError> {
+        Err(ClusterError::Unsupported("there are no fences here".to_owned()))
+    }
+
+    /// The records of kept documents of a move, majority.
+    async fn kept_records(
+        &self,
+        _uuid: [u8; 16],
+        _seq: i64,
+    ) -> Result<Vec<KeptRecord>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    /// Forgets the records of moves up to `seq`, which are confirmed.
+    ///
+    /// # Errors
+    /// [`ClusterError::Fenced`] when the holder lost the fence.
+    async fn clear_kept(&self, _holder: &Holder<'_>, _seq: i64) -> Result<(), ClusterError> {
+        Err(ClusterError::Unsupported("there are no fences here".to_owned()))
+    }
+
     /// Inserts documents, never retried, and leaves what is there already as it is. Waits for the
     /// majority. A collection that does not exist is created.
     ///
@@ -181,6 +237,21 @@ pub trait Cluster: Send + Sync {
         _documents: &[RawDocumentBuf],
     ) -> Result<Inserted, ClusterError> {
         Err(ClusterError::Unsupported("nothing is inserted here".to_owned()))
+    }
+
+    /// The same in one transaction under the fence (level L3): a step takes effect once.
+    ///
+    /// # Errors
+    /// [`ClusterError::Fenced`]: the holder lost the fence, or the step is done.
+    /// [`ClusterError::Aborted`]: nothing was done. [`ClusterError::Unknown`] when it is not known
+    /// whether it was committed.
+    async fn insert_fenced(
+        &self,
+        _namespace: &Namespace,
+        _documents: &[RawDocumentBuf],
+        _step: &FencedStep<'_>,
+    ) -> Result<Inserted, ClusterError> {
+        Err(ClusterError::Unsupported("there are no fences here".to_owned()))
     }
 
     /// The cluster's clock, milliseconds since the epoch.

@@ -25,6 +25,8 @@ pub struct ArchiveSource {
     pub created_at: EpochMs,
     /// What the cluster's deletes guarantee.
     pub level: GuardLevel,
+    /// UUID of the collection, where its table knows it: its fence at the cluster has that name.
+    pub collection_uuid: Option<[u8; 16]>,
 }
 
 /// Rows whose document was seen to stay in the cluster: number of the move, identity.
@@ -84,6 +86,13 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// What the journal says of an archive's rows whose document stayed.
     async fn kept(&self, archive_id: &str) -> Result<Kept, FederationError>;
+
+    /// The last batch that the journal knows as deleted of an archive's newest move: number of the move,
+    /// number of the batch. `None`: no move was committed.
+    async fn deleted(&self, archive_id: &str) -> Result<Option<(i64, i32)>, FederationError> {
+        let _ = archive_id;
+        Ok(None)
+    }
 
     /// How much a query may read that begins now.
     ///

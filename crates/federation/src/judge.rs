@@ -20,8 +20,16 @@ use crate::{FederationError, id_range};
 /// Identities in one look-up.
 pub(crate) const LOOK_UP_MAX: usize = 1_000;
 
-/// Greatest number of an open, not kept row, by identity.
-type OpenRows = HashMap<Vec<u8>, i64>;
+/// The greatest open, not kept row, by identity.
+type OpenRows = HashMap<Vec<u8>, OpenRow>;
+
+/// A row of an open move.
+#[derive(Clone, Copy)]
+struct OpenRow {
+    seq: i64,
+    /// The source says that it was moved.
+    moved: bool,
+}
 /// What the cluster holds, by identity.
 type Live = HashMap<Vec<u8>, RawDocumentBuf>;
 
@@ -82,7 +90,7 @@ impl Judge {
         candidates.retain(|candidate| !returned.contains(&candidate.identity));
         let open_rows = self.open_rows(&candidates).await?;
         candidates.retain(|candidate| {
-            open_rows.get(&candidate.identity).is_none_or(|seq| *seq <= candidate.seq)
+            open_rows.get(&candidate.identity).is_none_or(|open| open.seq <= candidate.seq)
         });
         let unproved = candidates.iter().filter(|candidate| !candidate.proved_absent);
         let live = self.look_up(unproved).await?;
@@ -106,18 +114,20 @@ impl Judge {
         mut candidates: Vec<Candidate>,
     ) -> Result<Verdict, FederationError> {
         let open_rows = self.open_rows(&candidates).await?;
-        let in_doubt = candidates
-            .iter()
-            .filter(|candidate| candidate.open || open_rows.contains_key(&candidate.identity));
+        let in_doubt = candidates.iter().filter(|candidate| {
+            let newer = open_rows.get(&candidate.identity);
+            candidate.open || newer.is_some_and(|newer| !newer.moved)
+        });
         let live = self.look_up(in_doubt).await?;
         let mut looked_absent = HashSet::new();
         candidates.retain(|candidate| {
             let gone = !live.contains_key(&candidate.identity);
-            let newer = open_rows.get(&candidate.identity).is_some_and(|seq| *seq > candidate.seq);
+            let newer = open_rows.get(&candidate.identity);
+            let newer = newer.filter(|newer| newer.seq > candidate.seq);
             if candidate.open && gone {
                 looked_absent.insert(candidate.identity.clone());
             }
-            if candidate.open { gone } else { !(newer && gone) }
+            if candidate.open { gone } else { !newer.is_some_and(|newer| newer.moved || gone) }
         });
         Ok(Verdict { visible: candidates, looked_absent })
     }
@@ -130,15 +140,22 @@ impl Judge {
         if identities.is_empty() {
             return Ok(open_rows);
         }
+        // Without the cluster part only a row that was moved takes the place of an older one.
+        let archive_only = self.session.mode == EndpointMode::Archive;
         for (index, version) in self.open.iter() {
             let pin = &self.pins[*index];
             for row in pin.table.find_identities(version, &identities, i64::MAX).await? {
                 let counts = pin.is_open(row.seq)
                     && row.superseded_by.is_none()
+                    && !(archive_only && pin.is_beyond(row.seq, row.batch))
                     && !pin.is_kept(row.seq, &row.identity);
                 if counts {
-                    let seq = open_rows.entry(row.identity).or_insert(row.seq);
-                    *seq = (*seq).max(row.seq);
+                    let moved = pin.is_fenced() && !pin.is_beyond(row.seq, row.batch);
+                    let found = OpenRow { seq: row.seq, moved };
+                    let open = open_rows.entry(row.identity).or_insert(found);
+                    if open.seq < row.seq {
+                        *open = found;
+                    }
                 }
             }
         }

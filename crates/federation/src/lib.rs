@@ -21,6 +21,7 @@ mod reader;
 mod returned;
 mod rows;
 mod session;
+mod source_fence;
 mod sorter;
 mod union;
 

@@ -1,8 +1,8 @@
 //! Pins: the version of each table that a query reads, together with what the journal says of it.
 //!
 //! A pin is a fresh look at the log, never a cached one, taken after the cluster was scanned and
-//! after the journal's list was read: everything that the scan could not see any more is then in a
-//! pinned version.
+//! after the source's fence and the journal's list were read: everything that the scan could not see
+//! any more is then in a pinned version.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,11 @@ use portolan_model::Namespace;
 
 use crate::query::Query;
 use crate::session::Session;
+use crate::source_fence::{self, Deleted, Fit};
 use crate::{ArchiveSource, FederationError, Kept};
+
+/// How often fences are read again because a worker took over between them and the pins.
+const READINGS_MAX: u32 = 5;
 
 /// One archive at one version.
 pub(crate) struct Pin {
@@ -20,6 +24,8 @@ pub(crate) struct Pin {
     pub(crate) table: Table,
     pub(crate) version: Version,
     kept: Kept,
+    /// Where the fence at the source decides: rows after it are not moved.
+    deleted: Option<Deleted>,
 }
 
 /// Confirmed and committed numbers of tables, by archive.
@@ -32,9 +38,21 @@ impl Pin {
         seq > self.version.confirmed
     }
 
-    /// Whether a row never counts: its document stayed in the cluster, or a newer row took its place.
+    /// Whether the source says of every row whether it was moved: nothing need be looked up for that.
+    pub(crate) const fn is_fenced(&self) -> bool {
+        self.deleted.is_some()
+    }
+
+    /// Whether a row never counts: its document was not deleted by us, or a newer row took its place.
     pub(crate) fn is_void(&self, row: &Row, identity: &[u8]) -> bool {
-        row.superseded_by.is_some() || self.is_kept(row.seq, identity)
+        row.superseded_by.is_some()
+            || self.is_beyond(row.seq, row.batch)
+            || self.is_kept(row.seq, identity)
+    }
+
+    /// Whether the source had not deleted this batch when its fence was read.
+    pub(crate) fn is_beyond(&self, seq: i64, batch: i32) -> bool {
+        self.deleted.is_some_and(|deleted| (seq, batch) > deleted)
     }
 
     pub(crate) fn is_kept(&self, seq: i64, identity: &[u8]) -> bool {
@@ -76,21 +94,45 @@ pub(crate) async fn pin_all(
     namespace: &Namespace,
     seen: &Numbers,
 ) -> Result<Vec<Pin>, FederationError> {
-    let sources = session.archives(namespace).await?;
-    // Kept lists first: one is cleared only after its move was confirmed in the table, so a list
-    // that is read before the version never lacks what the version still needs.
-    let mut kept = Vec::with_capacity(sources.len());
-    for source in &sources {
-        kept.push(session.catalog.kept(&source.archive_id).await?);
+    for _ in 0..READINGS_MAX {
+        if let Some(pins) = try_pin_all(session, namespace, seen).await? {
+            return Ok(pins);
+        }
+    }
+    Err(FederationError::Stale("workers take over from one another all the time".to_owned()))
+}
+
+/// `None`: a worker took over between the reading of a fence and the pin.
+async fn try_pin_all(
+    session: &Session,
+    namespace: &Namespace,
+    seen: &Numbers,
+) -> Result<Option<Vec<Pin>>, FederationError> {
+    // Fences and kept lists first: a list is cleared only after its move was confirmed in the table, so
+    // one that is read before the version never lacks what the version still needs.
+    let mut sources = Vec::new();
+    for source in session.archives(namespace).await? {
+        let fence = source_fence::read(session, &source).await?;
+        let kept = session.catalog.kept(&source.archive_id).await?;
+        sources.push((source, fence, kept));
     }
     let mut pins = Vec::with_capacity(sources.len());
-    for (source, kept) in sources.into_iter().zip(kept) {
+    for (source, fence, mut kept) in sources {
         let table = session.catalog.table(&source.table_uri).await?;
         let version = table.load().await?;
         check_not_older(&source, &version, seen)?;
-        pins.push(Pin { source, table, version, kept });
+        let (confirmed, _) = seen.get(&source.archive_id).copied().unwrap_or_default();
+        let deleted = match fence.fit(&version, confirmed) {
+            Fit::Decides(deleted) => {
+                fence.add_kept(&mut kept);
+                Some(deleted)
+            }
+            Fit::Nothing => None,
+            Fit::Again => return Ok(None),
+        };
+        pins.push(Pin { source, table, version, kept, deleted });
     }
-    Ok(pins)
+    Ok(Some(pins))
 }
 
 fn check_not_older(

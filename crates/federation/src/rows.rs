@@ -139,7 +139,8 @@ impl ArchiveRows {
             Figures::add(&self.session.figures.rows_hidden, 1);
             return Ok(None);
         }
-        let (seq, open) = (row.seq, pin.is_open(row.seq));
+        // Where the source decides, a row that is left was moved, whether its move is confirmed or not.
+        let (seq, open) = (row.seq, pin.is_open(row.seq) && !pin.is_fenced());
         let document = row.doc;
         Ok(Some(Candidate { identity, seq, open, proved_absent, has_rivals, document }))
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod commands;
+mod fenced;
 mod random;
 mod union;
 mod wire;

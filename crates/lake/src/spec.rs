@@ -55,6 +55,12 @@ pub struct MonthSpec {
 }
 
 impl TableSpec {
+    /// UUID of the collection, in bytes.
+    #[must_use]
+    pub fn collection_uuid(&self) -> Option<[u8; 16]> {
+        hex::decode(self.collection_uuid.as_deref()?).ok()?.try_into().ok()
+    }
+
     /// Type of the `index`-th partition field, if it is known.
     #[must_use]
     pub fn partition_type(&self, index: usize) -> Option<PartitionFieldType> {

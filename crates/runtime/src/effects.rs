@@ -6,9 +6,13 @@
 //! branch. A plan comes from a test, or from the environment variable `PORTOLAN_FAULTS`
 //! (`point=fate@n`, separated by commas; fates: `fails_before`, `reply_lost`, `dies_before`,
 //! `dies_after`, `delayed:MS`), which is how the process-kill test stops a real process between any
-//! two steps.
+//! two steps. A simulation plays processes inside its own: a plan made with
+//! [`FaultPlan::in_process`] lets a death stop the player alone, and a [`Watcher`] sees every passage.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Exit code of a process that a fault plan ended.
@@ -59,16 +63,58 @@ pub struct PlanError {
     reason: &'static str,
 }
 
+/// Sees every passage through an effect point, before and after the effect.
+pub trait Watcher: Send + Sync {
+    /// `after`: the effect was carried out, whatever it answered.
+    fn see(&self, point: &'static str, after: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
 /// Which passages meet which fate.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct FaultPlan {
     points: Option<Arc<Mutex<HashMap<String, Point>>>>,
+    life: Option<Arc<Life>>,
+    watcher: Option<Arc<dyn Watcher>>,
+}
+
+/// The life of a process that is played inside another one.
+#[derive(Debug, Default)]
+struct Life {
+    dead: AtomicBool,
+    delayed: AtomicBool,
+    changed: tokio::sync::Notify,
+}
+
+impl Life {
+    fn set(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    async fn wait_for(&self, flag: &AtomicBool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if flag.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Point {
     passages: u64,
     fates: HashMap<u64, Fate>,
+}
+
+impl std::fmt::Debug for FaultPlan {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let points = self.points.as_ref().map(|points| lock(points));
+        formatter.debug_struct("FaultPlan").field("points", &points).finish_non_exhaustive()
+    }
 }
 
 impl FaultPlan {
@@ -81,9 +127,66 @@ impl FaultPlan {
     /// Lets the `passage`-th passage (from 1) through `point` meet `fate`.
     #[must_use]
     pub fn with(self, point: &str, passage: u64, fate: Fate) -> Self {
-        let points = self.points.unwrap_or_default();
+        let points = self.points.clone().unwrap_or_default();
         lock(&points).entry(point.to_owned()).or_default().fates.insert(passage, fate);
-        Self { points: Some(points) }
+        Self { points: Some(points), ..self }
+    }
+
+    /// A death under this plan ends no process: the effect, and all later ones of the same plan, never
+    /// answer.
+    #[must_use]
+    pub fn in_process(self) -> Self {
+        Self { life: Some(Arc::default()), ..self }
+    }
+
+    /// The same under the eyes of a watcher.
+    #[must_use]
+    pub fn watched(self, watcher: Arc<dyn Watcher>) -> Self {
+        Self { watcher: Some(watcher), ..self }
+    }
+
+    /// Waits for the death of a process that is played in this one; for ever without
+    /// [`FaultPlan::in_process`].
+    pub async fn died(&self) {
+        match &self.life {
+            Some(life) => life.wait_for(&life.dead).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until an effect of it is delayed, likewise.
+    pub async fn was_delayed(&self) {
+        match &self.life {
+            Some(life) => life.wait_for(&life.delayed).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.dead.load(Ordering::Acquire))
+    }
+
+    /// Ends the process the way a kill does, or what is played of one.
+    pub(crate) async fn die(&self, point: &'static str) -> std::convert::Infallible {
+        let Some(life) = &self.life else { die(point) };
+        life.set(&life.dead);
+        std::future::pending().await
+    }
+
+    pub(crate) fn note_delay(&self) {
+        if let Some(life) = &self.life {
+            life.set(&life.delayed);
+        }
+    }
+
+    pub(crate) async fn see(&self, point: &'static str, after: bool) {
+        if let Some(watcher) = &self.watcher {
+            watcher.see(point, after).await;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.points.is_none() && self.watcher.is_none() && self.life.is_none()
     }
 
     /// Reads `point=fate@n,…`; `@n` may be left out and means the first passage.
@@ -133,8 +236,8 @@ fn lock(
     points.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Ends the process the way a kill does: no destructor runs, nothing is flushed.
-pub(crate) fn die(point: &'static str) -> ! {
+/// No destructor runs, nothing is flushed.
+fn die(point: &'static str) -> ! {
     tracing::error!(effect_point = point, "the fault plan ends this process here");
     std::process::exit(EXIT_KILLED)
 }

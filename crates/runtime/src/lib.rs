@@ -9,7 +9,7 @@ mod effects;
 mod entropy;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use effects::{Fate, FaultPlan, InjectedFault, PlanError};
+pub use effects::{Fate, FaultPlan, InjectedFault, PlanError, Watcher};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 
 use std::future::Future;
@@ -165,8 +165,21 @@ impl Runtime {
         F: Future<Output = Result<T, E>>,
         E: From<InjectedFault>,
     {
-        match self.inner.faults.fate_of(point) {
-            None => effect.await,
+        let faults = &self.inner.faults;
+        if faults.is_empty() {
+            return effect.await;
+        }
+        if faults.is_dead() {
+            return std::future::pending().await;
+        }
+        let fate = faults.fate_of(point);
+        faults.see(point, false).await;
+        match fate {
+            None => {
+                let outcome = effect.await;
+                faults.see(point, true).await;
+                outcome
+            }
             Some(fate) => self.meet_fate(point, fate, effect).await,
         }
     }
@@ -176,20 +189,27 @@ impl Runtime {
         F: Future<Output = Result<T, E>>,
         E: From<InjectedFault>,
     {
+        let faults = &self.inner.faults;
         match fate {
             Fate::FailsBefore => Err(InjectedFault::new(point).into()),
             Fate::ReplyLost => {
-                effect.await?;
+                let outcome = effect.await;
+                faults.see(point, true).await;
+                outcome?;
                 Err(InjectedFault::new(point).into())
             }
-            Fate::DiesBefore => effects::die(point),
+            Fate::DiesBefore => match faults.die(point).await {},
             Fate::DiesAfter => {
                 let _outcome = effect.await;
-                effects::die(point)
+                faults.see(point, true).await;
+                match faults.die(point).await {}
             }
             Fate::Delayed { ms } => {
+                faults.note_delay();
                 self.sleep_ms(ms).await;
-                effect.await
+                let outcome = effect.await;
+                faults.see(point, true).await;
+                outcome
             }
         }
     }

@@ -79,8 +79,8 @@ impl Catalog for EndpointCatalog {
             .map_err(catalog)?;
         let mut sources = Vec::with_capacity(found.len());
         for stored in found {
-            if self.has_rows(&stored).await? {
-                sources.push(source(stored));
+            if let Some(table) = self.table_of(&stored).await? {
+                sources.push(source(stored, table.spec().collection_uuid()));
             }
         }
         Ok(sources)
@@ -104,6 +104,15 @@ impl Catalog for EndpointCatalog {
             .map_err(|error: portolan_store::StoreError| catalog(error))
     }
 
+    async fn deleted(&self, archive_id: &str) -> Result<Option<(i64, i32)>, FederationError> {
+        let id: ArchiveId = archive_id.parse().map_err(catalog)?;
+        let store = &self.host.inner.store;
+        store
+            .read_tx("endpoint.deleted", move |tx| Box::pin(moves::position(tx, id)))
+            .await
+            .map_err(|error: portolan_store::StoreError| catalog(error))
+    }
+
     async fn allowance(
         &self,
         cluster_id: ClusterId,
@@ -121,12 +130,12 @@ impl Catalog for EndpointCatalog {
 }
 
 impl EndpointCatalog {
-    /// Whether there is a table to read. An archive whose first run has not begun has none; one that
+    /// The table to read, if there is one. An archive whose first run has not begun has none; one that
     /// the journal remembers a commit of must have one.
-    async fn has_rows(&self, stored: &StoredArchive) -> Result<bool, FederationError> {
+    async fn table_of(&self, stored: &StoredArchive) -> Result<Option<Table>, FederationError> {
         let archive = &stored.archive;
-        if self.host.table(&archive.table_uri).await?.is_some() {
-            return Ok(true);
+        if let Some(table) = self.host.table(&archive.table_uri).await? {
+            return Ok(Some(table));
         }
         let id = archive.id;
         let committed = self
@@ -137,7 +146,7 @@ impl EndpointCatalog {
             .await
             .map_err(|error: portolan_store::StoreError| catalog(error))?;
         match committed {
-            None => Ok(false),
+            None => Ok(None),
             Some(_) => Err(FederationError::Catalog(format!(
                 "the table {} of archive {id} is missing",
                 archive.table_uri
@@ -163,7 +172,7 @@ impl Host {
     }
 }
 
-fn source(stored: StoredArchive) -> ArchiveSource {
+fn source(stored: StoredArchive, collection_uuid: Option<[u8; 16]>) -> ArchiveSource {
     let StoredArchive { archive, level, .. } = stored;
     ArchiveSource {
         archive_id: archive.id.to_string(),
@@ -171,6 +180,7 @@ fn source(stored: StoredArchive) -> ArchiveSource {
         table_uri: archive.table_uri,
         created_at: archive.created_at,
         level,
+        collection_uuid,
     }
 }
 

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 
 use super::Working;
 use crate::criteria::{Frozen, safe_now_ms};
-use crate::run::LEVEL_MAX;
 use crate::{ArchiverError, index_check};
 
 /// Documents read between two notes of progress.
@@ -40,7 +39,7 @@ pub(super) async fn run(
 ) -> Result<(), ArchiverError> {
     let archive = &stored.archive;
     let cluster = working.shared.outside.cluster(archive.cluster_id).await?;
-    let level = cluster.probe().await?.level.min(LEVEL_MAX);
+    let level = cluster.probe().await?.level;
     let now_ms = safe_now_ms(working.shared.runtime.now_ms(), cluster.clock_ms().await?)?;
     let frozen = Frozen::new(&archive.criteria, now_ms)?;
     let index = index_check::check(cluster.as_ref(), archive, &frozen).await?;

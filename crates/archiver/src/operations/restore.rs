@@ -5,7 +5,8 @@
 //! bytes is done, one with other bytes is a conflict. It runs under the lease of the collection, so no
 //! move is under way, and what returns is held back from archiving for a day, written down before it
 //! is inserted. How far it is stands in the journal after each batch; a batch whose outcome is not
-//! known is sent again. Below level L3 that may bring a document back that a client deleted in
+//! known is sent again. At level L3 each batch is a transaction under the fence of the collection and
+//! takes effect once; below, sending it again may bring a document back that a client deleted in
 //! between.
 
 use std::collections::HashMap;
@@ -13,12 +14,13 @@ use std::sync::Arc;
 
 use bson::{RawBson, RawDocumentBuf};
 use futures::TryStreamExt;
-use portolan_cluster::{Cluster, ClusterError, CollectionKind, Inserted};
+use portolan_cluster::{Cluster, ClusterError, CollectionKind, FencedStep, Inserted};
 use portolan_lake::{Change, DataFile, Predicate, Table, Version, identity};
-use portolan_model::Namespace;
+use portolan_model::{GuardLevel, Namespace};
 use portolan_mql::{Context, Filter};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::LeaseKey;
+use portolan_store::moves::Move;
 use serde_json::{Value, json};
 
 use super::{Outcome, Working};
@@ -26,6 +28,7 @@ use crate::lease::{self, Held};
 use crate::run::key_of;
 use crate::steps::commit::change_under;
 use crate::steps::id_of;
+use crate::source_fence::{self, Raising};
 use crate::{ArchiverError, effects, takeover};
 
 /// So long after it returned a document is not archived again.
@@ -75,6 +78,8 @@ struct Restoring<'a> {
     key: LeaseKey,
     request: Request,
     held: Option<&'a Held>,
+    /// UUID of the collection whose fence the inserts pass, at level L3.
+    fence: Option<[u8; 16]>,
 }
 
 pub(super) async fn run(
@@ -92,7 +97,7 @@ pub(super) async fn run(
     let cluster = shared.outside.cluster(stored.archive.cluster_id).await?;
     let key = key_of(&stored.archive);
     if request.preview {
-        let mut restoring = Restoring { cluster, key, request, held: None };
+        let mut restoring = Restoring { cluster, key, request, held: None, fence: None };
         return files(working, &mut restoring, &table).await.map(|()| Outcome::Done);
     }
     check_target(cluster.as_ref(), &request.target).await?;
@@ -101,7 +106,12 @@ pub(super) async fn run(
     if !unfinished.is_empty() {
         return Ok(Outcome::NotNow);
     }
-    let fence = table.load().await?.fence;
+    let uuid = fenced_uuid(cluster.as_ref(), &table).await?;
+    let at_source = match uuid {
+        Some(uuid) => cluster.fence(uuid).await?.map_or(0, |fence| fence.epoch),
+        None => 0,
+    };
+    let fence = table.load().await?.fence.max(at_source);
     let clocks = (shared.runtime.boot_ms(), cluster.clock_ms().await?);
     let Some(held) = takeover::take(shared, &key, fence, clocks).await? else {
         return Ok(Outcome::NotNow);
@@ -109,7 +119,7 @@ pub(super) async fn run(
     let held = Arc::new(held);
     let (journal, runtime) = (shared.journal.clone(), &shared.runtime);
     let renewing = lease::keep(held.clone(), journal, Some(cluster.clone()), runtime);
-    let mut restoring = Restoring { cluster, key, request, held: Some(held.as_ref()) };
+    let mut restoring = Restoring { cluster, key, request, held: Some(held.as_ref()), fence: uuid };
     let done = under_lease(working, &mut restoring, &table).await;
     drop(renewing);
     if let Err(error) = shared.journal.release(&held).await {
@@ -125,13 +135,40 @@ async fn under_lease(
 ) -> Result<Outcome, ArchiverError> {
     let Some(held) = restoring.held else { return Ok(Outcome::NotNow) };
     // A move that began since then is finished first.
-    let (unfinished, _) = working.shared.journal.moves(&restoring.key, &[]).await?;
+    let archive_id = working.operation.archive_id;
+    let (unfinished, newest) =
+        working.shared.journal.moves(&restoring.key, &[archive_id]).await?;
     if !unfinished.is_empty() {
         return Ok(Outcome::NotNow);
+    }
+    if let Some(uuid) = restoring.fence {
+        let raising = Raising {
+            cluster: restoring.cluster.as_ref(),
+            runtime: &working.shared.runtime,
+            owner: &working.shared.options.owner,
+            held,
+            archive_id,
+            committed: table.load().await?.committed,
+        };
+        let fenced = |item: &&Move| {
+            item.level == GuardLevel::L3 && item.collection_uuid == Some(uuid)
+        };
+        let known: Vec<&Move> = newest.values().filter(fenced).collect();
+        raising.raise(uuid, &known).await?;
     }
     let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
     change_under(Some(held), &working.shared.runtime, table, effects::FENCE, &fence).await?;
     files(working, restoring, table).await.map(|()| Outcome::Done)
+}
+
+/// The collection whose fence the inserts pass, where the cluster has fences.
+async fn fenced_uuid(
+    cluster: &dyn Cluster,
+    table: &Table,
+) -> Result<Option<[u8; 16]>, ArchiverError> {
+    let Some(uuid) = table.spec().collection_uuid() else { return Ok(None) };
+    let fenced = cluster.probe().await?.level == GuardLevel::L3;
+    Ok(fenced.then_some(uuid))
 }
 
 async fn check_target(cluster: &dyn Cluster, target: &Namespace) -> Result<(), ArchiverError> {
@@ -158,7 +195,9 @@ async fn files(
     let digest = version.files_digest();
     if working.text("filesDigest").is_some_and(|before| before != digest) {
         // Files were exchanged since: from the beginning, where what is there already is no mistake.
+        let steps = working.count("steps");
         working.figures.clear();
+        working.set("steps", steps);
     }
     working.set("filesDigest", digest);
     working.set("files", order.len() as u64);
@@ -203,6 +242,7 @@ async fn one_file(
 }
 
 async fn note(working: &mut Working<'_>, path: &str, row: u64) -> Result<(), ArchiverError> {
+    working.add("steps", 1);
     working.set("lastFile", path);
     working.set("lastRow", row);
     working.progress().await
@@ -241,17 +281,59 @@ async fn insert(
     let mut attempt = 1;
     loop {
         held.check()?;
-        let insert = restoring.cluster.insert(&restoring.request.target, documents);
-        match runtime.effect(effects::RESTORE, insert).await {
+        match send(working, restoring, held, documents).await {
             Ok(done) => return Ok(done),
-            Err(ClusterError::Unknown(_) | ClusterError::Unavailable(_))
-                if attempt < ATTEMPTS_MAX =>
-            {
+            Err(ClusterError::Fenced) => return done_before(working, restoring, held, documents).await,
+            Err(
+                ClusterError::Unknown(_) | ClusterError::Unavailable(_) | ClusterError::Aborted(_),
+            ) if attempt < ATTEMPTS_MAX => {
                 runtime.sleep_ms(BACKOFF_MS << attempt).await;
                 attempt += 1;
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+async fn send(
+    working: &Working<'_>,
+    restoring: &Restoring<'_>,
+    held: &Held,
+    documents: &[RawDocumentBuf],
+) -> Result<Inserted, ClusterError> {
+    let (runtime, cluster) = (&working.shared.runtime, &restoring.cluster);
+    let target = &restoring.request.target;
+    let Some(uuid) = restoring.fence else {
+        return runtime.effect(effects::RESTORE, cluster.insert(target, documents)).await;
+    };
+    let job = working.operation.id.to_string();
+    let holder = source_fence::holder(&working.shared.options.owner, held, uuid);
+    let step = FencedStep { holder, job: &job, step: step_of(working) };
+    runtime.effect(effects::RESTORE, cluster.insert_fenced(target, documents, &step)).await
+}
+
+/// The number of the batch in hand: one more than those that the journal knows.
+fn step_of(working: &Working<'_>) -> i64 {
+    i64::try_from(working.count("steps")).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// The fence refused: either somebody else holds it, or this step took effect and its answer was lost.
+async fn done_before(
+    working: &Working<'_>,
+    restoring: &Restoring<'_>,
+    held: &Held,
+    documents: &[RawDocumentBuf],
+) -> Result<Inserted, ArchiverError> {
+    let Some(uuid) = restoring.fence else { return Err(ArchiverError::LeaseLost) };
+    let fence = restoring.cluster.fence(uuid).await?;
+    let ours = fence.filter(|fence| fence.epoch == held.epoch && fence.token == held.token);
+    let job = working.operation.id.to_string();
+    let done = ours.and_then(|fence| fence.job).filter(|(of, _)| *of == job);
+    match done {
+        Some((_, done)) if done >= step_of(working) => {
+            Ok(Inserted { n: documents.len() as u64, refused: Vec::new() })
+        }
+        _ => Err(ArchiverError::LeaseLost),
     }
 }
 

@@ -15,7 +15,7 @@ use portolan_store::moves::{KeptRow, Move, MoveState};
 use super::{commit, count, id_of, superseded};
 use crate::journal::Entry;
 use crate::scene::Scene;
-use crate::{ArchiverError, effects};
+use crate::{ArchiverError, effects, source_fence};
 
 /// Rows to leave the table: move number and identity.
 pub(super) type Drops = HashSet<(i64, Vec<u8>)>;
@@ -37,12 +37,7 @@ pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), Archiv
     scene.run.phase = "CONFIRM".to_owned();
     let table = scene.table(item.archive_id)?.clone();
     let version = table.load().await?;
-    let kept = scene.journal.kept(item).await?;
-    let mut drops = Drops::new();
-    if !kept.is_empty() || item.done + 1 < item.batches {
-        wait_until_quiet(scene, item).await?;
-        drops = kept_rows(scene, item, (&table, &version), &kept).await?;
-    }
+    let mut drops = Box::pin(rows_that_stayed(scene, item, (&table, &version))).await?;
     let dropped = drops.len();
     let mut flags = Flags::new();
     let older = superseded::find(scene, item, (&table, &version), &drops).await?;
@@ -58,12 +53,41 @@ pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), Archiv
         flags.extend(own.map(|key| (key, item.seq)));
     }
     let leaving = Leaving { drops, flags, supersedes };
-    confirm(scene, item, (&table, &version), leaving).await?;
+    Box::pin(confirm(scene, item, (&table, &version), leaving)).await?;
     item.state = MoveState::Confirmed;
     scene.run.documents_moved += item.documents - count(dropped);
     scene.identities.clear();
     let entry = Entry::new(item, &scene.run);
-    scene.journal.confirmed(&scene.held, entry).await
+    scene.journal.confirmed(&scene.held, entry).await?;
+    source_fence::forget_kept(scene, item).await;
+    Ok(())
+}
+
+/// The rows of this move that leave the table. Under a fence the source says which; without one they
+/// are looked for once no delete can take effect any more.
+async fn rows_that_stayed(
+    scene: &mut Scene,
+    item: &mut Move,
+    (table, version): (&Table, &Version),
+) -> Result<Drops, ArchiverError> {
+    if let Some((done, stayed)) = source_fence::close(scene, item).await? {
+        count_exactly(scene, item, done, stayed.len());
+        return Ok(stayed.into_iter().map(|identity| (item.seq, identity)).collect());
+    }
+    let kept = scene.journal.kept(item).await?;
+    if kept.is_empty() && item.done + 1 >= item.batches {
+        return Ok(Drops::new());
+    }
+    wait_until_quiet(scene, item).await?;
+    kept_rows(scene, item, (table, version), &kept).await
+}
+
+/// The figures of batches whose answer was lost are known now.
+fn count_exactly(scene: &mut Scene, item: &mut Move, done: i32, stayed: usize) {
+    let (kept, deleted) = (count(stayed), item.documents - count(stayed));
+    scene.run.documents_kept += kept - item.kept;
+    scene.run.documents_deleted += deleted - item.deleted;
+    (item.done, item.kept, item.deleted) = (done, kept, deleted);
 }
 
 /// Waits until no delete of this or an older epoch can take effect any more. Usually every delete was

@@ -5,11 +5,14 @@
 //! of ours whose answer was lost. What is there with other bytes is kept in the cluster, and its row
 //! leaves the table when the move is confirmed.
 
+mod atomic;
+
 use std::collections::HashMap;
 
 use bson::{RawBson, RawDocumentBuf};
 use portolan_cluster::{ClusterError, DeleteRequest};
 use portolan_lake::{CommittedRow, Version, identity};
+use portolan_model::GuardLevel;
 use portolan_store::moves::{KeptRow, Move, MoveState};
 use portolan_store::runs::{DocumentKind, RunDocument};
 
@@ -38,28 +41,46 @@ pub(crate) async fn run(
     scene.run.phase = "DELETE".to_owned();
     // Before anything is sent, an unanswered delete of another epoch is told from one of ours.
     let earlier = item.unanswered_epoch;
-    let next = Move {
-        state: MoveState::Deleting,
-        unanswered_epoch: earlier.or(Some(scene.held.epoch)),
-        ..item.clone()
-    };
-    *item = scene.journal.permit(effects::BATCH, &scene.held, &next, &scene.run).await?;
+    // A fenced delete needs no mark: the fence at the source answers for it.
+    let mark = earlier.or((item.level < GuardLevel::L3).then_some(scene.held.epoch));
+    if scene.permitted.take() != Some((item.seq, batch)) {
+        let next =
+            Move { state: MoveState::Deleting, unanswered_epoch: mark, ..item.clone() };
+        let entry = Entry::new(&next, &scene.run);
+        *item = scene.journal.permit(effects::BATCH, &scene.held, entry).await?;
+    }
     if item.state == MoveState::Closing {
         item.unanswered_epoch = earlier;
         return close_again(scene, item).await;
     }
     let version = scene.pinned(item.archive_id).await?;
     let mut doubtful = earlier.is_some();
-    let tally = repeat(scene, item, &version, batch, &mut doubtful).await?;
+    let tally = match item.level {
+        GuardLevel::L3 | GuardLevel::L2 => {
+            atomic::run(scene, item, &version, batch, &mut doubtful).await?
+        }
+        _ => repeat(scene, item, &version, batch, &mut doubtful).await?,
+    };
     if !doubtful {
         item.unanswered_epoch = None;
     }
     scene.identities.insert((item.seq, batch), tally.identities.clone());
     item.done = batch;
     count_in(scene, item, &tally);
-    let entry = Entry { item, run: &scene.run, kept: &tally.kept, named: &tally.named };
-    scene.journal.write(effects::BATCH_DONE, &scene.held, entry).await?;
+    done(scene, item, &tally).await?;
     scene.repeated_batch = None;
+    Ok(())
+}
+
+/// Journals a batch. Where nothing need be marked before the next one, it is permitted in the same
+/// transaction.
+async fn done(scene: &mut Scene, item: &mut Move, tally: &Tally) -> Result<(), ArchiverError> {
+    let entry = Entry { item, run: &scene.run, kept: &tally.kept, named: &tally.named };
+    if item.level < GuardLevel::L3 || item.done + 1 >= item.batches {
+        return scene.journal.write(effects::BATCH_DONE, &scene.held, entry).await;
+    }
+    *item = scene.journal.permit(effects::BATCH_DONE, &scene.held, entry).await?;
+    scene.permitted = (item.state != MoveState::Closing).then_some((item.seq, item.done + 1));
     Ok(())
 }
 
@@ -162,6 +183,7 @@ async fn send(scene: &Scene, item: &Move, rows: &[CommittedRow]) -> Result<u64, 
 }
 
 /// The rows of a batch by what the cluster holds for them.
+#[derive(Default)]
 struct Sorted {
     equal: Vec<CommittedRow>,
     absent: Vec<CommittedRow>,
@@ -177,13 +199,7 @@ impl Sorted {
         batch: i32,
         firm: bool,
     ) -> Self {
-        let mut sorted = Self {
-            equal: Vec::new(),
-            absent: Vec::new(),
-            kept: Vec::new(),
-            named: Vec::new(),
-            left: 0,
-        };
+        let mut sorted = Self::default();
         for row in rows {
             match found.get(&row.identity) {
                 None => sorted.absent.push(row),

@@ -6,7 +6,7 @@ use portolan_store::moves::{Move, MoveState};
 use crate::criteria::{Frozen, safe_now_ms};
 use crate::journal::Entry;
 use crate::scene::Scene;
-use crate::{ArchiverError, effects};
+use crate::{ArchiverError, effects, source_fence};
 
 /// A planned move, not journalled yet: whether there is anything to move is known after the read.
 pub(crate) struct Plan {
@@ -47,13 +47,10 @@ pub(crate) async fn freeze(scene: &Scene) -> Result<Plan, ArchiverError> {
     Ok(Plan { frozen, item })
 }
 
-/// One more than the greatest number committed in any table of the collection.
+/// One more than the greatest number committed in any table of the collection, or known to its cluster.
 async fn next_seq(scene: &Scene) -> Result<i64, ArchiverError> {
-    let mut greatest = 0;
-    for entry in &scene.tables {
-        greatest = greatest.max(entry.table.load().await?.committed);
-    }
-    Ok(greatest + 1)
+    let committed = source_fence::greatest_committed(scene).await?;
+    Ok(1 + committed.max(source_fence::last_seq(scene).await?))
 }
 
 /// Journals the move, and which documents cannot be archived.

@@ -6,6 +6,7 @@ use portolan_lake::{LakeError, StagedFile};
 use portolan_model::SuspendReason;
 use portolan_store::moves::{Move, MoveState};
 
+use crate::journal::Entry;
 use crate::scene::Scene;
 use crate::{ArchiverError, effects};
 
@@ -28,6 +29,6 @@ pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), Archiv
     }
     scene.pinned = None;
     let next = Move { state: MoveState::Published, ..item.clone() };
-    *item = scene.journal.permit(effects::PUBLISH, &scene.held, &next, &scene.run).await?;
+    *item = scene.journal.permit(effects::PUBLISH, &scene.held, Entry::new(&next, &scene.run)).await?;
     Ok(())
 }

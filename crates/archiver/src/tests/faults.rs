@@ -1,7 +1,7 @@
 //! Every effect of a run fails once, or loses its answer once, or is the last thing that its worker
 //! does; afterwards every document is in exactly one place, byte for byte.
 
-use portolan_model::ArchiveEvent;
+use portolan_model::{ArchiveEvent, GuardLevel};
 use portolan_runtime::{Fate, FaultPlan};
 
 use super::world::{World, flight, flights};
@@ -39,10 +39,11 @@ const ELSEWHERE: [&str; 24] = [
     effects::FORGOTTEN,
 ];
 
-const ONCE_PER_RUN: [&str; 9] = [
+const ONCE_PER_RUN: [&str; 10] = [
     effects::LEASE_TAKE,
     effects::RUN_START,
     effects::CREATE_TABLE,
+    effects::SOURCE_FENCE,
     effects::FENCE,
     effects::RECONCILE,
     effects::SAMPLE,
@@ -55,26 +56,48 @@ fn points() -> impl Iterator<Item = &'static str> {
     effects::ALL.into_iter().filter(|point| !ELSEWHERE.contains(point))
 }
 
-/// Each effect with the passages that a run of two moves makes through it.
-fn passages() -> impl Iterator<Item = (&'static str, u64)> {
-    let batches = [effects::BATCH, effects::DELETE, effects::BATCH_DONE];
+/// Each effect with the passages that a run of two moves makes through it. Under a fence the permission
+/// for the second batch of a move comes with the end of the first.
+fn passages(level: GuardLevel) -> impl Iterator<Item = (&'static str, u64)> {
+    let batches = [effects::DELETE, effects::BATCH_DONE];
     points().flat_map(move |point| {
         let last = match point {
             point if ONCE_PER_RUN.contains(&point) => 1,
             point if batches.contains(&point) => 3,
+            effects::BATCH if level < GuardLevel::L3 => 3,
             _ => 2,
         };
         (1..=last).map(move |passage| (point, passage))
     })
 }
 
-async fn check(plan: FaultPlan, context: &str) {
-    check_after(&[plan], context).await;
+/// What a run without a fence does otherwise than one with it.
+const UNFENCED: [&str; 6] = [
+    effects::BATCH,
+    effects::DELETE,
+    effects::BATCH_DONE,
+    effects::CLOSE,
+    effects::CONFIRM,
+    effects::CONFIRMED,
+];
+
+/// Every level whose deletes are guarded, with the passages in which its runs differ from others.
+fn passages_of_levels() -> impl Iterator<Item = (GuardLevel, &'static str, u64)> {
+    let levels = [GuardLevel::L3, GuardLevel::L2, GuardLevel::L1];
+    levels.into_iter().flat_map(|level| {
+        passages(level)
+            .filter(move |(point, _)| level == GuardLevel::L3 || UNFENCED.contains(point))
+            .map(move |(point, passage)| (level, point, passage))
+    })
+}
+
+async fn check(level: GuardLevel, plan: FaultPlan, context: &str) {
+    check_after(level, &[plan], context).await;
 }
 
 /// One pass under each plan, each by a worker of its own, then passes without faults.
-async fn check_after(plans: &[FaultPlan], context: &str) {
-    let mut world = World::with_flights().await;
+async fn check_after(level: GuardLevel, plans: &[FaultPlan], context: &str) {
+    let mut world = World::with_flights_at(level).await;
     world.options.move_documents_max = 6;
     // One process per folder: the second worker takes over at once.
     world.options.exclusive = plans.len() > 1;
@@ -90,17 +113,17 @@ async fn check_after(plans: &[FaultPlan], context: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_failure_anywhere_harms_nothing() {
-    for (point, passage) in passages() {
+    for (level, point, passage) in passages_of_levels() {
         let plan = FaultPlan::none().with(point, passage, Fate::FailsBefore);
-        check(plan, &format!("{point} fails before, passage {passage}")).await;
+        check(level, plan, &format!("{level} {point} fails before, passage {passage}")).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_lost_answer_anywhere_harms_nothing() {
-    for (point, passage) in passages() {
+    for (level, point, passage) in passages_of_levels() {
         let plan = FaultPlan::none().with(point, passage, Fate::ReplyLost);
-        check(plan, &format!("{point} loses its reply, passage {passage}")).await;
+        check(level, plan, &format!("{level} {point} loses its reply, passage {passage}")).await;
     }
 }
 
@@ -126,17 +149,19 @@ fn comes_after(other: &str, point: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_is_cut_off_anywhere_is_succeeded() {
-    for point in points() {
+    for (level, point, _) in passages_of_levels().filter(|(_, _, passage)| *passage == 1) {
         for last in [Fate::FailsBefore, Fate::ReplyLost] {
-            check(cut_off(point, 1, last), &format!("cut off at {point}, {last:?}")).await;
+            let context = format!("{level} cut off at {point}, {last:?}");
+            check(level, cut_off(point, 1, last), &context).await;
         }
     }
 }
 
 /// What a worker passes that goes on with a committed move.
-const TAKEOVER: [&str; 14] = [
+const TAKEOVER: [&str; 16] = [
     effects::LEASE_TAKE,
     effects::RUN_START,
+    effects::SOURCE_FENCE,
     effects::FENCE,
     effects::RECONCILE,
     effects::PRESENT,
@@ -145,6 +170,7 @@ const TAKEOVER: [&str; 14] = [
     effects::DELETE,
     effects::BATCH_DONE,
     effects::CLOSE,
+    effects::SOURCE_CLOSE,
     effects::CONFIRM,
     effects::CONFIRMED,
     effects::RUN_END,
@@ -157,8 +183,10 @@ async fn a_takeover_that_fails_anywhere_is_taken_over_in_turn() {
         for point in TAKEOVER {
             let first = cut_off(died_at, 1, Fate::ReplyLost);
             let second = FaultPlan::none().with(point, 1, Fate::ReplyLost);
-            let context = format!("cut off at {died_at}, then {point} loses its reply");
-            check_after(&[first, second], &context).await;
+            for level in [GuardLevel::L3, GuardLevel::L1] {
+                let context = format!("{level} cut off at {died_at}, then {point} loses its reply");
+                check_after(level, &[first.clone(), second.clone()], &context).await;
+            }
         }
     }
 }
@@ -170,7 +198,9 @@ async fn a_lease_that_cannot_be_renewed_ends_the_run_and_harms_nothing() {
     });
     // Each delete takes longer than two thirds of a lease.
     let plan = plan.with(effects::DELETE, 1, Fate::Delayed { ms: 25_000 });
-    check(plan, "renewals fail").await;
+    for level in [GuardLevel::L3, GuardLevel::L2, GuardLevel::L1] {
+        check(level, plan.clone(), "renewals fail").await;
+    }
 }
 
 /// Rows are kept because documents changed under a move that was cut off before it deleted anything.

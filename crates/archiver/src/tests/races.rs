@@ -1,4 +1,5 @@
-//! Clients that write while a run is under way: at level L1 none of their updates is lost.
+//! Clients that write while a run is under way: none of their updates is lost at any level that
+//! guards deletes.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bson::{RawBson, RawDocument, RawDocumentBuf};
 use portolan_cluster::{
-    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, MemoryCluster,
-    Probe, ReadOptions,
+    BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted,
+    DocumentStream, Fence, Holder, KeptRecord, MemoryCluster, Probe, ReadOptions,
 };
-use portolan_model::{ArchiveEvent, ArchiveState, Namespace};
+use portolan_model::{ArchiveEvent, ArchiveState, GuardLevel, Namespace};
 use portolan_runtime::FaultPlan;
 
 use super::world::{World, flight, flights};
@@ -19,7 +20,7 @@ type Deed = Box<dyn FnOnce(&MemoryCluster) + Send>;
 
 /// When a client acts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Moment {
+pub(super) enum Moment {
     /// Just before documents are compared with their rows.
     BeforeLookUp,
     /// Between that and the delete.
@@ -29,11 +30,13 @@ enum Moment {
 }
 
 /// The simulated cluster with a client who acts once, at a moment.
-struct Busy {
+pub(super) struct Busy {
     cluster: Arc<MemoryCluster>,
     moment: Moment,
     deed: Mutex<Option<Deed>>,
     deletes: AtomicU32,
+    /// So many transactions meet a client's write and come to nothing.
+    pub(super) conflicts: AtomicU32,
 }
 
 impl Busy {
@@ -86,6 +89,48 @@ impl Cluster for Busy {
         deleted
     }
 
+    async fn delete_batch(
+        &self,
+        ns: &Namespace,
+        request: &BatchRequest<'_>,
+    ) -> Result<BatchOutcome, ClusterError> {
+        self.deletes.fetch_add(1, Ordering::Relaxed);
+        self.act(Moment::BeforeDelete);
+        let conflict = self.conflicts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(1)
+        });
+        if conflict.is_ok() {
+            return Err(ClusterError::Aborted("a client wrote the same".to_owned()));
+        }
+        let outcome = self.cluster.delete_batch(ns, request).await;
+        self.act(Moment::AfterDelete);
+        outcome
+    }
+
+    async fn fence(&self, uuid: [u8; 16]) -> Result<Option<Fence>, ClusterError> {
+        self.cluster.fence(uuid).await
+    }
+
+    async fn raise_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        self.cluster.raise_fence(holder, seq).await
+    }
+
+    async fn close_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        self.cluster.close_fence(holder, seq).await
+    }
+
+    async fn kept_records(
+        &self,
+        uuid: [u8; 16],
+        seq: i64,
+    ) -> Result<Vec<KeptRecord>, ClusterError> {
+        self.cluster.kept_records(uuid, seq).await
+    }
+
+    async fn clear_kept(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        self.cluster.clear_kept(holder, seq).await
+    }
+
     async fn clock_ms(&self) -> Result<i64, ClusterError> {
         self.cluster.clock_ms().await
     }
@@ -112,7 +157,7 @@ impl Cluster for Busy {
     }
 }
 
-fn busy(
+pub(super) fn busy(
     world: &mut World,
     moment: Moment,
     deed: impl FnOnce(&MemoryCluster) + Send + 'static,
@@ -122,12 +167,13 @@ fn busy(
         moment,
         deed: Mutex::new(Some(Box::new(deed))),
         deletes: AtomicU32::new(0),
+        conflicts: AtomicU32::new(0),
     });
     world.between = Some(busy.clone());
     busy
 }
 
-fn update_all(cluster: &MemoryCluster, days: i64) {
+pub(super) fn update_all(cluster: &MemoryCluster, days: i64) {
     for id in 0..10 {
         let document = flight(id, days, "updated by a client");
         let _gone = cluster.replace(&flights(), document).expect("replaced");
@@ -136,10 +182,16 @@ fn update_all(cluster: &MemoryCluster, days: i64) {
 
 #[tokio::test]
 async fn an_update_during_the_run_is_never_lost() {
-    for moment in [Moment::BeforeLookUp, Moment::BeforeDelete] {
+    let moments = [
+        (GuardLevel::L1, Moment::BeforeLookUp),
+        (GuardLevel::L1, Moment::BeforeDelete),
+        (GuardLevel::L2, Moment::BeforeDelete),
+        (GuardLevel::L3, Moment::BeforeDelete),
+    ];
+    for (level, moment) in moments {
         // Updated documents stay cold in one world and grow warm in the other.
         for days in [30, 1] {
-            let mut world = World::with_flights().await;
+            let mut world = World::with_flights_at(level).await;
             busy(&mut world, moment, move |cluster| update_all(cluster, days));
             world.pass(FaultPlan::none()).await;
             world.settle().await;

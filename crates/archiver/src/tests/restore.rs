@@ -1,7 +1,7 @@
 //! Restore: what returns, what is left alone, that it is not archived again at once, and that a fault
 //! at any of its effects loses and alters nothing.
 
-use portolan_model::{ArchiveEvent, Namespace};
+use portolan_model::{ArchiveEvent, GuardLevel, Namespace};
 use portolan_runtime::{Fate, FaultPlan};
 use portolan_store::operations::{Operation, OperationKind, OperationState};
 use serde_json::Value;
@@ -142,4 +142,35 @@ async fn a_restore_waits_for_an_open_move() {
     assert_eq!(figures["inserted"].as_u64(), Some(10));
     assert!(world.live() == all);
     assert_eq!(world.archived().await.len(), 10);
+}
+
+/// At level L3 a batch takes effect once, although its answer was lost and the worker died: what a client
+/// deleted since then stays deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_whose_answer_was_lost_brings_nothing_back_twice() {
+    for level in [GuardLevel::L3, GuardLevel::L1] {
+        let mut world = World::with_flights_at(level).await;
+        world.options.exclusive = true;
+        world.settle().await;
+        world.queue(OperationKind::Restore, "{}").await;
+        // The worker sees no answer to its inserts and to whatever it tries afterwards.
+        let faults = (1..20).fold(FaultPlan::none(), |plan, passage| {
+            let fate = if passage == 1 { Fate::ReplyLost } else { Fate::FailsBefore };
+            plan.with(effects::RESTORE, passage, fate)
+                .with(effects::OPERATION_PROGRESS, passage, Fate::FailsBefore)
+                .with(effects::OPERATION_DONE, passage, Fate::FailsBefore)
+        });
+        world.pass(faults).await;
+        let returned = world.live().len();
+        assert!(returned > 2, "{level}: {returned}");
+        let first = world.cluster.documents(&flights()).remove(0);
+        let id = first.get("_id").expect("sound").expect("there");
+        assert!(world.cluster.remove(&flights(), id));
+        world.clock.advance_ms(120_000);
+        world.pass(FaultPlan::none()).await;
+        let (operation, figures) = last(&world).await;
+        assert_eq!(operation.state, OperationState::Done, "{:?} {figures}", operation.error);
+        let back = world.live().len() == 12;
+        assert_eq!(back, level == GuardLevel::L1, "{level}: {}", world.live().len());
+    }
 }

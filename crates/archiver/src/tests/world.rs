@@ -98,10 +98,15 @@ fn options() -> ArchiverOptions {
 }
 
 impl World {
-    /// An archive on an empty collection.
+    /// An archive on an empty collection of a cluster at level L1.
     pub(super) async fn new() -> Self {
+        Self::at(GuardLevel::L1).await
+    }
+
+    /// An archive on an empty collection of a cluster at that level.
+    pub(super) async fn at(level: GuardLevel) -> Self {
         let (runtime, clock) = Runtime::manual(NOW_MS, 7);
-        let cluster = Arc::new(MemoryCluster::new(&runtime));
+        let cluster = Arc::new(MemoryCluster::with_level(&runtime, level));
         let archive = ArchiveId::new(runtime.object_id());
         let folder = tempfile::tempdir().expect("a folder");
         let url = portolan_store::scratch::url(folder.path()).await;
@@ -126,7 +131,12 @@ impl World {
 
     /// Ten cold and two warm documents in the collection.
     pub(super) async fn with_flights() -> Self {
-        let world = Self::new().await;
+        Self::with_flights_at(GuardLevel::L1).await
+    }
+
+    /// The same at that level.
+    pub(super) async fn with_flights_at(level: GuardLevel) -> Self {
+        let world = Self::at(level).await;
         let cold = (0..10).map(|id| flight(id, 20 + i64::from(id) * 7, "v1"));
         let warm = (10..12).map(|id| flight(id, 1, "v1"));
         world.cluster.insert(&flights(), cold.chain(warm)).expect("inserted");

@@ -57,3 +57,52 @@ async fn another_collection_of_that_name_is_left_alone() {
         .expect("documents");
     assert_eq!(left.len(), 1);
 }
+
+/// A fenced batch on a collection with a document that is equal, one that changed and one that is gone.
+#[tokio::test]
+async fn a_fenced_batch_is_deleted_once_by_its_holder_alone() {
+    let (runtime, _clock) = Runtime::manual(1_000_000, 1);
+    let cluster = MemoryCluster::with_level(&runtime, GuardLevel::L3);
+    let documents =
+        [rawdoc! { "_id": 1, "v": 1 }, rawdoc! { "_id": 2, "v": 1 }, rawdoc! { "_id": 3 }];
+    let stored = [documents[0].clone(), rawdoc! { "_id": 2, "v": 1.0 }];
+    cluster.insert(&flights(), stored).expect("inserted");
+    let info = cluster.collection(&flights()).await.expect("up").expect("there");
+    let uuid = info.uuid.expect("a UUID");
+    let identities: Vec<Vec<u8>> = (1..4_u8).map(|id| vec![id]).collect();
+    let holder = Holder { uuid, owner: "us", epoch: 2, token: "ours" };
+    cluster.raise_fence(&holder, 4).await.expect("made");
+    cluster.raise_fence(&holder, 4).await.expect("the same again");
+    let batch = |holder, seq, batch| {
+        let fenced = crate::FencedBatch { holder, seq, batch, keep_all: false };
+        let (documents, identities) = (&documents, &identities);
+        let cluster = &cluster;
+        async move {
+            let request = BatchRequest {
+                uuid: Some(uuid),
+                documents,
+                identities,
+                deadline_ms: 0,
+                fenced: Some(fenced),
+            };
+            cluster.delete_batch(&flights(), &request).await
+        }
+    };
+    let older = Holder { epoch: 1, token: "theirs", ..holder };
+    assert!(matches!(cluster.raise_fence(&older, 4).await, Err(ClusterError::Fenced)));
+    assert!(matches!(batch(older, 5, 0).await, Err(ClusterError::Fenced)));
+    assert!(matches!(batch(holder, 4, 0).await, Err(ClusterError::Fenced)), "closed when made");
+    assert!(matches!(batch(holder, 5, 1).await, Err(ClusterError::Fenced)), "out of order");
+    let outcome = batch(holder, 5, 0).await.expect("done");
+    let expected = BatchOutcome { deleted: vec![0], kept: vec![1], absent: vec![2] };
+    assert_eq!(outcome, expected);
+    assert!(matches!(batch(holder, 5, 0).await, Err(ClusterError::Fenced)), "twice");
+    let fence = cluster.fence(uuid).await.expect("up").expect("there");
+    assert_eq!((fence.seq, fence.done, fence.kept_records), (5, 0, 1));
+    let records = cluster.kept_records(uuid, 5).await.expect("up");
+    assert_eq!(records[0].identities, [vec![2], vec![3]]);
+    cluster.close_fence(&holder, 5).await.expect("closed");
+    assert!(matches!(batch(holder, 5, 1).await, Err(ClusterError::Fenced)), "closed");
+    cluster.clear_kept(&holder, 5).await.expect("cleared");
+    assert!(cluster.kept_records(uuid, 5).await.expect("up").is_empty());
+}

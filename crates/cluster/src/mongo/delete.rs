@@ -1,17 +1,27 @@
 //! The `delete` command: one statement per document, unordered, never sent twice.
 
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bson::raw::{RawArrayBuf, cstr};
-use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, Document, RawDocumentBuf, rawdoc};
+use bson::{Bson, Document, RawDocumentBuf, rawdoc};
 use portolan_model::{GuardLevel, Namespace};
 
 use super::{MongoCluster, UUID_TAKEN, errors, replies};
+use crate::fence::uuid_binary;
 use crate::{Cluster, ClusterError, DeleteRequest, Deleted, Refused, guard};
 
 /// Time allowed for the majority. Past it the outcome counts as unknown.
 const MAJORITY_WAIT_MS: i32 = 30_000;
+
+/// The write concern of everything that Portolan writes to a cluster.
+pub(super) fn majority() -> RawDocumentBuf {
+    rawdoc! { "w": "majority", "wtimeout": MAJORITY_WAIT_MS }
+}
+
+/// How long it waits.
+pub(super) fn majority_wait() -> Duration {
+    Duration::from_millis(u64::from(MAJORITY_WAIT_MS.unsigned_abs()))
+}
 
 pub(super) async fn run(
     cluster: &MongoCluster,
@@ -22,7 +32,7 @@ pub(super) async fn run(
         return Ok(Deleted::default());
     }
     let in_command =
-        request.level > GuardLevel::L0 && cluster.takes_uuid.load(Ordering::Relaxed) == UUID_TAKEN;
+        request.level > GuardLevel::L0 && cluster.takes_uuid() == UUID_TAKEN;
     let uuid = if in_command {
         request.uuid
     } else {
@@ -35,7 +45,7 @@ pub(super) async fn run(
 }
 
 /// Without `collectionUUID` in the command the pinned collection is looked up just before.
-async fn check_uuid(
+pub(super) async fn check_uuid(
     cluster: &MongoCluster,
     namespace: &Namespace,
     pinned: Option<[u8; 16]>,
@@ -62,11 +72,10 @@ fn command(
         "delete": namespace.collection.as_str(),
         "deletes": statements,
         "ordered": false,
-        "writeConcern": { "w": "majority", "wtimeout": MAJORITY_WAIT_MS },
+        "writeConcern": majority(),
     };
     if let Some(uuid) = uuid {
-        let binary = Binary { subtype: BinarySubtype::Uuid, bytes: uuid.to_vec() };
-        command.append(cstr!("collectionUUID"), binary);
+        command.append(cstr!("collectionUUID"), uuid_binary(uuid));
     }
     Ok(command)
 }

@@ -1,7 +1,9 @@
 //! From the driver's errors to ours. The direction matters: the same lost connection means "ask
 //! again" to a read and "perhaps done" to a write.
 
-use mongodb::error::{CommandError, Error, ErrorKind};
+use mongodb::error::{
+    CommandError, Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
+};
 use portolan_model::Namespace;
 
 use crate::ClusterError;
@@ -10,6 +12,8 @@ const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
 pub(super) const COLLECTION_UUID_MISMATCH: i32 = 361;
+const WRITE_CONFLICT: i32 = 112;
+const NO_SUCH_TRANSACTION: i32 = 251;
 const COMMAND_NOT_FOUND: i32 = 59;
 const NOT_IMPLEMENTED: i32 = 238;
 const COMMAND_NOT_SUPPORTED: i32 = 115;
@@ -46,6 +50,32 @@ pub(super) fn of_write(error: &Error) -> ClusterError {
             other => other,
         },
         _ => of_driver(error, ClusterError::Unknown),
+    }
+}
+
+/// Error inside a transaction that was not committed: nothing was done.
+pub(super) fn of_transaction(error: &Error) -> ClusterError {
+    let conflict = matches!(error.kind.as_ref(), ErrorKind::Command(command)
+        if command.code == WRITE_CONFLICT || command.code == NO_SUCH_TRANSACTION);
+    if conflict || error.contains_label(TRANSIENT_TRANSACTION_ERROR) {
+        return ClusterError::Aborted(error.kind.to_string());
+    }
+    of_read(error)
+}
+
+/// Error of a commit. Only one that says so was an abort (driver specification, "Transactions").
+pub(super) fn of_commit(error: &Error) -> ClusterError {
+    if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+        return ClusterError::Unknown(error.kind.to_string());
+    }
+    if error.contains_label(TRANSIENT_TRANSACTION_ERROR) {
+        return ClusterError::Aborted(error.kind.to_string());
+    }
+    match of_write(error) {
+        ClusterError::Server { code, name, message } => {
+            ClusterError::Unknown(format!("the cluster answered {name} ({code}): {message}"))
+        }
+        other => other,
     }
 }
 

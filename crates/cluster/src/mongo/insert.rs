@@ -5,11 +5,8 @@ use bson::raw::RawArrayBuf;
 use bson::{Bson, Document, RawDocumentBuf, rawdoc};
 use portolan_model::Namespace;
 
-use super::{MongoCluster, replies};
+use super::{MongoCluster, delete, replies};
 use crate::{ClusterError, Inserted, NotInserted};
-
-/// Time allowed for the majority. Past it the outcome counts as unknown.
-const MAJORITY_WAIT_MS: i32 = 30_000;
 
 pub(super) async fn run(
     cluster: &MongoCluster,
@@ -27,7 +24,7 @@ pub(super) async fn run(
         "insert": namespace.collection.as_str(),
         "documents": list,
         "ordered": false,
-        "writeConcern": { "w": "majority", "wtimeout": MAJORITY_WAIT_MS },
+        "writeConcern": delete::majority(),
     };
     outcome(&cluster.tell(&namespace.database, command).await?)
 }

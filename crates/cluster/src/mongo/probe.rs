@@ -5,6 +5,8 @@
 //! must refuse after its deadline, and must be one step with the removal: a client that updates over
 //! another connection at the same moment must never see its acknowledged update vanish.
 
+mod fenced;
+
 use std::sync::atomic::Ordering;
 
 use bson::raw::{RawArrayBuf, cstr};
@@ -17,6 +19,9 @@ use crate::{Cluster, ClusterError, CollectionKind, DeleteRequest, Probe};
 
 /// How often an update and a delete are let run into each other.
 const RACES: i32 = 6;
+
+const NO_GUARD_IN_FERRETDB: &str = "no atomic guarded delete: FerretDB 1.x reads, compares, and then \
+                                    deletes in another transaction";
 
 /// Deadlines of the trial deletes: well past, and well ahead.
 const HOUR_MS: i64 = 3_600_000;
@@ -42,12 +47,24 @@ pub(super) async fn run(cluster: &MongoCluster) -> Result<Probe, ClusterError> {
             scratch.close().await;
             tried?;
         }
-        Err(ClusterError::Denied(reason)) => probe.reasons.push(format!(
-            "database {OWN_DATABASE} is not writable, so the guard could not be tried: {reason}"
-        )),
+        Err(ClusterError::Denied(reason)) => {
+            probe.reasons.push(format!(
+                "database {OWN_DATABASE} is not writable, so nothing could be tried: {reason}"
+            ));
+            judge_without_scratch(cluster, &mut probe).await;
+        }
         Err(other) => return Err(other),
     }
     Ok(probe)
+}
+
+/// Level L2: transactions, and no place for a fence.
+async fn judge_without_scratch(cluster: &MongoCluster, probe: &mut Probe) {
+    if probe.product.is_none() && fenced::reads_in_transactions(cluster).await {
+        probe.transactions = true;
+        probe.level = GuardLevel::L2;
+        probe.reasons.push("transactions work, and without that database they have no fence".into());
+    }
 }
 
 fn product(build: &Document, version: &str) -> Option<String> {
@@ -103,21 +120,44 @@ impl<'a> Scratch<'a> {
         self.cluster.takes_uuid.store(flag, Ordering::Relaxed);
         probe.transactions = self.has_transactions().await?;
         probe.time_series = self.has_time_series().await?;
-        let guards = if probe.product.is_some() {
-            Some("FerretDB 1.x reads, compares, and then deletes in another transaction".to_owned())
-        } else {
-            self.guard_flaw().await?
-        };
-        match guards {
+        if probe.product.is_some() {
+            probe.reasons.push(NO_GUARD_IN_FERRETDB.to_owned());
+        } else if !self.try_fenced(probe).await? {
+            self.try_guard(probe).await?;
+        }
+        if !probe.collection_uuid {
+            probe.reasons.push("deletes cannot carry the collection's UUID".into());
+        }
+        Ok(())
+    }
+
+    /// Finds level L3.
+    async fn try_fenced(&self, probe: &mut Probe) -> Result<bool, ClusterError> {
+        if !probe.transactions {
+            probe.reasons.push("no multi-document transactions".to_owned());
+            return Ok(false);
+        }
+        match self.fence_flaw().await? {
+            None => {
+                probe.level = GuardLevel::L3;
+                probe.reasons.push("fenced transactions delete exactly the equal documents".into());
+                Ok(true)
+            }
+            Some(flaw) => {
+                probe.reasons.push(format!("no fenced transactions: {flaw}"));
+                Ok(false)
+            }
+        }
+    }
+
+    /// Finds level L1.
+    async fn try_guard(&self, probe: &mut Probe) -> Result<(), ClusterError> {
+        match self.guard_flaw().await? {
             Some(flaw) => probe.reasons.push(format!("no atomic guarded delete: {flaw}")),
             None => {
                 probe.level = GuardLevel::L1;
                 probe.reasons.push("one atomic delete refused every changed document".into());
-                probe.reasons.push(transactions_reason(probe.transactions).into());
             }
-        }
-        if !probe.collection_uuid {
-            probe.reasons.push("deletes cannot carry the collection's UUID".into());
         }
         Ok(())
     }
@@ -263,14 +303,6 @@ impl<'a> Scratch<'a> {
             Some(refused) => Err(ClusterError::Unsupported(refused.message.clone())),
             None => Ok(deleted.n),
         }
-    }
-}
-
-fn transactions_reason(transactions: bool) -> &'static str {
-    if transactions {
-        "transactions work, but this version of Portolan does not delete in transactions yet"
-    } else {
-        "no multi-document transactions"
     }
 }
 

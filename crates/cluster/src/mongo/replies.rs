@@ -58,6 +58,19 @@ pub(super) fn database_names(reply: &Document) -> Result<Vec<String>, ClusterErr
     Ok(databases.iter().filter_map(name).collect())
 }
 
+/// The first statement of a write that was refused: code and words.
+pub(super) fn write_error(reply: &Document) -> Option<(i32, String)> {
+    let first = reply.get_array("writeErrors").ok()?.first()?.as_document()?;
+    let code = i32::try_from(count(first, "code").unwrap_or(0)).unwrap_or(0);
+    Some((code, first.get_str("errmsg").unwrap_or("refused").to_owned()))
+}
+
+/// Its place in the command.
+pub(super) fn write_error_index(reply: &Document) -> Option<usize> {
+    let first = reply.get_array("writeErrors").ok()?.first()?.as_document()?;
+    usize::try_from(count(first, "index").ok()?).ok()
+}
+
 /// A count, whatever numeric type the server chose.
 pub(super) fn count(reply: &Document, name: &str) -> Result<u64, ClusterError> {
     match reply.get(name) {

@@ -3,7 +3,7 @@
 //! A model says after each action what a reader should see of each document: what is live, else
 //! what was moved out last. A query must give each document at most once; exactly as it is when no
 //! client wrote it during the query; else as it was at some moment of the query, or not at all.
-//! Clients do not delete documents of an open move here: without transactions the row may stay.
+//! Clients delete documents of an open move only under a fence: without one the row may stay.
 
 mod slow;
 
@@ -62,6 +62,7 @@ impl Model {
 }
 
 struct Play {
+    fenced: bool,
     world: World,
     table: Table,
     model: Mutex<Model>,
@@ -100,6 +101,7 @@ impl Play {
         let open = self.model().open.clone();
         match open {
             None => self.begin().await,
+            Some(open) if open.next < open.rows.len() && self.fenced => self.transact(open).await,
             Some(open) if open.next < open.rows.len() => self.delete(open),
             Some(open) => self.confirm(open).await,
         }
@@ -121,7 +123,30 @@ impl Play {
             model.seq
         };
         let documents = rows.iter().map(|(id, version)| version_of(*id, *version)).collect();
-        self.world.commit(&self.table, seq, documents).await;
+        self.world.commit_in_batches(&self.table, seq, documents, 1).await;
+    }
+
+    /// One batch of one row under the fence. Which row it is says the file.
+    async fn transact(&self, open: Move) {
+        let seq = self.model().seq;
+        let batch = i32::try_from(open.next).expect("small");
+        let version = self.table.load().await.expect("a version");
+        let rows = self.table.batch(&version, seq, batch).await.expect("rows");
+        let id = rows[0].doc.get_i32("_id").expect("a number");
+        let version = rows[0].doc.get_i32("version").expect("a number");
+        self.world.delete_batch(&self.table, seq, batch).await;
+        let mut model = self.model();
+        let mut open = Move { next: open.next + 1, ..open };
+        if model.live.get(&id) == Some(&version) {
+            model.live.remove(&id);
+            model.moved.insert(id, version);
+            if let Some(older) = model.rows.insert(id, seq) {
+                open.dropped.push((older, id));
+            }
+        } else {
+            open.dropped.push((seq, id));
+        }
+        model.open = Some(open);
     }
 
     /// The guarded delete of one row.
@@ -146,8 +171,14 @@ impl Play {
 
     async fn confirm(&self, open: Move) {
         let seq = self.model().seq;
+        if self.fenced {
+            self.world.close_fence(seq).await;
+        }
         self.world.confirm(&self.table, seq, &open.dropped).await;
         self.world.clear_kept();
+        if self.fenced {
+            self.world.clear_records(seq).await;
+        }
         self.model().open = None;
     }
 
@@ -155,7 +186,8 @@ impl Play {
     fn write(&self) {
         let id = self.id();
         let mut model = self.model();
-        let busy = model.open.as_ref().is_some_and(|open| open.rows.iter().any(|row| row.0 == id));
+        // Without a fence, a document of an open move may come through after it was deleted.
+        let busy = !self.fenced && model.open.as_ref().is_some_and(|open| open.rows.iter().any(|row| row.0 == id));
         model.next_version += 1;
         let version = model.next_version;
         match (model.live.contains_key(&id), self.roll(3)) {
@@ -210,11 +242,11 @@ impl Play {
     }
 }
 
-async fn play(seed: u64) {
+async fn play(seed: u64, fenced: bool) {
     let world = World::new();
-    let table = world.archive().await;
+    let table = if fenced { world.fenced_archive().await } else { world.archive().await };
     let dice = SeededEntropy::new(seed);
-    let play = Arc::new(Play { world, table, model: Mutex::default(), dice });
+    let play = Arc::new(Play { fenced, world, table, model: Mutex::default(), dice });
     let cluster = Arc::new(SlowCluster::new(&play.world, IDS));
     play.world.always(cluster, {
         let play = Arc::downgrade(&play);
@@ -235,8 +267,9 @@ async fn play(seed: u64) {
         let filter = side.map_or_else(RawDocumentBuf::new, |side| rawdoc! { "side": side });
         play.begin_query();
         let found = play.world.answer(ClusterAndArchive, filter).await;
-        play.check(side, &found, &format!("seed {seed}, query {round}"));
-        check_archive(&play, &format!("seed {seed}, query {round}, archive")).await;
+        let what = format!("seed {seed}, fenced {fenced}, query {round}");
+        play.check(side, &found, &what);
+        check_archive(&play, &format!("{what}, archive")).await;
     }
     play.world.never();
 }
@@ -247,7 +280,7 @@ async fn check_archive(play: &Play, what: &str) {
     let found = play.world.answer(Archive, RawDocumentBuf::new()).await;
     let model = play.model();
     let open = model.open.iter().flat_map(|open| &open.rows).map(|(id, _)| *id);
-    let open: BTreeSet<_> = open.collect();
+    let open: BTreeSet<_> = open.filter(|_| !play.fenced).collect();
     for id in (0..IDS).filter(|id| !open.contains(id)) {
         let versions = found
             .iter()
@@ -262,6 +295,8 @@ async fn check_archive(play: &Play, what: &str) {
 async fn no_interleaving_doubles_loses_or_ages_a_document() {
     let seeds = std::env::var("PORTOLAN_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     for seed in 0..seeds.unwrap_or(SEEDS) {
-        play(seed).await;
+        for fenced in [false, true] {
+            play(seed, fenced).await;
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use futures::future::BoxFuture;
-use portolan_cluster::{Cluster, MemoryCluster};
+use portolan_cluster::{BatchRequest, Cluster, FencedBatch, Holder, MemoryCluster};
 use portolan_lake::{
     Change, DataFile, Location, MonthSpec, StageRequest, StagedFile, Table, TableSpec, identity,
 };
@@ -41,6 +41,8 @@ struct State {
     tables: Vec<Table>,
     kept: Vec<(String, (i64, Vec<u8>))>,
     cluster: Option<Arc<dyn Cluster>>,
+    /// The last batch that the journal knows as deleted.
+    deleted: Option<(i64, i32)>,
     /// What happens before every look at the outside.
     always: Option<Arc<dyn Fn() -> Event + Send + Sync>>,
     /// What happens just before the n-th next call of `table`.
@@ -50,6 +52,10 @@ struct State {
 }
 
 impl Facts {
+    pub(super) fn know_deleted(&self, deleted: (i64, i32)) {
+        self.state().deleted = Some(deleted);
+    }
+
     /// Something may happen between any two looks.
     pub(super) async fn look(&self) {
         let always = self.state().always.clone();
@@ -110,6 +116,10 @@ impl Catalog for Facts {
         let state = self.state();
         let own = state.kept.iter().filter(|(archive, _)| archive == archive_id);
         Ok(own.map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn deleted(&self, _: &str) -> Result<Option<(i64, i32)>, FederationError> {
+        Ok(self.state().deleted)
     }
 
     async fn allowance(&self, _: ClusterId, _: bool) -> Result<Allowance, FederationError> {
@@ -183,6 +193,7 @@ impl World {
             table_uri: uri,
             created_at: i64::try_from(number).expect("small"),
             level: GuardLevel::L1,
+            collection_uuid: None,
         };
         let mut state = self.facts.state();
         state.archives.insert(0, source);
@@ -190,12 +201,64 @@ impl World {
         table
     }
 
+    /// One archive more, of a cluster whose deletes are fenced.
+    pub(super) async fn fenced_archive(&self) -> Table {
+        let table = self.archive().await;
+        self.cluster.set_level(GuardLevel::L3);
+        let holder = self.holder().await;
+        self.cluster.raise_fence(&holder, 0).await.expect("raised");
+        let archives = &mut self.facts.state().archives;
+        (archives[0].level, archives[0].collection_uuid) = (GuardLevel::L3, Some(holder.uuid));
+        table
+    }
+
+    pub(super) async fn holder(&self) -> Holder<'static> {
+        let info = self.cluster.collection(&self.namespace).await.expect("up").expect("there");
+        let uuid = info.uuid.expect("a UUID");
+        Holder { uuid, owner: "installation", epoch: 1, token: TOKEN }
+    }
+
+    /// Deletes a batch under the fence; rows whose documents are not as they were stay recorded.
+    pub(super) async fn delete_batch(&self, table: &Table, seq: i64, batch: i32) {
+        let version = table.load().await.expect("a version");
+        let rows = table.batch(&version, seq, batch).await.expect("rows");
+        let documents: Vec<_> = rows.iter().map(|row| row.doc.clone()).collect();
+        let identities: Vec<_> = rows.iter().map(|row| row.identity.clone()).collect();
+        let holder = self.holder().await;
+        let request = BatchRequest {
+            uuid: Some(holder.uuid),
+            documents: &documents,
+            identities: &identities,
+            deadline_ms: 0,
+            fenced: Some(FencedBatch { holder, seq, batch, keep_all: false }),
+        };
+        self.cluster.delete_batch(&self.namespace, &request).await.expect("deleted");
+    }
+
+    pub(super) async fn close_fence(&self, seq: i64) {
+        self.cluster.close_fence(&self.holder().await, seq).await.expect("closed");
+    }
+
+    pub(super) async fn clear_records(&self, seq: i64) {
+        self.cluster.clear_kept(&self.holder().await, seq).await.expect("cleared");
+    }
+
     /// Commits a move and leaves it open.
     pub(super) async fn commit(&self, table: &Table, seq: i64, documents: Vec<RawDocumentBuf>) {
-        let staged = table
-            .stage(StageRequest::new(seq, 1, self.runtime.now_ms()), documents)
-            .await
-            .expect("staged");
+        self.commit_in_batches(table, seq, documents, 500).await;
+    }
+
+    /// The same in batches of so many documents.
+    pub(super) async fn commit_in_batches(
+        &self,
+        table: &Table,
+        seq: i64,
+        documents: Vec<RawDocumentBuf>,
+        batch_documents_max: usize,
+    ) {
+        let usual = StageRequest::new(seq, 1, self.runtime.now_ms());
+        let request = StageRequest { batch_documents_max, ..usual };
+        let staged = table.stage(request, documents).await.expect("staged");
         table.verify(&staged).await.expect("verified");
         let files = staged.files;
         let token = TOKEN.into();

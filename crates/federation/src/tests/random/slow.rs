@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bson::{RawBson, RawDocument, RawDocumentBuf};
 use futures::StreamExt;
 use portolan_cluster::{
-    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, MemoryCluster,
-    Probe, ReadOptions,
+    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, Fence, KeptRecord,
+    MemoryCluster, Probe, ReadOptions,
 };
 use portolan_model::Namespace;
 use portolan_mql::{Context, Filter};
@@ -92,6 +92,20 @@ impl Cluster for SlowCluster {
         request: &DeleteRequest<'_>,
     ) -> Answer<Deleted> {
         self.inner.delete_guarded(namespace, request).await
+    }
+
+    async fn fence(&self, uuid: [u8; 16]) -> Answer<Option<Fence>> {
+        self.facts.look().await;
+        let fence = self.inner.fence(uuid).await;
+        self.facts.look().await;
+        fence
+    }
+
+    async fn kept_records(&self, uuid: [u8; 16], seq: i64) -> Answer<Vec<KeptRecord>> {
+        self.facts.look().await;
+        let records = self.inner.kept_records(uuid, seq).await;
+        self.facts.look().await;
+        records
     }
 
     async fn clock_ms(&self) -> Answer<i64> {

@@ -1,0 +1,221 @@
+//! The fence at the source cluster (level L3): raised at takeover before the table's fence, compared
+//! with the journal and the tables, and asked which batches are deleted.
+//!
+//! What it says is exact, because it changes only in the transactions that delete. Not here: the
+//! transactions themselves (`steps/delete`), and how a cluster keeps it (`cluster`).
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use portolan_cluster::{Cluster, ClusterError, Fence, Holder};
+use portolan_model::{ArchiveId, GuardLevel, SuspendReason};
+use portolan_runtime::Runtime;
+use portolan_store::moves::{KeptRow, Move, MoveState};
+
+use crate::lease::Held;
+use crate::scene::Scene;
+use crate::takeover::Seen;
+use crate::{ArchiverError, effects};
+
+/// What the source says of a move.
+pub(crate) struct Progress {
+    /// Last batch that is deleted; -1: none.
+    pub(crate) done: i32,
+    /// No further batch is deleted.
+    pub(crate) closed: bool,
+    /// Rows of deleted batches whose documents were changed or gone.
+    pub(crate) kept: Vec<KeptRow>,
+}
+
+/// Who deletes from a collection, as its fence knows it.
+pub(crate) fn holder<'a>(owner: &'a str, held: &'a Held, uuid: [u8; 16]) -> Holder<'a> {
+    Holder { uuid, owner, epoch: held.epoch, token: &held.token }
+}
+
+/// The highest epoch that fenced the collection under any of its UUIDs; 0: none.
+pub(crate) async fn epoch(
+    cluster: &dyn Cluster,
+    current: Option<[u8; 16]>,
+    seen: &[Seen],
+) -> Result<i64, ArchiverError> {
+    let versions = seen.iter().filter_map(|entry| entry.version.as_ref());
+    let of_tables = versions.filter_map(|version| version.spec.collection_uuid());
+    let mut highest = 0;
+    for uuid in of_tables.chain(current).collect::<BTreeSet<[u8; 16]>>() {
+        highest = cluster.fence(uuid).await?.map_or(highest, |fence| highest.max(fence.epoch));
+    }
+    Ok(highest)
+}
+
+/// What raising a fence needs.
+pub(crate) struct Raising<'a> {
+    pub(crate) cluster: &'a dyn Cluster,
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) owner: &'a str,
+    pub(crate) held: &'a Held,
+    pub(crate) archive_id: ArchiveId,
+    /// The greatest number committed in the collection's tables: what a new fence begins with.
+    pub(crate) committed: i64,
+}
+
+impl Raising<'_> {
+    /// Compares a fence with what the journal knows of moves under it, then raises it. From here on no
+    /// older epoch can delete anything.
+    pub(crate) async fn raise(&self, uuid: [u8; 16], known: &[&Move]) -> Result<(), ArchiverError> {
+        self.compare(self.cluster.fence(uuid).await?.as_ref(), known)?;
+        let holder = holder(self.owner, self.held, uuid);
+        let raise = self.cluster.raise_fence(&holder, self.committed);
+        self.runtime.effect(effects::SOURCE_FENCE, raise).await.map_err(lost_if_fenced)
+    }
+
+    /// # Errors
+    /// [`ArchiverError::Suspended`] when the cluster is older than the journal, or another instance's.
+    fn compare(&self, fence: Option<&Fence>, known: &[&Move]) -> Result<(), ArchiverError> {
+        if let Some(fence) = fence.filter(|fence| fence.owner != self.owner) {
+            let detail = format!("the fence at the cluster belongs to {}", fence.owner);
+            let reason = SuspendReason::ForeignWriter;
+            return Err(ArchiverError::suspended(self.archive_id, reason, detail));
+        }
+        for item in known {
+            let detail = match fence {
+                None => format!("move {} was fenced, and the cluster has no fence", item.seq),
+                Some(fence) if is_behind(fence, item) => format!(
+                    "the journal knows batch {} of move {}, the cluster batch {} of move {}",
+                    item.done, item.seq, fence.done, fence.seq
+                ),
+                Some(_) => continue,
+            };
+            let reason = SuspendReason::SourceOlder;
+            return Err(ArchiverError::suspended(item.archive_id, reason, detail));
+        }
+        Ok(())
+    }
+}
+
+/// Raises the fence of every collection that a run may delete from.
+pub(crate) async fn raise_all(
+    scene: &Scene,
+    unfinished: &[Move],
+    newest: &HashMap<ArchiveId, Move>,
+) -> Result<(), ArchiverError> {
+    let fenced = |item: &&Move| item.level == GuardLevel::L3;
+    let open = unfinished.iter().filter(|item| item.state >= MoveState::Committed);
+    let known: Vec<&Move> = open.chain(newest.values()).filter(fenced).collect();
+    let of_moves = unfinished.iter().filter(fenced).filter_map(|item| item.collection_uuid);
+    let current = scene.collection.as_ref().filter(|_| scene.level == GuardLevel::L3);
+    let current = current.and_then(|info| info.uuid);
+    let raising = Raising {
+        cluster: scene.cluster.as_ref(),
+        runtime: &scene.runtime,
+        owner: &scene.options.owner,
+        held: &scene.held,
+        archive_id: scene.archive.id,
+        committed: greatest_committed(scene).await?,
+    };
+    for uuid in of_moves.chain(current).collect::<BTreeSet<_>>() {
+        let known: Vec<&Move> =
+            known.iter().copied().filter(|item| item.collection_uuid == Some(uuid)).collect();
+        raising.raise(uuid, &known).await?;
+    }
+    Ok(())
+}
+
+/// Whether the fence lacks what the journal saw happen: the cluster was set back to an earlier state.
+fn is_behind(fence: &Fence, item: &Move) -> bool {
+    if item.state == MoveState::Confirmed {
+        return fence.closed < item.seq;
+    }
+    item.done >= 0 && (fence.seq, fence.done) < (item.seq, item.done)
+}
+
+pub(crate) async fn greatest_committed(scene: &Scene) -> Result<i64, ArchiverError> {
+    let mut greatest = 0;
+    for entry in &scene.tables {
+        greatest = greatest.max(entry.table.load().await?.committed);
+    }
+    Ok(greatest)
+}
+
+/// The number of the last move of this collection that deleted anything, also of archives whose tables
+/// are purged; 0: none that the cluster knows.
+pub(crate) async fn last_seq(scene: &Scene) -> Result<i64, ArchiverError> {
+    let uuid = scene.collection.as_ref().and_then(|info| info.uuid);
+    let Some(uuid) = uuid.filter(|_| scene.level == GuardLevel::L3) else { return Ok(0) };
+    Ok(scene.cluster.fence(uuid).await?.map_or(0, |fence| fence.seq))
+}
+
+/// Which batches of a fenced move are deleted. `None`: its level has no fence, or the fence is not
+/// ours or not whole, and says nothing.
+pub(crate) async fn progress(
+    scene: &Scene,
+    item: &Move,
+) -> Result<Option<Progress>, ArchiverError> {
+    let Some(uuid) = item.collection_uuid.filter(|_| item.level == GuardLevel::L3) else {
+        return Ok(None);
+    };
+    let Some(fence) = scene.cluster.fence(uuid).await?.filter(|fence| is_ours(scene, fence)) else {
+        return Ok(None);
+    };
+    let closed = fence.closed >= item.seq;
+    if fence.seq != item.seq {
+        let none = Progress { done: -1, closed, kept: Vec::new() };
+        return Ok((fence.seq < item.seq).then_some(none));
+    }
+    let records = scene.cluster.kept_records(uuid, item.seq).await?;
+    if i64::try_from(records.len()).ok() != Some(fence.kept_records) {
+        return Ok(None);
+    }
+    let kept = records.into_iter().flat_map(|record| {
+        let batch = record.batch;
+        let row = move |identity| KeptRow { identity, batch, firm: true };
+        record.identities.into_iter().map(row)
+    });
+    Ok(Some(Progress { done: fence.done, closed, kept: kept.collect() }))
+}
+
+fn is_ours(scene: &Scene, fence: &Fence) -> bool {
+    let held = &scene.held;
+    fence.owner == scene.options.owner && fence.epoch == held.epoch && fence.token == held.token
+}
+
+/// Closes a fenced move at the source, and gives what is then final: the rows that leave the table,
+/// recorded ones and all of batches that were not deleted. `None` as for [`progress`].
+pub(crate) async fn close(
+    scene: &Scene,
+    item: &Move,
+) -> Result<Option<(i32, HashSet<Vec<u8>>)>, ArchiverError> {
+    let Some(uuid) = item.collection_uuid.filter(|_| item.level == GuardLevel::L3) else {
+        return Ok(None);
+    };
+    let holder = holder(&scene.options.owner, &scene.held, uuid);
+    let close = scene.cluster.close_fence(&holder, item.seq);
+    let closed = scene.runtime.effect(effects::SOURCE_CLOSE, close).await;
+    closed.map_err(lost_if_fenced)?;
+    let Some(progress) = progress(scene, item).await? else { return Ok(None) };
+    let mut stayed: HashSet<Vec<u8>> = progress.kept.into_iter().map(|row| row.identity).collect();
+    let table = scene.table(item.archive_id)?;
+    let version = table.load().await?;
+    for batch in progress.done.saturating_add(1)..item.batches {
+        scene.check()?;
+        let rows = table.batch(&version, item.seq, batch).await?;
+        stayed.extend(rows.into_iter().map(|row| row.identity));
+    }
+    Ok(Some((progress.done, stayed)))
+}
+
+/// Forgets the records of a confirmed move. The next move's clean-up makes up for one that failed.
+pub(crate) async fn forget_kept(scene: &Scene, item: &Move) {
+    let Some(uuid) = item.collection_uuid.filter(|_| item.level == GuardLevel::L3) else { return };
+    let holder = holder(&scene.options.owner, &scene.held, uuid);
+    let clear = scene.cluster.clear_kept(&holder, item.seq);
+    if let Err(error) = scene.runtime.effect(effects::SOURCE_CLEAR, clear).await {
+        tracing::warn!(%error, seq = item.seq, "records of kept documents stay at the cluster");
+    }
+}
+
+/// A fence that another epoch raised: the lease is lost.
+pub(crate) fn lost_if_fenced(error: ClusterError) -> ArchiverError {
+    match error {
+        ClusterError::Fenced => ArchiverError::LeaseLost,
+        other => other.into(),
+    }
+}

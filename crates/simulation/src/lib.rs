@@ -1,0 +1,24 @@
+//! Worlds in which everything fails: the real archiver, its real journal and a real table in memory,
+//! on a simulated cluster, with faults at its effect points and clients that write between any two of
+//! them. An oracle asks the read endpoint, as users do, after every effect that could show something.
+//!
+//! A case is one world from its beginning to rest: a few lives of a worker, each under a fault plan,
+//! then lives without faults. Everything is decided by the case, so that one that fails can be played
+//! again. `cargo xtask sim` plays many. Nobody depends on this crate.
+
+mod case;
+mod clock;
+mod model;
+mod oracle;
+mod planted;
+mod sweep;
+mod world;
+mod writer;
+
+pub use case::{Case, Fault, Life, Outcome, play};
+pub use planted::Bug;
+pub use sweep::{Counts, pairs, random_case, singles, trace};
+pub use writer::WriterKind;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! The oracle: asks the endpoint of cluster and archive, as any driver does, and compares with what
+//! clients believe. Each document once, as its client wrote it last, none that was deleted.
+
+use std::sync::{Arc, Weak};
+
+use anyhow::{Result, anyhow, ensure};
+use async_trait::async_trait;
+use bson::{RawDocumentBuf, rawdoc};
+use futures::TryStreamExt;
+use portolan_cluster::Cluster;
+use portolan_federation::{
+    ArchiveSource, Catalog, Endpoint, EndpointMode, FederationError, Kept,
+};
+use portolan_lake::{Predicate, Table};
+use portolan_model::{ClusterId, Namespace};
+use portolan_runtime::FaultPlan;
+use portolan_store::{Store, StoreError, moves};
+use portolan_wire::{Account, Command, CommandContext, Reply, User, UserRole};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{Documents, id_of};
+use crate::world::{World, cluster_id, namespace};
+
+/// The way of an endpoint to a world.
+struct Facts {
+    world: Weak<World>,
+    store: Store,
+}
+
+fn gone(error: impl std::fmt::Display) -> FederationError {
+    FederationError::Catalog(error.to_string())
+}
+
+impl Facts {
+    fn world(&self) -> Result<Arc<World>, FederationError> {
+        self.world.upgrade().ok_or_else(|| gone("the world is over"))
+    }
+}
+
+#[async_trait]
+impl Catalog for Facts {
+    async fn account(&self, _: &str, _: &str) -> Result<Option<Account>, FederationError> {
+        Ok(None)
+    }
+
+    async fn archives(&self, _: ClusterId) -> Result<Vec<ArchiveSource>, FederationError> {
+        let world = self.world()?;
+        let Some(table) = world.table().await? else { return Ok(Vec::new()) };
+        Ok(vec![ArchiveSource {
+            archive_id: world.archive.to_string(),
+            namespace: namespace(),
+            table_uri: world.table_uri(),
+            created_at: 0,
+            level: world.level,
+            collection_uuid: table.spec().collection_uuid(),
+        }])
+    }
+
+    async fn table(&self, _uri: &str) -> Result<Table, FederationError> {
+        self.world()?.table().await?.ok_or_else(|| gone("there is no table"))
+    }
+
+    async fn cluster(&self, _: ClusterId) -> Result<Arc<dyn Cluster>, FederationError> {
+        Ok(self.world()?.cluster.clone())
+    }
+
+    async fn kept(&self, _: &str) -> Result<Kept, FederationError> {
+        let id = self.world()?.archive;
+        self.store
+            .read_tx::<_, StoreError, _>("oracle.kept", |tx| Box::pin(moves::kept(tx, id)))
+            .await
+            .map_err(gone)
+    }
+
+    async fn deleted(&self, _: &str) -> Result<Option<(i64, i32)>, FederationError> {
+        let id = self.world()?.archive;
+        self.store
+            .read_tx::<_, StoreError, _>("oracle.deleted", |tx| Box::pin(moves::position(tx, id)))
+            .await
+            .map_err(gone)
+    }
+}
+
+/// Asks and compares.
+pub(crate) struct Oracle {
+    world: Arc<World>,
+    backend: Arc<dyn portolan_wire::Backend>,
+    store: Store,
+}
+
+impl Oracle {
+    pub(crate) async fn new(world: &Arc<World>) -> Result<Self> {
+        let store = world.store(FaultPlan::none()).await?;
+        let facts = Arc::new(Facts { world: Arc::downgrade(world), store: store.clone() });
+        let mode = EndpointMode::ClusterAndArchive;
+        let backend = Endpoint::new(mode, cluster_id(), facts, world.runtime.clone());
+        Ok(Self { world: world.clone(), backend, store })
+    }
+
+    pub(crate) async fn close(&self) {
+        self.store.close().await;
+    }
+
+    async fn find(&self) -> Result<Vec<RawDocumentBuf>> {
+        let Namespace { database, collection } = namespace();
+        let roles = vec![UserRole::new("readAnyDatabase", "admin")];
+        let user = User { name: "oracle".into(), database: "admin".into(), roles };
+        let cancelled = CancellationToken::new();
+        let context = CommandContext { connection_id: 1, user: Some(user), cancelled };
+        let command = Command::new(&database, rawdoc! { "find": collection })?;
+        match self.backend.run(&context, command).await? {
+            Reply::Cursor(cursor) => Ok(cursor.documents.try_collect().await?),
+            _ => Err(anyhow!("find answered without a cursor")),
+        }
+    }
+
+    /// Compares what the endpoint shows now with what clients believe now.
+    pub(crate) async fn check(&self) -> Result<()> {
+        let found = self.find().await?;
+        let mut shown = Documents::new();
+        for document in found {
+            let id = id_of(&document);
+            ensure!(shown.insert(id, document).is_none(), "document {id} is shown twice");
+        }
+        compare(&shown, &self.world.model().expected)
+    }
+
+    /// At rest: nothing is open, nothing cold is left, no identity is archived twice.
+    pub(crate) async fn check_rest(&self) -> Result<()> {
+        self.check().await?;
+        let table = self.world.table().await?.ok_or_else(|| anyhow!("there is no table"))?;
+        let version = table.load().await?;
+        ensure!(version.committed == version.confirmed, "a move stays open");
+        let everything = Predicate { columns: Vec::new() };
+        let rows: Vec<_> = table.scan(&version, &everything).rows().try_collect().await?;
+        let ids: std::collections::BTreeSet<i32> = rows.iter().map(|row| id_of(&row.doc)).collect();
+        ensure!(ids.len() == rows.len(), "a document is archived twice");
+        let cold = rawdoc! { "at": { "$lt": bson::DateTime::from_millis(cold_before_ms()) } };
+        let live = self.world.cluster.read(&namespace(), &cold, Default::default()).await?;
+        let live: Vec<_> = live.try_collect().await?;
+        ensure!(live.is_empty(), "{} cold documents stay in the cluster", live.len());
+        Ok(())
+    }
+}
+
+fn cold_before_ms() -> i64 {
+    crate::model::NOW_MS - 10 * 86_400_000
+}
+
+fn compare(shown: &Documents, expected: &Documents) -> Result<()> {
+    for (id, document) in expected {
+        match shown.get(id) {
+            None => return Err(anyhow!("document {id} is not shown: {document:?}")),
+            Some(found) if found.as_bytes() != document.as_bytes() => {
+                return Err(anyhow!("document {id} is shown as {found:?} and is {document:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    match shown.keys().find(|id| !expected.contains_key(id)) {
+        Some(id) => Err(anyhow!("document {id} is shown, and a client deleted it")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,223 @@
+//! Bugs that a sound oracle must find: a cluster whose deletes guarantee less than they say. They prove
+//! that the simulation can see, before its silence is believed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bson::{RawBson, RawDocument, RawDocumentBuf};
+use portolan_cluster::{
+    BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted,
+    DocumentStream, Fence, FencedBatch, FencedStep, Holder, IndexInfo, Inserted, KeptRecord,
+    MemoryCluster, Probe, ReadOptions,
+};
+use portolan_model::Namespace;
+
+/// A bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// Documents are deleted by `_id` alone: an update in the last moment is lost.
+    DeletesById,
+    /// Documents that were kept are not recorded: rows of changed documents stay.
+    ForgetsKept,
+    /// The fence lets everybody through and answers with success: a worker that lost its lease deletes.
+    NoFence,
+    /// A batch is called done that was not deleted.
+    PretendsToDelete,
+}
+
+impl Bug {
+    /// Every bug.
+    pub const ALL: [Self; 4] =
+        [Self::DeletesById, Self::ForgetsKept, Self::NoFence, Self::PretendsToDelete];
+}
+
+/// The simulated cluster with a bug.
+pub(crate) struct Buggy {
+    pub(crate) inner: Arc<MemoryCluster>,
+    pub(crate) bug: Bug,
+}
+
+type Answer<T> = Result<T, ClusterError>;
+
+impl Buggy {
+    /// The documents as the cluster holds them, so that every comparison finds them equal.
+    async fn as_they_are(
+        &self,
+        namespace: &Namespace,
+        request: &BatchRequest<'_>,
+    ) -> Answer<Vec<RawDocumentBuf>> {
+        let mut documents = Vec::new();
+        for document in request.documents {
+            let id = document.get("_id")?.map(RawBson::from).unwrap_or(RawBson::Null);
+            let found = self.inner.find_by_ids(namespace, &[id]).await?;
+            documents.push(found.into_iter().next().unwrap_or_else(|| document.clone()));
+        }
+        Ok(documents)
+    }
+
+    /// The same batch for whoever holds the fence now.
+    async fn for_the_holder(
+        &self,
+        namespace: &Namespace,
+        request: &BatchRequest<'_>,
+        fenced: FencedBatch<'_>,
+    ) -> Answer<BatchOutcome> {
+        let Some(fence) = self.inner.fence(fenced.holder.uuid).await? else {
+            return Err(ClusterError::Fenced);
+        };
+        let holder = Holder { epoch: fence.epoch, token: &fence.token, ..fenced.holder };
+        let fenced = Some(FencedBatch { holder, ..fenced });
+        self.inner.delete_batch(namespace, &BatchRequest { fenced, ..*request }).await
+    }
+
+    async fn forgetting(
+        &self,
+        namespace: &Namespace,
+        request: &BatchRequest<'_>,
+    ) -> Answer<BatchOutcome> {
+        // What is not equal is left out of the batch: nothing is recorded of it.
+        let live = self.as_they_are(namespace, request).await?;
+        let mut equal = Vec::new();
+        for (index, (document, live)) in request.documents.iter().zip(&live).enumerate() {
+            if document.as_bytes() == live.as_bytes() {
+                equal.push(index);
+            }
+        }
+        let documents: Vec<_> = equal.iter().map(|&at| request.documents[at].clone()).collect();
+        let identities: Vec<_> = equal.iter().map(|&at| request.identities[at].clone()).collect();
+        let request =
+            BatchRequest { documents: &documents, identities: &identities, ..*request };
+        self.inner.delete_batch(namespace, &request).await
+    }
+}
+
+#[async_trait]
+impl Cluster for Buggy {
+    async fn delete_batch(
+        &self,
+        namespace: &Namespace,
+        request: &BatchRequest<'_>,
+    ) -> Answer<BatchOutcome> {
+        match (self.bug, request.fenced) {
+            (Bug::DeletesById, _) => {
+                let documents = self.as_they_are(namespace, request).await?;
+                let request = BatchRequest { documents: &documents, ..*request };
+                self.inner.delete_batch(namespace, &request).await
+            }
+            (Bug::ForgetsKept, _) => self.forgetting(namespace, request).await,
+            (Bug::NoFence, Some(fenced)) => {
+                match self.for_the_holder(namespace, request, fenced).await {
+                    // The batch is done already; a fence that is none lets it be done again.
+                    Err(ClusterError::Fenced) => {
+                        let unfenced =
+                            BatchRequest { fenced: None, deadline_ms: i64::MAX, ..*request };
+                        self.inner.delete_batch(namespace, &unfenced).await
+                    }
+                    other => other,
+                }
+            }
+            (Bug::PretendsToDelete, _) => {
+                let nothing = BatchRequest { documents: &[], identities: &[], ..*request };
+                self.inner.delete_batch(namespace, &nothing).await?;
+                let deleted = (0..request.documents.len()).collect();
+                Ok(BatchOutcome { deleted, ..BatchOutcome::default() })
+            }
+            (Bug::NoFence, None) => self.inner.delete_batch(namespace, request).await,
+        }
+    }
+
+    async fn probe(&self) -> Answer<Probe> {
+        self.inner.probe().await
+    }
+
+    async fn collection(&self, namespace: &Namespace) -> Answer<Option<CollectionInfo>> {
+        self.inner.collection(namespace).await
+    }
+
+    async fn read(
+        &self,
+        namespace: &Namespace,
+        filter: &RawDocument,
+        options: ReadOptions,
+    ) -> Answer<DocumentStream> {
+        self.inner.read(namespace, filter, options).await
+    }
+
+    async fn find_by_ids(
+        &self,
+        namespace: &Namespace,
+        ids: &[RawBson],
+    ) -> Answer<Vec<RawDocumentBuf>> {
+        self.inner.find_by_ids(namespace, ids).await
+    }
+
+    async fn delete_guarded(
+        &self,
+        namespace: &Namespace,
+        request: &DeleteRequest<'_>,
+    ) -> Answer<Deleted> {
+        self.inner.delete_guarded(namespace, request).await
+    }
+
+    async fn fence(&self, uuid: [u8; 16]) -> Answer<Option<Fence>> {
+        self.inner.fence(uuid).await
+    }
+
+    async fn raise_fence(&self, holder: &Holder<'_>, seq: i64) -> Answer<()> {
+        self.inner.raise_fence(holder, seq).await
+    }
+
+    async fn close_fence(&self, holder: &Holder<'_>, seq: i64) -> Answer<()> {
+        self.inner.close_fence(holder, seq).await
+    }
+
+    async fn kept_records(&self, uuid: [u8; 16], seq: i64) -> Answer<Vec<KeptRecord>> {
+        self.inner.kept_records(uuid, seq).await
+    }
+
+    async fn clear_kept(&self, holder: &Holder<'_>, seq: i64) -> Answer<()> {
+        self.inner.clear_kept(holder, seq).await
+    }
+
+    async fn insert(&self, namespace: &Namespace, documents: &[RawDocumentBuf]) -> Answer<Inserted> {
+        Cluster::insert(self.inner.as_ref(), namespace, documents).await
+    }
+
+    async fn insert_fenced(
+        &self,
+        namespace: &Namespace,
+        documents: &[RawDocumentBuf],
+        step: &FencedStep<'_>,
+    ) -> Answer<Inserted> {
+        self.inner.insert_fenced(namespace, documents, step).await
+    }
+
+    async fn clock_ms(&self) -> Answer<i64> {
+        self.inner.clock_ms().await
+    }
+
+    async fn list_databases(&self) -> Answer<Vec<String>> {
+        self.inner.list_databases().await
+    }
+
+    async fn list_collections(&self, database: &str) -> Answer<Vec<CollectionInfo>> {
+        self.inner.list_collections(database).await
+    }
+
+    async fn list_indexes(&self, namespace: &Namespace) -> Answer<Vec<IndexInfo>> {
+        self.inner.list_indexes(namespace).await
+    }
+
+    async fn estimated_count(&self, namespace: &Namespace) -> Answer<u64> {
+        self.inner.estimated_count(namespace).await
+    }
+
+    async fn any_in_id_range(
+        &self,
+        namespace: &Namespace,
+        low: &RawBson,
+        high: &RawBson,
+    ) -> Answer<bool> {
+        self.inner.any_in_id_range(namespace, low, high).await
+    }
+}

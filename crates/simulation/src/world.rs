@@ -1,0 +1,228 @@
+//! A world: one collection of a simulated cluster, one archive with its table in memory, a journal in a
+//! file of its own, and the lives of workers in it.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use portolan_archiver::{ArchiverMetrics, ArchiverOptions, Outside, Worker};
+use portolan_auth::Authorized;
+use portolan_cluster::{Cluster, ClusterError, MemoryCluster};
+use portolan_lake::{LakeError, Location, Table};
+use portolan_model::{
+    ArchiveId, ArchiveState, ClusterId, CollectionType, Criteria, DataProcessRegion, DateFormat,
+    GuardLevel, Namespace, OnlineArchive, OrgId, PartitionField, ProjectId, Schedule,
+};
+use portolan_runtime::{FaultPlan, ManualClock, Runtime, SeededEntropy};
+use portolan_security::KeyRing;
+use portolan_store::archives::{self, StoredArchive};
+use portolan_store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::Bug;
+use crate::clock::SimulatedClock;
+use crate::model::{Model, NOW_MS, document};
+use crate::planted::Buggy;
+
+/// Documents at the beginning: so many cold ones, then warm ones.
+const COLD: i32 = 6;
+const WARM: i32 = 2;
+pub(crate) const LEASE_TTL_MS: u64 = 600_000;
+/// Longer than any distance between two looks at an archive.
+const LOOK_MS: u64 = 5 * 3_600_000;
+
+pub(crate) struct World {
+    pub(crate) runtime: Runtime,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) cluster: Arc<MemoryCluster>,
+    pub(crate) level: GuardLevel,
+    pub(crate) location: Location,
+    pub(crate) archive: ArchiveId,
+    pub(crate) model: Mutex<Model>,
+    bug: Option<Bug>,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+struct Reach {
+    cluster: Arc<dyn Cluster>,
+    location: Location,
+}
+
+#[async_trait]
+impl Outside for Reach {
+    async fn cluster(&self, _id: ClusterId) -> Result<Arc<dyn Cluster>, ClusterError> {
+        Ok(self.cluster.clone())
+    }
+
+    fn location(&self, _table_uri: &str) -> Result<Location, LakeError> {
+        Ok(self.location.clone())
+    }
+}
+
+pub(crate) fn namespace() -> Namespace {
+    Namespace { database: "air".into(), collection: "flights".into() }
+}
+
+pub(crate) fn cluster_id() -> ClusterId {
+    ClusterId::new([2; 12])
+}
+
+impl World {
+    pub(crate) async fn new(level: GuardLevel, seed: u64, bug: Option<Bug>) -> Result<Self> {
+        let clock = Arc::new(ManualClock::new(NOW_MS));
+        let simulated = Arc::new(SimulatedClock::new(clock.clone()));
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let runtime = Runtime::new(simulated, entropy, FaultPlan::none());
+        let cluster = Arc::new(MemoryCluster::with_level(&runtime, level));
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("control.db");
+        std::fs::write(&path, empty_database().await?)?;
+        let world = Self {
+            archive: ArchiveId::new(runtime.object_id()),
+            location: Location::memory().on_runtime_clock(),
+            url: format!("sqlite:{}", path.display()),
+            model: Mutex::default(),
+            _folder: folder,
+            runtime,
+            clock,
+            cluster,
+            level,
+            bug,
+        };
+        world.cluster.create(&namespace(), false);
+        world.store_archive().await?;
+        world.fill()?;
+        Ok(world)
+    }
+
+    fn fill(&self) -> Result<()> {
+        let mut model = self.model();
+        for id in 0..COLD + WARM {
+            let days = if id < COLD { 20 + i64::from(id) * 7 } else { 1 };
+            let new = document(id, days, 0);
+            self.cluster.insert(&namespace(), [new.clone()])?;
+            model.wrote(new);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn store_archive(&self) -> Result<()> {
+        let stored = StoredArchive {
+            archive: self.description(),
+            level: self.level,
+            expiry_set_at: None,
+            rules_version: 1,
+            hold: None,
+            purging_at: None,
+        };
+        let store = self.store(FaultPlan::none()).await?;
+        let witness = Authorized::system("a simulated world")
+            .in_project(OrgId::new([3; 12]), ProjectId::new([1; 12]));
+        store
+            .run_tx::<_, StoreError, _>("simulation.archive", |tx| {
+                let (witness, stored) = (&witness, &stored);
+                Box::pin(async move { archives::insert(tx, witness, stored).await })
+            })
+            .await?;
+        store.close().await;
+        Ok(())
+    }
+
+    fn description(&self) -> OnlineArchive {
+        let partition = PartitionField { name: "at".into(), order: 0, field_type: None };
+        let criteria =
+            Criteria::Date { field: "at".into(), format: DateFormat::IsoDate, expire_after_days: 10 };
+        OnlineArchive {
+            id: self.archive,
+            project_id: ProjectId::new([1; 12]),
+            cluster_id: cluster_id(),
+            cluster_name: "Cluster0".into(),
+            namespace: namespace(),
+            collection_type: CollectionType::Standard,
+            criteria,
+            criteria_version: 1,
+            partition_fields: vec![partition],
+            expire_after_days: None,
+            region: DataProcessRegion::default(),
+            schedule: Schedule::Default,
+            state: ArchiveState::Pending,
+            table_uri: self.table_uri(),
+            created_at: NOW_MS,
+            deleted_at: None,
+        }
+    }
+
+    pub(crate) fn table_uri(&self) -> String {
+        self.location.table_uri(&self.archive.to_string())
+    }
+
+    /// The table, once it was made. Opened with the world's own clock and without faults.
+    pub(crate) async fn table(&self) -> Result<Option<Table>, LakeError> {
+        Table::open(&self.location, &self.table_uri(), &self.runtime).await
+    }
+
+    pub(crate) async fn store(&self, faults: FaultPlan) -> Result<Store, StoreError> {
+        let runtime = self.runtime.with_faults(faults);
+        Store::open(&self.url, KeyRing::new(&[1; 32], &[]), runtime).await
+    }
+
+    fn options() -> ArchiverOptions {
+        ArchiverOptions {
+            owner: "us".into(),
+            // One life after the other: each takes over what the last one left.
+            exclusive: true,
+            batch_documents_max: 2,
+            move_documents_max: 4,
+            lease_ttl_ms: LEASE_TTL_MS,
+            quiet_margin_ms: 5_000,
+            ..ArchiverOptions::default()
+        }
+    }
+
+    /// A worker of a process of its own.
+    pub(crate) async fn worker(&self, faults: FaultPlan) -> Result<(Worker, Store)> {
+        let runtime = self.runtime.with_faults(faults.clone());
+        let store = self.store(faults).await?;
+        let inner = self.cluster.clone();
+        let cluster: Arc<dyn Cluster> = match self.bug {
+            Some(bug) => Arc::new(Buggy { inner, bug }),
+            None => inner,
+        };
+        let reach = Arc::new(Reach { cluster, location: self.location.clone() });
+        let metrics = ArchiverMetrics::default();
+        let worker = Worker::new(store.clone(), reach, Self::options(), metrics, &runtime);
+        Ok((worker, store))
+    }
+
+    /// Until every lease has run out and every archive is due again.
+    pub(crate) fn wait(&self) {
+        self.clock.advance_ms(2 * LEASE_TTL_MS + LOOK_MS);
+    }
+
+    /// One look at everything by a worker that meets no faults.
+    pub(crate) async fn quiet_look(&self) -> Result<()> {
+        let (worker, store) = self.worker(FaultPlan::none()).await?;
+        worker.pass(&CancellationToken::new()).await.context("a look without faults")?;
+        store.close().await;
+        Ok(())
+    }
+}
+
+/// A control database with nothing in it, made once.
+async fn empty_database() -> Result<&'static [u8]> {
+    static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+    if let Some(made) = MADE.get() {
+        return Ok(made);
+    }
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("control.db");
+    let keys = KeyRing::new(&[1; 32], &[]);
+    Store::open_file(&path, keys, Runtime::system()).await?.close().await;
+    let bytes = std::fs::read(&path)?;
+    Ok(MADE.get_or_init(|| bytes))
+}
