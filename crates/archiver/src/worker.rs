@@ -165,13 +165,13 @@ impl Worker {
     /// # Errors
     /// Those of the control database; failures of single archives are journalled.
     pub async fn pass(&self, shutdown: &CancellationToken) -> Result<usize, ArchiverError> {
-        let kept_up = self.pass_beside(shutdown).await?;
+        let kept_up = Box::pin(self.pass_beside(shutdown)).await?;
         let ids = self.due_ids().await?;
         let count = kept_up + ids.len();
         for id in ids {
             let Some(due) = self.due(id).await? else { continue };
             if let Some(busy) = self.shared.leases.begin(&key_of(&due.stored.archive)) {
-                self.work_on(due, busy, shutdown.clone()).await?;
+                Box::pin(self.work_on(due, busy, shutdown.clone())).await?;
             }
         }
         Ok(count)
@@ -239,7 +239,7 @@ impl Worker {
             return Ok(Look::Busy);
         }
         if due.purge {
-            return match purge::run(shared, &archive, &due.job).await? {
+            return match Box::pin(purge::run(shared, &archive, &due.job)).await? {
                 Purged::NotNow => Ok(Look::Waiting),
                 Purged::Removed | Purged::Swept => Ok(Look::Purged),
             };

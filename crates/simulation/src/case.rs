@@ -192,6 +192,8 @@ async fn live(play: &Arc<Play>, life: &Life) -> Result<()> {
             }
         }
     }
+    // What a dead worker left open ends with it.
+    drop(look);
     store.close().await;
     Ok(())
 }

@@ -56,7 +56,8 @@ async fn operators_look_check_and_hold() {
     assert_eq!(estimate["progress"]["documents"], 0, "everything cold was moved: {estimate}");
     let explained = operator.ask(&["explain"]).await;
     assert!(explained["because"].is_string() && explained["lastRun"]["phase"] == "DONE");
-    assert_eq!(explained["lastRun"]["level"], "L3", "sandbox clusters have transactions: {explained}");
+    let runs = operator.ask(&["runs"]).await;
+    assert_eq!(runs["results"][0]["level"], "L3", "sandbox clusters have transactions: {runs}");
     let preview = operator.ask(&["expiry-preview", "--expire-after-days", "7"]).await;
     assert_eq!(preview["expireAfterDays"], 7);
 
