@@ -265,5 +265,7 @@ pub(crate) fn read_fence(document: &RawDocument) -> Result<Fence, ClusterError> 
 }
 
 fn unreadable(error: impl std::fmt::Display) -> ClusterError {
-    ClusterError::Internal(format!("a document of database portolan is not as it was written: {error}"))
+    ClusterError::Internal(format!(
+        "a document of database portolan is not as it was written: {error}"
+    ))
 }

@@ -20,8 +20,8 @@ use portolan_runtime::Runtime;
 use crate::guard::{ids_filter, statement};
 use crate::{
     BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, CollectionKind,
-    DeleteRequest, Deleted, DocumentStream, Fence, FencedStep, Holder, IndexInfo, Inserted, KeptRecord,
-    NotInserted, Probe, ReadOptions,
+    DeleteRequest, Deleted, DocumentStream, Fence, FencedStep, Holder, IndexInfo, Inserted,
+    KeptRecord, NotInserted, Probe, ReadOptions,
 };
 use fenced::Fences;
 

@@ -5,9 +5,7 @@ use bson::{RawBson, RawDocument, RawDocumentBuf};
 use futures::stream::BoxStream;
 use portolan_model::{GuardLevel, Namespace};
 
-use crate::{
-    BatchOutcome, BatchRequest, ClusterError, Fence, FencedStep, Holder, KeptRecord,
-};
+use crate::{BatchOutcome, BatchRequest, ClusterError, Fence, FencedStep, Holder, KeptRecord};
 
 /// Documents as they arrive, exact bytes.
 pub type DocumentStream = BoxStream<'static, Result<RawDocumentBuf, ClusterError>>;

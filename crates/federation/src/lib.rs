@@ -21,8 +21,8 @@ mod reader;
 mod returned;
 mod rows;
 mod session;
-mod source_fence;
 mod sorter;
+mod source_fence;
 mod union;
 
 pub use catalog::{Allowance, ArchiveSource, Catalog, Kept, QueryRecord};

@@ -66,7 +66,11 @@ pub struct PlanError {
 /// Sees every passage through an effect point, before and after the effect.
 pub trait Watcher: Send + Sync {
     /// `after`: the effect was carried out, whatever it answered.
-    fn see(&self, point: &'static str, after: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn see(
+        &self,
+        point: &'static str,
+        after: bool,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// Which passages meet which fate.

@@ -75,7 +75,11 @@ fn cases(options: &Options) -> Result<Vec<Case>> {
         for level in [GuardLevel::L3, GuardLevel::L1] {
             let counts = runtime()?.block_on(trace(level))?;
             let all = singles(level, &counts);
-            println!("{level}: {} effects, {} single faults", counts.values().sum::<u64>(), all.len());
+            println!(
+                "{level}: {} effects, {} single faults",
+                counts.values().sum::<u64>(),
+                all.len()
+            );
             cases.extend(all);
         }
     }

@@ -134,7 +134,11 @@ impl Play {
 struct Eyes(Arc<Play>);
 
 impl Watcher for Eyes {
-    fn see(&self, point: &'static str, after: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn see(
+        &self,
+        point: &'static str,
+        after: bool,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.0.pass(point, after))
     }
 }
@@ -170,9 +174,10 @@ pub async fn play(case: &Case) -> Result<Outcome> {
 /// A worker looks once, until it is done or dies. One whose effect is delayed past its lease goes on
 /// after its successor has looked.
 async fn live(play: &Arc<Play>, life: &Life) -> Result<()> {
-    let plan = life.faults.iter().fold(FaultPlan::none(), |plan, (point, passage, fate)| {
-        plan.with(point, *passage, *fate)
-    });
+    let plan = life
+        .faults
+        .iter()
+        .fold(FaultPlan::none(), |plan, (point, passage, fate)| plan.with(point, *passage, *fate));
     let plan = plan.in_process().watched(Arc::new(Eyes(play.clone())));
     let (worker, store) = play.world.worker(plan.clone()).await?;
     let shutdown = CancellationToken::new();

@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use bson::{RawDocumentBuf, rawdoc};
 use futures::TryStreamExt;
 use portolan_cluster::Cluster;
-use portolan_federation::{
-    ArchiveSource, Catalog, Endpoint, EndpointMode, FederationError, Kept,
-};
+use portolan_federation::{ArchiveSource, Catalog, Endpoint, EndpointMode, FederationError, Kept};
 use portolan_lake::{Predicate, Table};
 use portolan_model::{ClusterId, Namespace};
 use portolan_runtime::FaultPlan;

@@ -85,8 +85,7 @@ impl Buggy {
         }
         let documents: Vec<_> = equal.iter().map(|&at| request.documents[at].clone()).collect();
         let identities: Vec<_> = equal.iter().map(|&at| request.identities[at].clone()).collect();
-        let request =
-            BatchRequest { documents: &documents, identities: &identities, ..*request };
+        let request = BatchRequest { documents: &documents, identities: &identities, ..*request };
         self.inner.delete_batch(namespace, &request).await
     }
 }
@@ -179,7 +178,11 @@ impl Cluster for Buggy {
         self.inner.clear_kept(holder, seq).await
     }
 
-    async fn insert(&self, namespace: &Namespace, documents: &[RawDocumentBuf]) -> Answer<Inserted> {
+    async fn insert(
+        &self,
+        namespace: &Namespace,
+        documents: &[RawDocumentBuf],
+    ) -> Answer<Inserted> {
         Cluster::insert(self.inner.as_ref(), namespace, documents).await
     }
 

@@ -48,13 +48,8 @@ const OUTSIDE: [&str; 14] = [
 /// # Errors
 /// Those of [`play`].
 pub async fn trace(level: GuardLevel) -> Result<Counts> {
-    let case = Case {
-        level,
-        writer: WriterKind::Quiet,
-        seed: 0,
-        lives: vec![Life::default()],
-        bug: None,
-    };
+    let case =
+        Case { level, writer: WriterKind::Quiet, seed: 0, lives: vec![Life::default()], bug: None };
     let outcome = play(&case).await?;
     let mut counts = Counts::new();
     for line in &outcome.trace {
@@ -69,9 +64,8 @@ pub async fn trace(level: GuardLevel) -> Result<Counts> {
 fn faults(counts: &Counts) -> Vec<Fault> {
     let passages = counts.iter().flat_map(|(point, count)| (1..=*count).map(move |n| (*point, n)));
     let all = passages.flat_map(|(point, n)| FATES.map(|fate| (point, n, fate)));
-    let is_played = |(point, _, fate): &Fault| {
-        !matches!(fate, Fate::Delayed { .. }) || OUTSIDE.contains(point)
-    };
+    let is_played =
+        |(point, _, fate): &Fault| !matches!(fate, Fate::Delayed { .. }) || OUTSIDE.contains(point);
     all.filter(is_played).collect()
 }
 
@@ -92,9 +86,10 @@ pub fn singles(level: GuardLevel, counts: &Counts) -> Vec<Case> {
     let faults = faults(counts);
     let of_writer = |writer| {
         let faults = faults.clone();
-        faults.into_iter().enumerate().map(move |(n, fault)| {
-            case(level, writer, n as u64 + 1, &[&[fault]])
-        })
+        faults
+            .into_iter()
+            .enumerate()
+            .map(move |(n, fault)| case(level, writer, n as u64 + 1, &[&[fault]]))
     };
     writers(level).flat_map(of_writer).collect()
 }

@@ -25,7 +25,8 @@ async fn equal_cases_play_equally() {
     let counts = trace(GuardLevel::L3).await.expect("a trace");
     for seed in 1..4 {
         let case = random_case(seed, &counts, None);
-        let (first, second) = (play(&case).await.expect("a world"), play(&case).await.expect("a world"));
+        let (first, second) =
+            (play(&case).await.expect("a world"), play(&case).await.expect("a world"));
         assert_eq!(first, second, "{case}");
     }
 }
@@ -49,7 +50,8 @@ async fn every_planted_bug_is_found() {
         let (writer, lives) = hunt(bug);
         let mut found = None;
         for seed in 1..=SEEDS_TO_FIND_A_BUG {
-            let case = Case { level: GuardLevel::L3, writer, seed, lives: lives.clone(), bug: None };
+            let case =
+                Case { level: GuardLevel::L3, writer, seed, lives: lives.clone(), bug: None };
             let sound = play(&case).await.expect("a world");
             assert_eq!(sound.violation, None, "{case}: {:#?}", sound.trace);
             let case = Case { bug: Some(bug), ..case };

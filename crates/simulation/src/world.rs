@@ -135,8 +135,11 @@ impl World {
 
     fn description(&self) -> OnlineArchive {
         let partition = PartitionField { name: "at".into(), order: 0, field_type: None };
-        let criteria =
-            Criteria::Date { field: "at".into(), format: DateFormat::IsoDate, expire_after_days: 10 };
+        let criteria = Criteria::Date {
+            field: "at".into(),
+            format: DateFormat::IsoDate,
+            expire_after_days: 10,
+        };
         OnlineArchive {
             id: self.archive,
             project_id: ProjectId::new([1; 12]),

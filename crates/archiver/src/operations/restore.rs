@@ -26,9 +26,9 @@ use serde_json::{Value, json};
 use super::{Outcome, Working};
 use crate::lease::{self, Held};
 use crate::run::key_of;
+use crate::source_fence::{self, Raising};
 use crate::steps::commit::change_under;
 use crate::steps::id_of;
-use crate::source_fence::{self, Raising};
 use crate::{ArchiverError, effects, takeover};
 
 /// So long after it returned a document is not archived again.
@@ -136,8 +136,7 @@ async fn under_lease(
     let Some(held) = restoring.held else { return Ok(Outcome::NotNow) };
     // A move that began since then is finished first.
     let archive_id = working.operation.archive_id;
-    let (unfinished, newest) =
-        working.shared.journal.moves(&restoring.key, &[archive_id]).await?;
+    let (unfinished, newest) = working.shared.journal.moves(&restoring.key, &[archive_id]).await?;
     if !unfinished.is_empty() {
         return Ok(Outcome::NotNow);
     }
@@ -150,9 +149,8 @@ async fn under_lease(
             archive_id,
             committed: table.load().await?.committed,
         };
-        let fenced = |item: &&Move| {
-            item.level == GuardLevel::L3 && item.collection_uuid == Some(uuid)
-        };
+        let fenced =
+            |item: &&Move| item.level == GuardLevel::L3 && item.collection_uuid == Some(uuid);
         let known: Vec<&Move> = newest.values().filter(fenced).collect();
         raising.raise(uuid, &known).await?;
     }
@@ -283,7 +281,9 @@ async fn insert(
         held.check()?;
         match send(working, restoring, held, documents).await {
             Ok(done) => return Ok(done),
-            Err(ClusterError::Fenced) => return done_before(working, restoring, held, documents).await,
+            Err(ClusterError::Fenced) => {
+                return done_before(working, restoring, held, documents).await;
+            }
             Err(
                 ClusterError::Unknown(_) | ClusterError::Unavailable(_) | ClusterError::Aborted(_),
             ) if attempt < ATTEMPTS_MAX => {

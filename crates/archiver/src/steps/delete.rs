@@ -44,8 +44,7 @@ pub(crate) async fn run(
     // A fenced delete needs no mark: the fence at the source answers for it.
     let mark = earlier.or((item.level < GuardLevel::L3).then_some(scene.held.epoch));
     if scene.permitted.take() != Some((item.seq, batch)) {
-        let next =
-            Move { state: MoveState::Deleting, unanswered_epoch: mark, ..item.clone() };
+        let next = Move { state: MoveState::Deleting, unanswered_epoch: mark, ..item.clone() };
         let entry = Entry::new(&next, &scene.run);
         *item = scene.journal.permit(effects::BATCH, &scene.held, entry).await?;
     }

@@ -29,6 +29,7 @@ pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), Archiv
     }
     scene.pinned = None;
     let next = Move { state: MoveState::Published, ..item.clone() };
-    *item = scene.journal.permit(effects::PUBLISH, &scene.held, Entry::new(&next, &scene.run)).await?;
+    *item =
+        scene.journal.permit(effects::PUBLISH, &scene.held, Entry::new(&next, &scene.run)).await?;
     Ok(())
 }

@@ -76,7 +76,8 @@ fn differs(level: GuardLevel, point: &str) -> bool {
     match level {
         GuardLevel::L3 => true,
         GuardLevel::L2 => [effects::DELETE, effects::BATCH_DONE].contains(&point),
-        _ => [effects::BATCH, effects::DELETE, effects::BATCH_DONE, effects::CONFIRM].contains(&point),
+        _ => [effects::BATCH, effects::DELETE, effects::BATCH_DONE, effects::CONFIRM]
+            .contains(&point),
     }
 }
 

@@ -96,9 +96,9 @@ impl Cluster for Busy {
     ) -> Result<BatchOutcome, ClusterError> {
         self.deletes.fetch_add(1, Ordering::Relaxed);
         self.act(Moment::BeforeDelete);
-        let conflict = self.conflicts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            left.checked_sub(1)
-        });
+        let conflict = self
+            .conflicts
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if conflict.is_ok() {
             return Err(ClusterError::Aborted("a client wrote the same".to_owned()));
         }

@@ -32,15 +32,16 @@ impl Fences {
     fn before(&mut self, fenced: &FencedBatch<'_>) -> Result<&mut Fence, ClusterError> {
         let (seq, batch) = (fenced.seq, fenced.batch);
         let fence = self.held(&fenced.holder)?;
-        let next = if batch == 0 {
-            fence.seq < seq
-        } else {
-            (fence.seq, fence.done) == (seq, batch - 1)
-        };
+        let next =
+            if batch == 0 { fence.seq < seq } else { (fence.seq, fence.done) == (seq, batch - 1) };
         if next && fence.closed < seq { Ok(fence) } else { Err(ClusterError::Fenced) }
     }
 
-    fn advance(&mut self, fenced: &FencedBatch<'_>, kept: Vec<Vec<u8>>) -> Result<(), ClusterError> {
+    fn advance(
+        &mut self,
+        fenced: &FencedBatch<'_>,
+        kept: Vec<Vec<u8>>,
+    ) -> Result<(), ClusterError> {
         let fence = self.before(fenced)?;
         if fenced.batch == 0 {
             fence.kept_records = 0;
@@ -99,7 +100,10 @@ impl Fences {
     pub(super) fn kept(&self, uuid: [u8; 16], seq: i64) -> Vec<KeptRecord> {
         let records = self.kept.range((uuid, seq, i32::MIN)..=(uuid, seq, i32::MAX));
         records
-            .map(|(&(_, _, batch), identities)| KeptRecord { batch, identities: identities.clone() })
+            .map(|(&(_, _, batch), identities)| KeptRecord {
+                batch,
+                identities: identities.clone(),
+            })
             .collect()
     }
 

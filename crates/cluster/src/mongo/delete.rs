@@ -31,8 +31,7 @@ pub(super) async fn run(
     if request.documents.is_empty() {
         return Ok(Deleted::default());
     }
-    let in_command =
-        request.level > GuardLevel::L0 && cluster.takes_uuid() == UUID_TAKEN;
+    let in_command = request.level > GuardLevel::L0 && cluster.takes_uuid() == UUID_TAKEN;
     let uuid = if in_command {
         request.uuid
     } else {

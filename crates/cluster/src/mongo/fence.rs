@@ -121,8 +121,7 @@ pub(super) async fn kept(
 ) -> Result<Vec<KeptRecord>, ClusterError> {
     let options = ReadOptions { majority: true, ..ReadOptions::default() };
     let filter = fence::kept_filter(uuid, seq, seq);
-    let found: Vec<_> =
-        cluster.read(&place(KEPT), &filter, options).await?.try_collect().await?;
+    let found: Vec<_> = cluster.read(&place(KEPT), &filter, options).await?.try_collect().await?;
     found.iter().map(|document| fence::read_kept(document)).collect()
 }
 
@@ -138,7 +137,8 @@ pub(super) async fn clear(
     let uncount = rawdoc! { "$set": { "kept": 0_i64 } };
     let update = rawdoc! { "update": FENCES, "updates": [{ "q": filter, "u": uncount }] };
     let records = fence::kept_filter(holder.uuid, i64::MIN, seq);
-    let delete = rawdoc! { "delete": KEPT, "deletes": [{ "q": records, "limit": RawBson::Int32(0) }] };
+    let delete =
+        rawdoc! { "delete": KEPT, "deletes": [{ "q": records, "limit": RawBson::Int32(0) }] };
     let database = cluster.client.database(OWN_DATABASE);
     let updated = database.run_raw_command(update).session(&mut session).await;
     let updated = updated.map_err(|error| errors::of_transaction(&error))?;

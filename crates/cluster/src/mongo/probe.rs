@@ -63,7 +63,9 @@ async fn judge_without_scratch(cluster: &MongoCluster, probe: &mut Probe) {
     if probe.product.is_none() && fenced::reads_in_transactions(cluster).await {
         probe.transactions = true;
         probe.level = GuardLevel::L2;
-        probe.reasons.push("transactions work, and without that database they have no fence".into());
+        probe
+            .reasons
+            .push("transactions work, and without that database they have no fence".into());
     }
 }
 

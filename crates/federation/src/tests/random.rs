@@ -20,7 +20,7 @@ use slow::SlowCluster;
 
 const IDS: i32 = 12;
 /// Few by default; `PORTOLAN_SEEDS` asks for more.
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 3;
 const QUERIES: usize = 6;
 
 /// Version of a document by its id.
@@ -187,7 +187,8 @@ impl Play {
         let id = self.id();
         let mut model = self.model();
         // Without a fence, a document of an open move may come through after it was deleted.
-        let busy = !self.fenced && model.open.as_ref().is_some_and(|open| open.rows.iter().any(|row| row.0 == id));
+        let busy = !self.fenced
+            && model.open.as_ref().is_some_and(|open| open.rows.iter().any(|row| row.0 == id));
         model.next_version += 1;
         let version = model.next_version;
         match (model.live.contains_key(&id), self.roll(3)) {

@@ -107,8 +107,7 @@ impl Scratch<'_> {
         let fence = rawdoc! { "_id": fence::uuid_binary(holder.uuid) };
         let records = fence::kept_filter(holder.uuid, SEQ, SEQ);
         for (collection, query) in [(FENCES, fence), (KEPT, records)] {
-            let command =
-                rawdoc! { "delete": collection, "deletes": [{ "q": query, "limit": 0 }] };
+            let command = rawdoc! { "delete": collection, "deletes": [{ "q": query, "limit": 0 }] };
             self.cluster.tell(OWN_DATABASE, command).await?;
         }
         Ok(())

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bson::{RawBson, RawDocument, RawDocumentBuf};
 use futures::StreamExt;
 use portolan_cluster::{
-    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, Fence, KeptRecord,
-    MemoryCluster, Probe, ReadOptions,
+    Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted, DocumentStream, Fence,
+    KeptRecord, MemoryCluster, Probe, ReadOptions,
 };
 use portolan_model::Namespace;
 use portolan_mql::{Context, Filter};
