@@ -3,6 +3,7 @@
 
 mod applications;
 mod interop;
+mod kills;
 mod postgres;
 pub(crate) mod process;
 mod stores;
@@ -62,9 +63,13 @@ const SUITES: &[(&str, &str)] = &[
         "stores",
         "by name or --full: tables on MinIO, Azurite and fake-gcs-server; a quickstart on S3",
     ),
+    (
+        "kills",
+        "by name or --full: kill -9 at every step of an archive's work, and on all combinations of servers",
+    ),
 ];
 /// Suites that need no running quickstart.
-const ALONE: [&str; 5] = ["interop", "unified", "applications", "postgres", "stores"];
+const ALONE: [&str; 6] = ["interop", "unified", "applications", "postgres", "stores", "kills"];
 
 fn suites_help() -> String {
     let lines: Vec<String> =
@@ -95,6 +100,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if wanted("stores") && (options.full || only.is_some()) {
         timed("stores", || stores::run(&folder, &program))?;
+    }
+    if wanted("kills") && (options.full || only.is_some()) {
+        timed("kills", || kills::run(&folder))?;
     }
     if wanted("interop") {
         timed("interop", || interop::run(&folder, options.full))?;
@@ -207,6 +215,22 @@ pub(crate) fn ferretdb_alone(folder: &Folder) -> Result<(Running, String)> {
 pub(crate) fn bare_sandbox(data: &Path, release: bool) -> Result<(Running, u16)> {
     let port = free_port()?;
     Ok((unified::start(data, port, release)?, port))
+}
+
+/// A source that makes documents up as they are read, and its connection string.
+pub(crate) fn replay_source(
+    data: &Path,
+    seed: &Path,
+    documents: u64,
+    release: bool,
+) -> Result<(Running, String)> {
+    let port = free_port()?;
+    let mut command = Command::new(unified::example("replay", release)?);
+    command.arg(data).arg(port.to_string()).arg(seed).arg(documents.to_string());
+    let mut source = Running::start("replay", &mut command)?;
+    source
+        .wait_for("its port", 30, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+    Ok((source, format!("mongodb://127.0.0.1:{port}/?directConnection=true")))
 }
 
 fn start_ferretdb(folder: &Folder) -> Result<FerretDb> {
@@ -350,6 +374,6 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_control;
+mod bench_memory;
 mod bench_sandbox;
 mod ci;
 mod conformance;
@@ -36,6 +37,8 @@ enum Chore {
     Bench(bench::Options),
     /// Measures the control plane with 100,000 projects and 10,000 archives.
     BenchControl(bench_control::Options),
+    /// Measures the memory of a process that archives a source of any size.
+    BenchMemory(bench_memory::Options),
     /// Measures a sandbox cluster beside FerretDB on SQLite.
     BenchSandbox(bench_sandbox::Options),
 }
@@ -48,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Sim(options) => sim::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchControl(options) => bench_control::run(&options),
+        Chore::BenchMemory(options) => bench_memory::run(&options),
         Chore::BenchSandbox(options) => bench_sandbox::run(&options),
     }
 }

@@ -193,6 +193,8 @@ pub(crate) enum ClusterCommand {
 pub(crate) enum ArchiveCommand {
     /// Lists the online archives of a cluster.
     List(OfCluster),
+    /// Makes the control rows of an archive again, from its table alone; it is paused afterwards.
+    Attach(AttachArchive),
     /// Shows the runs of an online archive, newest first, with live progress.
     Runs(OfArchive),
     /// Lets an online archive run now, whatever its schedule says and however little there is to move.
@@ -301,6 +303,24 @@ pub(crate) struct Export {
     pub(crate) namespace: String,
     /// The file to make; it must not be there yet.
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AttachArchive {
+    #[command(flatten)]
+    pub(crate) cluster: OfCluster,
+    /// URI of the table, in a storage location of the instance's configuration.
+    #[arg(long, value_name = "URI")]
+    pub(crate) storage: String,
+    /// Take the table from the installation that owns it: its workers are fenced from then on.
+    #[arg(long)]
+    pub(crate) take_over: bool,
+    /// Age of a DATE rule, for tables that were written before tables told it.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) expire_after_days: Option<i32>,
+    /// Filter of a CUSTOM rule, likewise.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) query: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,8 @@ use portolan_runtime::Runtime;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    ArchiveCommand, Attach, ClusterCommand, Connection, InProject, OfArchive, OfCluster,
+    ArchiveCommand, Attach, AttachArchive, ClusterCommand, Connection, InProject, OfArchive,
+    OfCluster,
 };
 use crate::client::ApiClient;
 use crate::quickstart::Summary;
@@ -48,6 +49,7 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
                 format!("/api/atlas/v2/groups/{group}/clusters/{}/onlineArchives", of.cluster);
             print(&api.get(&path).await?)
         }
+        ArchiveCommand::Attach(attach) => attach_archive(&attach).await,
         ArchiveCommand::Runs(of) => show(&of, "/runs").await,
         ArchiveCommand::Show(of) => show(&of, "").await,
         ArchiveCommand::Statistics(of) => show(&of, "/statistics").await,
@@ -139,6 +141,17 @@ async fn attach_cluster(attach: Attach) -> Result<()> {
         "writesQuiesced": attach.writes_quiesced,
     });
     print(&api.post(&format!("/api/portolan/v1/groups/{group}/clusters:attach"), &body).await?)
+}
+
+async fn attach_archive(attach: &AttachArchive) -> Result<()> {
+    let (api, path) = own_cluster_path(&attach.cluster).await?;
+    let body = json!({
+        "storage": attach.storage,
+        "takeOver": attach.take_over,
+        "expireAfterDays": attach.expire_after_days,
+        "query": attach.query,
+    });
+    print(&api.post(&format!("{path}/onlineArchives:attach"), &without_nulls(body)).await?)
 }
 
 async fn own_cluster_path(of: &OfCluster) -> Result<(ApiClient, String)> {

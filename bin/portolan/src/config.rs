@@ -2,9 +2,11 @@
 //! `PORTOLAN__SECTION__KEY`. Unknown keys are refused, every value is checked before anything starts.
 //! What is not here: what the values do. The instance takes them from here.
 
+mod archiver;
 mod overlay;
 mod storage;
 
+pub(crate) use archiver::Archiver;
 pub(crate) use storage::Storage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,24 +134,6 @@ impl Default for Clusters {
     }
 }
 
-/// Cadence and sizes of archive runs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Archiver {
-    /// Pause between two runs of an archive that has much to move.
-    pub(crate) interval_ms: u64,
-    /// The longest pause, reached in steps of `interval_ms` while there is little to move.
-    pub(crate) interval_max_ms: u64,
-    /// Raw bytes of one move.
-    pub(crate) move_bytes_max: u64,
-    /// After the first seven days an archive waits until so many bytes are cold.
-    pub(crate) run_bytes_min: u64,
-    /// How long files of a deleted archive stay.
-    pub(crate) deleted_grace_ms: u64,
-    /// How long a lease lasts without renewal.
-    pub(crate) lease_ttl_ms: u64,
-}
-
 /// The audit trail.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -246,21 +230,6 @@ impl Default for Endpoints {
     }
 }
 
-impl Default for Archiver {
-    /// Five minutes, stretched to four hours, 5 MiB after seven days, five days of grace: as the
-    /// Atlas documentation describes Online Archive.
-    fn default() -> Self {
-        Self {
-            interval_ms: 5 * 60_000,
-            interval_max_ms: 4 * 3_600_000,
-            move_bytes_max: 64 << 20,
-            run_bytes_min: 5 << 20,
-            deleted_grace_ms: 5 * 86_400_000,
-            lease_ttl_ms: 30_000,
-        }
-    }
-}
-
 impl Default for Audit {
     fn default() -> Self {
         Self { retention_days: 365 }
@@ -327,16 +296,7 @@ impl Config {
             first > 0 && first <= last,
             "endpoints.port_range must be [first, last], rising, without 0"
         );
-        ensure!(
-            self.archiver.interval_ms > 0
-                && self.archiver.interval_max_ms >= self.archiver.interval_ms,
-            "archiver.interval_max_ms must not be below archiver.interval_ms, which must not be 0"
-        );
-        ensure!(
-            (1 << 20..=1 << 30).contains(&self.archiver.move_bytes_max),
-            "archiver.move_bytes_max goes from 1 MiB to 1 GiB"
-        );
-        ensure!(self.archiver.lease_ttl_ms >= 3_000, "archiver.lease_ttl_ms must be at least 3000");
+        self.archiver.check()?;
         ensure!(
             self.state.url.is_none() || self.state.url_file.is_none(),
             "state.url and state.url_file exclude each other"

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use portolan_admin_api::{ApiMetrics, ApiSettings, ApiState, ControlPlaneAddresses};
 use portolan_archiver::{ArchiverMetrics, ArchiverOptions, Worker};
 use portolan_control::{Control, Founding};
+use portolan_lake::CompactionRule;
 use portolan_model::Limits;
 use portolan_runtime::{FaultPlan, Runtime};
 use portolan_store::{Dialect, Store, StoreError};
@@ -288,7 +289,7 @@ pub(crate) async fn start_archiver(
         .await
         .map_err(|error: StoreError| error)?;
     let exclusive = store.dialect() == Dialect::Sqlite;
-    let options = archiver_options(&config.archiver, owner, exclusive);
+    let options = archiver_options(&config.archiver, owner, exclusive)?;
     let worker = Worker::new(store.clone(), Arc::new(host.clone()), options, metrics, runtime);
     host.set_worker(worker.clone());
     let stop = stop.clone();
@@ -296,8 +297,23 @@ pub(crate) async fn start_archiver(
 }
 
 /// `exclusive`: nobody else can work on a control database that lies in a folder of one process.
-fn archiver_options(config: &config::Archiver, owner: String, exclusive: bool) -> ArchiverOptions {
-    ArchiverOptions {
+fn archiver_options(
+    config: &config::Archiver,
+    owner: String,
+    exclusive: bool,
+) -> Result<ArchiverOptions> {
+    let usual = ArchiverOptions::default();
+    let compaction = CompactionRule {
+        // No month has so many files.
+        files_min: match config.compaction_files_min {
+            0 => usize::MAX,
+            files_min => files_min,
+        },
+        large_bytes: config.compaction_file_bytes_max,
+        raw_bytes_max: config.compaction_memory_bytes_max,
+        ..usual.compaction
+    };
+    Ok(ArchiverOptions {
         owner,
         holder: format!("portolan {}", std::process::id()),
         exclusive,
@@ -307,16 +323,31 @@ fn archiver_options(config: &config::Archiver, owner: String, exclusive: bool) -
         bytes_min: config.run_bytes_min,
         purge_after_ms: ms(config.deleted_grace_ms),
         lease_ttl_ms: config.lease_ttl_ms,
-        ..ArchiverOptions::default()
-    }
+        batch_documents_max: config.batch_documents_max,
+        batch_bytes_max: config.batch_bytes_max,
+        load: config.load()?,
+        upkeep_interval_ms: ms(config.upkeep_interval_ms),
+        compaction,
+        ..usual
+    })
 }
 
 fn ms(config: u64) -> i64 {
     i64::try_from(config).unwrap_or(i64::MAX)
 }
 
-/// Faults come from the environment alone: nobody sets them by accident in a file.
+/// Names milliseconds by which this process believes to be later, for tests of what takes days.
+pub(crate) const CLOCK_AHEAD: &str = "PORTOLAN_CLOCK_AHEAD_MS";
+
+/// Faults and another time come from the environment alone: nobody sets them by accident in a file.
 pub(crate) fn with_faults(runtime: &Runtime) -> Result<Runtime> {
+    let runtime = &match std::env::var(CLOCK_AHEAD) {
+        Ok(text) => {
+            tracing::warn!(ahead_ms = text, "the clock of this process is ahead on purpose");
+            runtime.ahead(text.parse().context(CLOCK_AHEAD)?)
+        }
+        Err(_) => runtime.clone(),
+    };
     let Ok(plan) = std::env::var("PORTOLAN_FAULTS") else { return Ok(runtime.clone()) };
     let plan = FaultPlan::parse(&plan).context("PORTOLAN_FAULTS")?;
     tracing::warn!("PORTOLAN_FAULTS is set: this process will fail on purpose");

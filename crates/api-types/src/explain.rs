@@ -6,6 +6,21 @@ use serde_json::{Value, json};
 use crate::operators::hold_json;
 use crate::time::iso8601;
 
+/// The last run of an archive.
+#[derive(Debug, Clone)]
+pub struct LastRunView {
+    /// What is being done, or how it ended.
+    pub phase: String,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// What of the cluster it waits for now.
+    pub waiting_for: Option<String>,
+    /// When it began.
+    pub started_at: EpochMs,
+    /// When it ended.
+    pub ended_at: Option<EpochMs>,
+}
+
 /// Everything that decides what happens to an archive next.
 #[derive(Debug, Clone)]
 pub struct ExplainView {
@@ -27,8 +42,8 @@ pub struct ExplainView {
     pub lease: Option<(String, i64, bool)>,
     /// The move under way: number, state, batches done, batches, why it is being closed.
     pub open_move: Option<(i64, &'static str, i32, i32, Option<String>)>,
-    /// The last run: phase, error, start, end.
-    pub last_run: Option<(String, Option<String>, EpochMs, Option<EpochMs>)>,
+    /// The last run.
+    pub last_run: Option<LastRunView>,
     /// When its data is looked after next, and what went wrong last.
     pub upkeep: Option<(EpochMs, Option<String>)>,
     /// The index that the last look missed.
@@ -49,11 +64,12 @@ impl ExplainView {
             "failures": self.failures,
             "hold": self.hold.as_ref().map(hold_json),
             "lastError": self.last_error,
-            "lastRun": self.last_run.as_ref().map(|(phase, error, started, ended)| json!({
-                "endedAt": ended.map(iso8601),
-                "error": error,
-                "phase": phase,
-                "startedAt": iso8601(*started),
+            "lastRun": self.last_run.as_ref().map(|run| json!({
+                "endedAt": run.ended_at.map(iso8601),
+                "error": run.error,
+                "phase": run.phase,
+                "startedAt": iso8601(run.started_at),
+                "waitingFor": run.waiting_for,
             })),
             "lease": self.lease.as_ref().map(|(holder, epoch, released)| json!({
                 "epoch": epoch,

@@ -127,6 +127,36 @@ pub fn parse_redact(mut fields: Fields) -> Result<RedactDraft, Problem> {
     Ok(RedactDraft { id: id.to_string(), reason: reason.trim().to_owned(), even_if_live })
 }
 
+/// A checked body of `onlineArchives:attach`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachArchiveDraft {
+    /// URI of the table.
+    pub storage: String,
+    /// Whether a table of another installation is taken from it.
+    pub take_over: bool,
+    /// The days of a DATE rule, for tables that do not tell.
+    pub expire_after_days: Option<i32>,
+    /// The filter of a CUSTOM rule, for tables that do not tell.
+    pub query: Option<String>,
+}
+
+/// Reads the body of `onlineArchives:attach`.
+///
+/// # Errors
+/// A [`Problem`] that names the field.
+pub fn parse_attach_archive(mut fields: Fields) -> Result<AttachArchiveDraft, Problem> {
+    let draft = AttachArchiveDraft {
+        storage: fields.required_string("storage")?.trim_end_matches('/').to_owned(),
+        take_over: fields.bool("takeOver")?.unwrap_or_default(),
+        expire_after_days: fields
+            .int("expireAfterDays", 0, i64::from(i32::MAX))?
+            .and_then(|days| i32::try_from(days).ok()),
+        query: fields.string("query")?,
+    };
+    fields.finish()?;
+    Ok(draft)
+}
+
 /// Reads the query parameter `expireAfterDays` of `:expiryPreview`.
 ///
 /// # Errors

@@ -113,6 +113,8 @@ pub struct RunView {
     pub phase: String,
     /// Counts by name, as they stand.
     pub counts: Vec<(&'static str, i64)>,
+    /// What of the cluster it waits for now.
+    pub waiting_for: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
     /// When it began.
@@ -132,6 +134,7 @@ impl RunView {
             "level": self.level,
             "phase": self.phase,
             "startedAt": iso8601(self.started_at),
+            "waitingFor": self.waiting_for,
         });
         for (name, count) in &self.counts {
             shown[*name] = Value::from(*count);

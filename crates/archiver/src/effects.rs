@@ -59,6 +59,8 @@ pub const CONFIRM: &str = "archiver.confirm";
 pub const CONFIRMED: &str = "archiver.confirmed";
 /// Forgetting what the source recorded of a confirmed move.
 pub const SOURCE_CLEAR: &str = "archiver.source_clear";
+/// Journalling that a run waits for its cluster.
+pub const RUN_WAIT: &str = "archiver.run.wait";
 /// Ending a run in the journal; the archive becomes IDLE or PAUSED.
 pub const RUN_END: &str = "archiver.run.end";
 /// Giving the lease back.
@@ -67,6 +69,10 @@ pub const LEASE_RELEASE: &str = "archiver.lease.release";
 pub const SCHEDULE: &str = "archiver.schedule";
 /// Writing hold and expiration rule into the table's properties.
 pub const RULES: &str = "archiver.rules";
+/// Writing our name into a table that was attached.
+pub const OWN: &str = "archiver.own";
+/// Writing how an archive is defined into its table.
+pub const DEFINE: &str = "archiver.define";
 /// Writing files without expired rows.
 pub const EXPIRY_REWRITE: &str = "archiver.expiry.rewrite";
 /// Journalling that an operation begins.
@@ -109,7 +115,7 @@ pub const SWEEP: &str = "archiver.sweep";
 pub const FORGOTTEN: &str = "archiver.forgotten";
 
 /// Every name.
-pub const ALL: [&str; 53] = [
+pub const ALL: [&str; 56] = [
     LEASE_TAKE,
     LEASE_RENEW,
     RUN_START,
@@ -139,10 +145,13 @@ pub const ALL: [&str; 53] = [
     CONFIRM,
     CONFIRMED,
     SOURCE_CLEAR,
+    RUN_WAIT,
     RUN_END,
     LEASE_RELEASE,
     SCHEDULE,
     RULES,
+    OWN,
+    DEFINE,
     EXPIRY_REWRITE,
     OPERATION_START,
     OPERATION_PROGRESS,

@@ -57,6 +57,9 @@ pub enum ArchiverError {
         /// What was found.
         detail: String,
     },
+    /// Retry: the cluster has no room for more, for longer than a run waits.
+    #[error("the cluster has no room for more: {0}")]
+    Overburdened(String),
     /// Retry: this process is going down and hands its work back.
     #[error("the worker is stopping")]
     Stopping,

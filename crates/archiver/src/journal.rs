@@ -16,6 +16,7 @@ use portolan_store::moves::{self, KeptRow, Move, MoveState};
 use portolan_store::runs::{self, ArchiveRun, RunDocument};
 use portolan_store::{Store, StoreError, Tx, clusters};
 
+use crate::alerts;
 use crate::lease::Held;
 use crate::protocol::{Standing, permission};
 use crate::{ArchiverError, effects};
@@ -195,6 +196,22 @@ impl Journal {
                         self.happen(tx, run.archive_id, ArchiveEvent::RunStarted).await?;
                     }
                     Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Shows how a run stands that waits.
+    pub(crate) async fn show_run(
+        &self,
+        held: &Held,
+        run: &ArchiveRun,
+    ) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::RUN_WAIT, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    Ok(runs::save(tx, run).await?)
                 })
             })
             .await
@@ -381,6 +398,7 @@ impl Journal {
                     if let Some(due_at) = woken {
                         (next.due_at, next.run_requested) = (due_at, stored.run_requested);
                     }
+                    self.alert(tx, &stored, &next).await?;
                     jobs::save(tx, &next).await?;
                     if let Some(event) = event {
                         self.happen(tx, job.archive_id, event).await?;
@@ -389,6 +407,22 @@ impl Journal {
                 })
             })
             .await
+    }
+
+    /// Events of what an operator is to be told, in the transaction by which it becomes so.
+    async fn alert(
+        &self,
+        tx: &mut Tx<'_>,
+        before: &ArchiveJob,
+        now: &ArchiveJob,
+    ) -> Result<(), StoreError> {
+        for alert in alerts::of_job(before, now) {
+            match work::alert(tx, &self.system, now.archive_id, alert).await {
+                Ok(()) | Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// An event that the state does not allow changes nothing: a client may have been quicker.

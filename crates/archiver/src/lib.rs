@@ -9,6 +9,8 @@
 //! This is the only room that deletes users' documents. Not here: how files are written (`lake`), how
 //! a server is asked (`cluster`), what clients may ask for (`control`).
 
+mod alerts;
+mod attach;
 mod clocks;
 pub mod criteria;
 mod due;
@@ -17,6 +19,7 @@ mod error;
 mod index_check;
 mod journal;
 mod lease;
+mod load;
 mod look;
 mod metrics;
 mod operations;
@@ -36,6 +39,7 @@ mod upkeep;
 mod worker;
 
 pub use error::ArchiverError;
+pub use load::{LoadLimits, LoadRules};
 pub use metrics::ArchiverMetrics;
 pub use options::ArchiverOptions;
 pub use outside::Outside;

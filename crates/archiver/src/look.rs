@@ -108,7 +108,7 @@ fn bytes_needed(options: &ArchiverOptions, archive: &OnlineArchive, now_ms: i64)
 }
 
 /// Whether so many bytes of documents are cold. Reads no more than that.
-async fn reaches(
+pub(crate) async fn reaches(
     cluster: &dyn Cluster,
     archive: &OnlineArchive,
     frozen: &Frozen,

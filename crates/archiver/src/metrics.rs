@@ -37,8 +37,29 @@ impl Default for Seconds {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Command {
+    command: &'static str,
+}
+
+/// Bounds of the buckets of [`ArchiverMetrics::command_took`], in milliseconds.
+const COMMAND_MS: [f64; 9] = [5.0, 20.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 10_000.0];
+
+const DOCUMENTS: [&str; 5] = ["moved", "deleted", "kept", "vanished", "skipped"];
+const BYTES: [&str; 2] = ["read", "stored"];
+const RUNS: [&str; 3] = ["done", "stopped", "failed"];
+
+fn command_buckets() -> Histogram {
+    Histogram::new(COMMAND_MS)
+}
+
 /// What the archiver counts. One that was not registered counts all the same, and nobody looks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ArchiverMetrics {
     documents: Family<Outcome, Counter>,
     bytes: Family<Outcome, Counter>,
@@ -51,8 +72,36 @@ pub struct ArchiverMetrics {
     open: Gauge,
     queued: Gauge,
     missing_indexes: Gauge,
+    full_windows: Gauge,
     overdue_ms: Gauge,
     looks: Seconds,
+    waited_ms: Family<Reason, Counter>,
+    commands: Family<Command, Histogram, fn() -> Histogram>,
+    lag_ms: Gauge,
+}
+
+impl Default for ArchiverMetrics {
+    fn default() -> Self {
+        Self {
+            documents: Family::default(),
+            bytes: Family::default(),
+            runs: Family::default(),
+            operations: Family::default(),
+            expired: Counter::default(),
+            unsound: Counter::default(),
+            archives: Family::default(),
+            failing: Gauge::default(),
+            open: Gauge::default(),
+            queued: Gauge::default(),
+            missing_indexes: Gauge::default(),
+            full_windows: Gauge::default(),
+            overdue_ms: Gauge::default(),
+            waited_ms: Family::default(),
+            commands: Family::new_with_constructor(command_buckets),
+            lag_ms: Gauge::default(),
+            looks: Seconds::default(),
+        }
+    }
 }
 
 impl ArchiverMetrics {
@@ -90,27 +139,73 @@ impl ArchiverMetrics {
         registry.register("portolan_archiver_overdue_ms", help, metrics.overdue_ms.clone());
         let help = "Time that a look for work took";
         registry.register("portolan_archiver_look_seconds", help, metrics.looks.0.clone());
+        let help = "Archives for which three windows in a row were too short";
+        registry.register("portolan_archiver_full_windows", help, metrics.full_windows.clone());
+        metrics.register_load(registry);
+        metrics.begin_at_zero();
         metrics
+    }
+
+    fn register_load(&self, registry: &mut Registry) {
+        let help = "Milliseconds that runs waited for their clusters, by reason";
+        registry.register("portolan_archiver_waited_ms", help, self.waited_ms.clone());
+        let help = "Milliseconds that commands of runs took at clusters";
+        registry.register("portolan_archiver_command_ms", help, self.commands.clone());
+        let help =
+            "Milliseconds by which the secondaries of a cluster under work are behind, at most";
+        registry.register("portolan_archiver_lag_ms", help, self.lag_ms.clone());
+    }
+
+    /// A series that begins with its first count hides that count from rates: so all begin at zero.
+    fn begin_at_zero(&self) {
+        for outcome in DOCUMENTS {
+            drop(self.documents.get_or_create(&Outcome { outcome }));
+        }
+        for outcome in BYTES {
+            drop(self.bytes.get_or_create(&Outcome { outcome }));
+        }
+        for outcome in RUNS {
+            drop(self.runs.get_or_create(&Outcome { outcome }));
+        }
+        for reason in ["lag", "latency", "bytes", "operations"] {
+            drop(self.waited_ms.get_or_create(&Reason { reason }));
+        }
+        for command in ["read", "delete", "insert"] {
+            drop(self.commands.get_or_create(&Command { command }));
+        }
+    }
+
+    /// A run waited for its cluster.
+    pub(crate) fn waited(&self, reason: &'static str, ms: u64) {
+        self.waited_ms.get_or_create(&Reason { reason }).inc_by(ms);
+    }
+
+    /// A command of a run was answered.
+    pub(crate) fn command_took(&self, command: &'static str, ms: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of one command")]
+        self.commands.get_or_create(&Command { command }).observe(ms as f64);
     }
 
     /// A run ended.
     pub(crate) fn run_ended(&self, run: &ArchiveRun) {
+        let [done, stopped, failed] = RUNS;
         let outcome = match run.phase.as_str() {
-            "DONE" => "done",
-            "STOPPED" => "stopped",
-            _ => "failed",
+            "DONE" => done,
+            "STOPPED" => stopped,
+            _ => failed,
         };
         self.runs.get_or_create(&Outcome { outcome }).inc();
-        for (outcome, count) in [
-            ("moved", run.documents_moved),
-            ("deleted", run.documents_deleted),
-            ("kept", run.documents_kept),
-            ("vanished", run.documents_vanished),
-            ("skipped", run.documents_skipped),
-        ] {
+        let documents = [
+            run.documents_moved,
+            run.documents_deleted,
+            run.documents_kept,
+            run.documents_vanished,
+            run.documents_skipped,
+        ];
+        for (outcome, count) in DOCUMENTS.into_iter().zip(documents) {
             self.documents.get_or_create(&Outcome { outcome }).inc_by(count.unsigned_abs());
         }
-        for (outcome, count) in [("read", run.bytes_read), ("stored", run.bytes_stored)] {
+        for (outcome, count) in BYTES.into_iter().zip([run.bytes_read, run.bytes_stored]) {
             self.bytes.get_or_create(&Outcome { outcome }).inc_by(count.unsigned_abs());
         }
     }
@@ -134,14 +229,15 @@ impl ArchiverMetrics {
     }
 
     /// How all archives stand.
-    pub(crate) fn look(&self, standing: &Standing, now_ms: i64) {
+    pub(crate) fn look(&self, standing: &Standing, now_ms: i64, lag_ms: u64) {
         self.archives.clear();
-        let (mut failing, mut missing, mut open, mut overdue_ms) = (0, 0, 0, 0);
+        let (mut failing, mut missing, mut full, mut open, mut overdue_ms) = (0, 0, 0, 0, 0);
         for figures in &standing.states {
             let state = figures.state.as_str();
             self.archives.get_or_create(&State { state }).inc_by(figures.archives);
             failing += figures.failing;
             missing += figures.without_index;
+            full += figures.full_windows;
             open += figures.unfinished;
             if let (true, Some(due_at)) = (figures.state.is_active(), figures.due_at_min) {
                 overdue_ms = overdue_ms.max(now_ms.saturating_sub(due_at));
@@ -149,9 +245,11 @@ impl ArchiverMetrics {
         }
         self.failing.set(failing);
         self.missing_indexes.set(missing);
+        self.full_windows.set(full);
         self.overdue_ms.set(overdue_ms);
         self.open.set(open);
         self.queued.set(standing.operations);
+        self.lag_ms.set(i64::try_from(lag_ms).unwrap_or(i64::MAX));
     }
 }
 
@@ -174,6 +272,8 @@ mod tests {
         operation.state = OperationState::Done;
         metrics.operation_ended(&operation, 3);
         metrics.expired(4);
+        metrics.waited("lag", 1_200);
+        metrics.command_took("delete", 30);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).expect("encoded");
         for line in [
@@ -183,6 +283,8 @@ mod tests {
             "portolan_archiver_operations_total{kind=\"VERIFY\",outcome=\"done\"} 1",
             "portolan_archiver_verify_problems_total 3",
             "portolan_archiver_expired_documents_total 4",
+            "portolan_archiver_waited_ms_total{reason=\"lag\"} 1200",
+            "portolan_archiver_command_ms_bucket{le=\"50.0\",command=\"delete\"} 1",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

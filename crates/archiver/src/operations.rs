@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::worker::Shared;
 use crate::{ArchiverError, effects};
 
-/// A worker that was silent for so long has lost its operation to another one.
-pub(crate) const SILENT_MS: i64 = 10 * 60 * 1000;
+/// A worker that was silent for so many times the life of a lease has lost its operation to another one.
+pub(crate) const SILENT_LEASES: u64 = 20;
 
 /// How a piece of work ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +53,14 @@ pub(crate) async fn run(
         None => Err(ArchiverError::Invalid("the archive is gone".to_owned())),
     };
     match done {
-        // It stays RUNNING, and whoever comes next goes on with it.
-        Err(ArchiverError::Stopping) => return Ok(false),
+        // Whoever comes next goes on with it, at once.
+        Err(ArchiverError::Stopping) => return working.hand_back().await.map(|()| false),
         Err(error) => {
             tracing::warn!(operation = %working.operation.id, %error, "an operation failed");
             working.operation.error = Some(error.to_string());
             working.operation.state = OperationState::Failed;
         }
-        Ok(Outcome::NotNow) => {
-            working.operation.state = OperationState::Queued;
-            return working.progress().await.map(|()| false);
-        }
+        Ok(Outcome::NotNow) => return working.hand_back().await.map(|()| false),
         Ok(Outcome::Done) => working.operation.state = OperationState::Done,
     }
     working.operation.ended_at = Some(shared.runtime.now_ms());
@@ -96,6 +93,12 @@ impl Working<'_> {
     /// Writes down how far it is.
     pub(crate) async fn progress(&mut self) -> Result<(), ArchiverError> {
         self.save(effects::OPERATION_PROGRESS).await
+    }
+
+    /// Puts it back into the queue, behind the others.
+    async fn hand_back(&mut self) -> Result<(), ArchiverError> {
+        self.operation.state = OperationState::Queued;
+        self.progress().await
     }
 
     async fn save(&mut self, name: &'static str) -> Result<(), ArchiverError> {

@@ -3,6 +3,8 @@
 
 use portolan_lake::CompactionRule;
 
+use crate::LoadRules;
+
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
@@ -34,6 +36,8 @@ pub struct ArchiverOptions {
     pub batch_documents_max: usize,
     /// Most bytes of documents in one batch of deletes.
     pub batch_bytes_max: usize,
+    /// What may be asked of clusters.
+    pub load: LoadRules,
     /// Attempts to delete one batch before the run gives up until later.
     pub delete_attempts_max: u32,
     /// First distance between two looks at an archive, and what is added when there is little to move.
@@ -77,6 +81,7 @@ impl Default for ArchiverOptions {
             move_documents_max: 250_000,
             batch_documents_max: 500,
             batch_bytes_max: 4 << 20,
+            load: LoadRules::default(),
             delete_attempts_max: 5,
             interval_ms: 5 * MINUTE_MS,
             interval_max_ms: 4 * 60 * MINUTE_MS,

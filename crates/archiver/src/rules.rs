@@ -1,16 +1,16 @@
 //! Hold and expiration rule of an archive, in its table: written there before a change of them is
-//! acknowledged. The control database has them first, so its copy is never the older one unless it
+//! acknowledged; and how the archive is defined, for the case that only the table is left. The control database has them first, so its copy is never the older one unless it
 //! was restored; then nothing is removed until the operator decides.
 
 use portolan_lake::{Change, Table, Version};
-use portolan_model::{ArchiveId, SuspendReason};
+use portolan_model::{ArchiveDefinition, ArchiveId, SuspendReason};
 use portolan_store::archives::StoredArchive;
 
 use crate::steps::commit::change_under;
 use crate::worker::Shared;
 use crate::{ArchiverError, effects};
 
-/// Brings the table's copy of the rules up to the journal's.
+/// Brings the table's copy of rules and definition up to the journal's.
 ///
 /// # Errors
 /// [`ArchiverError::Suspended`] when the table's copy is the newer one.
@@ -29,6 +29,11 @@ pub(crate) async fn align(
     if theirs < ours {
         let change = Change::Rules(stored.rules());
         change_under(None, &shared.runtime, table, effects::RULES, &change).await?;
+    }
+    let definition = ArchiveDefinition::of(&stored.archive);
+    if version.spec.definition.as_ref() != Some(&definition) {
+        let change = Change::Define(definition);
+        change_under(None, &shared.runtime, table, effects::DEFINE, &change).await?;
     }
     Ok(())
 }

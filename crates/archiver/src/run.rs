@@ -20,7 +20,7 @@ use crate::scene::{Scene, TableOf};
 use crate::steps::{self, plan, read};
 use crate::takeover::{self, Seen};
 use crate::worker::Shared;
-use crate::{ArchiverError, sampling, source_fence};
+use crate::{ArchiverError, look, sampling, source_fence};
 
 /// What is to be run.
 pub(crate) struct Task {
@@ -47,6 +47,9 @@ pub(crate) enum Ended {
         documents: i64,
         /// The cluster's level.
         level: GuardLevel,
+        /// Whether the window of the schedule closed before all that is cold was moved; `None`: it ended
+        /// otherwise.
+        window_full: Option<bool>,
     },
 }
 
@@ -90,7 +93,11 @@ pub(crate) async fn run(
     let ended = Box::pin(under_lease(shared, &mut scene, &task, seen)).await;
     let ended = end(&mut scene, ended).await;
     shared.metrics.run_ended(&scene.run);
-    ended.map(|()| Ended::Ran { documents: scene.run.documents_moved, level })
+    ended.map(|()| Ended::Ran {
+        documents: scene.run.documents_moved,
+        level,
+        window_full: scene.window_full,
+    })
 }
 
 pub(crate) fn key_of(archive: &OnlineArchive) -> LeaseKey {
@@ -125,11 +132,13 @@ fn scene(
 ) -> Scene {
     let runtime = shared.runtime.clone();
     let id = JobId::new(runtime.object_id());
+    let load = shared.loads.of(task.archive.cluster_id, &shared.options, &shared.metrics);
     Scene {
         journal: shared.journal.clone(),
         options: shared.options.clone(),
         shutdown: task.shutdown.clone(),
         cluster,
+        load,
         held,
         archive: task.archive.clone(),
         run: ArchiveRun::begin(id, task.archive.id, level, runtime.now_ms()),
@@ -145,6 +154,7 @@ fn scene(
         pinned: None,
         permitted: None,
         repeated_batch: None,
+        window_full: None,
     }
 }
 
@@ -216,11 +226,15 @@ fn still_there(scene: &Scene, pinned: Option<Option<[u8; 16]>>) -> Result<(), Ar
 async fn move_all(scene: &mut Scene, requested: bool) -> Result<(), ArchiverError> {
     loop {
         scene.check()?;
+        scene.ease().await?;
         match scene.journal.archive(scene.archive.id).await? {
             Some(stored) if may_begin(stored.archive.state) => scene.archive = stored.archive,
             _ => return Ok(()),
         }
         if !requested && !scene.archive.schedule.allows(scene.runtime.now_ms()) {
+            if scene.archive.schedule.allows(scene.run.started_at) {
+                scene.window_full = Some(is_anything_cold(scene).await?);
+            }
             return Ok(());
         }
         let planned = plan::freeze(scene).await?;
@@ -228,6 +242,7 @@ async fn move_all(scene: &mut Scene, requested: bool) -> Result<(), ArchiverErro
         let found = read::run(scene, &planned.frozen).await?;
         scene.skipped = found.skipped;
         if found.documents.is_empty() {
+            scene.window_full = Some(false);
             return Ok(());
         }
         scene.documents = found.documents;
@@ -235,6 +250,13 @@ async fn move_all(scene: &mut Scene, requested: bool) -> Result<(), ArchiverErro
         plan::journal(scene, &item).await?;
         steps::drive(scene, &mut item).await?;
     }
+}
+
+/// Whether something is left that the next window has to move.
+async fn is_anything_cold(scene: &Scene) -> Result<bool, ArchiverError> {
+    let planned = plan::freeze(scene).await?;
+    let cluster = scene.cluster.as_ref();
+    look::reaches(cluster, &scene.archive, &planned.frozen, (1, &scene.excluded)).await
 }
 
 /// Journals how the run ended, with what it means for the archive.

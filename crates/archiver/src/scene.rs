@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
 use crate::lease::Held;
+use crate::load::Load;
 use crate::{ArchiverError, ArchiverOptions};
 
 /// How long a version of the table is relied on while batches are deleted.
@@ -31,6 +32,8 @@ pub(crate) struct Scene {
     pub(crate) options: Arc<ArchiverOptions>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) cluster: Arc<dyn Cluster>,
+    /// What of the cluster is spent.
+    pub(crate) load: Arc<Load>,
     pub(crate) held: Arc<Held>,
     pub(crate) archive: OnlineArchive,
     pub(crate) run: ArchiveRun,
@@ -55,6 +58,8 @@ pub(crate) struct Scene {
     pub(crate) permitted: Option<(i64, i32)>,
     /// A batch that an earlier epoch or attempt may have deleted already.
     pub(crate) repeated_batch: Option<i32>,
+    /// Whether the window of the schedule closed before all that is cold was moved.
+    pub(crate) window_full: Option<bool>,
 }
 
 impl Scene {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use portolan_cluster::Cluster;
 use portolan_lake::{Change, MonthSpec, Table, TableSpec, Version};
-use portolan_model::{ArchiveId, Criteria, JobId, OnlineArchive, SuspendReason};
+use portolan_model::{ArchiveDefinition, ArchiveId, Criteria, JobId, OnlineArchive, SuspendReason};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::{LeaseKey, NewLease};
 use portolan_store::moves::{KeptRow, Move, MoveState};
@@ -175,6 +175,7 @@ pub(crate) fn spec(owner: &str, stored: &StoredArchive, uuid: Option<[u8; 16]>) 
         month,
         config_version: archive.criteria_version,
         rules: stored.rules(),
+        definition: Some(ArchiveDefinition::of(archive)),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Whole runs against a simulated cluster, a real table in a folder and a real journal in SQLite.
 
+mod attach;
 mod faults;
 mod fenced;
+mod load;
 mod operations;
 mod races;
 mod redact;

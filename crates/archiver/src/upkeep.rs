@@ -12,6 +12,7 @@ mod expiry;
 use std::sync::Arc;
 
 use portolan_lake::{Change, Leftover, Table, Version};
+use portolan_model::ArchiveId;
 use portolan_store::archives::StoredArchive;
 use portolan_store::operations::{Operation, OperationKind, OperationState};
 use serde_json::Value;
@@ -48,7 +49,7 @@ pub(crate) async fn run(shared: &Shared, stored: &StoredArchive) -> Result<Kept,
     };
     let held = Arc::new(held);
     let renewing = lease::keep(held.clone(), shared.journal.clone(), None, &shared.runtime);
-    let done = work(shared, &held, &seen.table, seen.clocks).await;
+    let done = work(shared, &held, stored.archive.id, &seen).await;
     drop(renewing);
     if let Err(error) = shared.journal.release(&held).await {
         tracing::warn!(%error, "the lease was not given back; it runs out by itself");
@@ -59,12 +60,16 @@ pub(crate) async fn run(shared: &Shared, stored: &StoredArchive) -> Result<Kept,
 async fn work(
     shared: &Shared,
     held: &Held,
-    table: &Table,
-    clocks: Clocks,
+    id: ArchiveId,
+    seen: &Keeping,
 ) -> Result<(), ArchiverError> {
+    let (table, clocks) = (&seen.table, seen.clocks);
     let (epoch, token) = (held.epoch, held.token.clone());
     let fence = Change::Fence { epoch, token };
     change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
+    if seen.cut_off {
+        shared.journal.end_cut_off_upkeep(held, id).await?;
+    }
     expiry::run(shared, held, table, clocks).await?;
     compaction::run(shared, held, table).await?;
     clean_up::run(shared, held, table, clocks).await
@@ -78,6 +83,8 @@ struct Keeping {
     expiring: Option<Expiring>,
     leftovers: Vec<Leftover>,
     compactable: bool,
+    /// Records of upkeep that never ended.
+    cut_off: bool,
 }
 
 impl Keeping {
@@ -99,11 +106,13 @@ impl Keeping {
         let raised = Version { fence: version.fence.saturating_add(1), ..version.clone() };
         let leftovers = table.leftovers(&raised, clocks.storage_ms, grace_ms).await?;
         let compactable = !compaction::plan(shared, &table, &version).is_empty();
-        Ok(Some(Self { table, version, clocks, expiring, leftovers, compactable }))
+        let cut_off = shared.journal.upkeep_was_cut_off(archive.id).await?;
+        Ok(Some(Self { table, version, clocks, expiring, leftovers, compactable, cut_off }))
     }
 
     fn nothing_to_do(&self) -> bool {
-        self.expiring.is_none() && self.leftovers.is_empty() && !self.compactable
+        let nothing = self.expiring.is_none() && self.leftovers.is_empty();
+        nothing && !self.compactable && !self.cut_off
     }
 }
 

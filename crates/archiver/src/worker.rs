@@ -4,13 +4,13 @@
 mod beside;
 mod next_look;
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex};
 
 use portolan_cluster::Cluster;
 use portolan_model::{
-    ArchiveId, ArchiveState, ArchiveStatistics, ExpiryPreview, JobId, OnlineArchive,
+    ArchiveId, ArchiveState, ArchiveStatistics, ClusterId, ExpiryPreview, FoundTable, IndexCheck,
+    OnlineArchive,
 };
 use portolan_runtime::Runtime;
 use portolan_store::Store;
@@ -21,11 +21,13 @@ use crate::criteria::Frozen;
 use crate::due::Due;
 use crate::journal::Journal;
 use crate::lease::{Busy, Leases};
+use crate::load::Loads;
 use crate::look::{self, Decision, Known};
 use crate::purge::{self, Purged};
 use crate::run::{self, Ended, Taken, Task, key_of};
 use crate::{
-    ArchiverError, ArchiverMetrics, ArchiverOptions, Outside, index_check, reports, rules, takeover,
+    ArchiverError, ArchiverMetrics, ArchiverOptions, Outside, attach, index_check, reports, rules,
+    takeover,
 };
 use next_look::{Look, next_look};
 
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: ArchiverMetrics,
     pub(crate) runtime: Runtime,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) loads: Loads,
 }
 
 /// Moves documents of all archives that are due.
@@ -45,8 +48,8 @@ pub struct Worker {
     shared: Arc<Shared>,
     woken: Arc<Notify>,
     seats: Arc<Semaphore>,
-    /// Operations that this process works on.
-    operating: Arc<Mutex<HashSet<JobId>>>,
+    /// Operations are worked on one at a time, so that they leave room for runs.
+    operation_seat: Arc<Semaphore>,
     /// When the metrics were brought up to date last.
     looked_at_ms: Arc<AtomicI64>,
 }
@@ -69,12 +72,13 @@ impl Worker {
             metrics,
             runtime: runtime.clone(),
             leases: Arc::default(),
+            loads: Loads::default(),
         };
         Self {
             shared: Arc::new(shared),
             woken: Arc::default(),
             seats,
-            operating: Arc::default(),
+            operation_seat: Arc::new(Semaphore::new(1)),
             looked_at_ms: Arc::new(AtomicI64::new(i64::MIN)),
         }
     }
@@ -105,6 +109,22 @@ impl Worker {
         reports::preview_expiry(&self.shared, id, days).await
     }
 
+    /// What the table behind a URI tells of its archive.
+    ///
+    /// # Errors
+    /// [`ArchiverError::Invalid`] when there is none, and those of the storage.
+    pub async fn find_table(&self, uri: &str) -> Result<FoundTable, ArchiverError> {
+        attach::find(&self.shared, uri).await
+    }
+
+    /// Makes the table behind a URI ours, for an archive of that cluster.
+    ///
+    /// # Errors
+    /// [`ArchiverError::LeaseLost`] when somebody works on its collection; those of the storage.
+    pub async fn take_table(&self, cluster: ClusterId, uri: &str) -> Result<(), ArchiverError> {
+        attach::take(&self.shared, cluster, uri).await
+    }
+
     /// What an archive holds.
     ///
     /// # Errors
@@ -131,6 +151,7 @@ impl Worker {
         // Runs notice the shutdown between two batches; waiting for all seats waits for them.
         let all = u32::try_from(self.shared.options.parallel.max(1)).unwrap_or(u32::MAX);
         let _all_seats_free = self.seats.acquire_many(all).await;
+        let _operation_seat_free = self.operation_seat.acquire().await;
     }
 
     async fn start_due(&self, shutdown: &CancellationToken) -> Result<(), ArchiverError> {
@@ -257,25 +278,26 @@ impl Worker {
         };
         let level_before = due.job.level;
         if begin {
-            due.job.create_index = self.missing_index(&archive, cluster.as_ref()).await;
+            due.job.create_index = self.missing_index(due, cluster.as_ref()).await;
         }
         let siblings = std::mem::take(&mut due.siblings);
         let requested = due.job.run_requested;
         let task = Task { archive, siblings, begin, requested, level_before, shutdown };
         match Box::pin(run::run(shared, cluster, task, taken)).await? {
             Ended::Busy => Ok(Look::Busy),
-            Ended::Ran { documents, level } => Ok(Look::Ran { documents, level }),
+            Ended::Ran { documents, level, window_full } => {
+                Ok(Look::Ran { documents, level, window_full })
+            }
         }
     }
 
-    /// The index that a run misses, as a line to paste. That it cannot be told stops no run.
-    async fn missing_index(
-        &self,
-        archive: &OnlineArchive,
-        cluster: &dyn Cluster,
-    ) -> Option<String> {
+    /// The index that a run misses, as a line to paste. That it cannot be told stops no run, and leaves
+    /// what was known.
+    async fn missing_index(&self, due: &Due, cluster: &dyn Cluster) -> Option<String> {
+        let archive = &due.stored.archive;
         let frozen = Frozen::new(&archive.criteria, self.shared.runtime.now_ms()).ok()?;
         match index_check::check(cluster, archive, &frozen).await {
+            Ok(IndexCheck::Unknown) => due.job.create_index.clone(),
             Ok(check) => {
                 let line = check.create_index()?;
                 tracing::warn!(archive = %archive.id, line, "no index finds what is cold");
@@ -283,7 +305,7 @@ impl Worker {
             }
             Err(error) => {
                 tracing::warn!(archive = %archive.id, %error, "the indexes could not be listed");
-                None
+                due.job.create_index.clone()
             }
         }
     }

@@ -37,6 +37,7 @@ struct Collection {
 struct State {
     collections: BTreeMap<(String, String), Collection>,
     clock_skew_ms: i64,
+    lag_ms: Option<u64>,
     down: bool,
     fences: Fences,
     level: GuardLevel,
@@ -62,6 +63,7 @@ impl MemoryCluster {
         let state = State {
             collections: BTreeMap::new(),
             clock_skew_ms: 0,
+            lag_ms: None,
             down: false,
             fences: Fences::default(),
             level,
@@ -189,6 +191,11 @@ impl MemoryCluster {
     /// The cluster was upgraded, or the other way round.
     pub fn set_level(&self, level: GuardLevel) {
         self.state().level = level;
+    }
+
+    /// Lets its secondaries be behind by so much; `None`: it does not tell.
+    pub fn set_lag_ms(&self, lag_ms: Option<u64>) {
+        self.state().lag_ms = lag_ms;
     }
 
     /// Makes every request fail as unavailable, or ends that.
@@ -382,6 +389,10 @@ impl Cluster for MemoryCluster {
         self.up()?.fences.raise(holder, seq)
     }
 
+    async fn adopt_fence(&self, from: &str, holder: &Holder<'_>) -> Result<(), ClusterError> {
+        self.up()?.fences.adopt(from, holder)
+    }
+
     async fn close_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
         self.up()?.fences.close(holder, seq)
     }
@@ -418,6 +429,10 @@ impl Cluster for MemoryCluster {
 
     async fn clock_ms(&self) -> Result<i64, ClusterError> {
         Ok(self.runtime.now_ms() + self.up()?.clock_skew_ms)
+    }
+
+    async fn lag_ms(&self) -> Result<Option<u64>, ClusterError> {
+        Ok(self.up()?.lag_ms)
     }
 
     async fn list_databases(&self) -> Result<Vec<String>, ClusterError> {

@@ -11,11 +11,12 @@ mod delete;
 mod errors;
 mod fence;
 mod insert;
+mod lag;
 mod probe;
 mod replies;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use async_trait::async_trait;
 use bson::raw::cstr;
@@ -53,6 +54,8 @@ pub struct MongoCluster {
     watch: Arc<Watch>,
     runtime: Runtime,
     takes_uuid: Arc<AtomicU8>,
+    /// The account may not see the status of the replica set, or there is none.
+    status_refused: Arc<AtomicBool>,
 }
 
 impl MongoCluster {
@@ -68,7 +71,8 @@ impl MongoCluster {
     ) -> Result<Self, ClusterError> {
         let (client, watch) = connect::client(uri, policy, runtime).await?;
         let takes_uuid = Arc::new(AtomicU8::new(UUID_UNTRIED));
-        Ok(Self { client, watch, runtime: runtime.clone(), takes_uuid })
+        let status_refused = Arc::default();
+        Ok(Self { client, watch, runtime: runtime.clone(), takes_uuid, status_refused })
     }
 
     fn takes_uuid(&self) -> u8 {
@@ -216,6 +220,10 @@ impl Cluster for MongoCluster {
         fence::raise(self, holder, seq).await
     }
 
+    async fn adopt_fence(&self, from: &str, holder: &Holder<'_>) -> Result<(), ClusterError> {
+        fence::adopt(self, from, holder).await
+    }
+
     async fn close_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
         fence::close(self, holder, seq).await
     }
@@ -247,6 +255,10 @@ impl Cluster for MongoCluster {
             ClusterError::Unsupported("the server's hello does not tell its clock".to_owned())
         })?;
         Ok(time.timestamp_millis())
+    }
+
+    async fn lag_ms(&self) -> Result<Option<u64>, ClusterError> {
+        lag::ask(self).await
     }
 
     async fn list_databases(&self) -> Result<Vec<String>, ClusterError> {

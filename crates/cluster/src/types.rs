@@ -199,6 +199,15 @@ pub trait Cluster: Send + Sync {
         Err(ClusterError::Unsupported("there are no fences here".to_owned()))
     }
 
+    /// Takes the fence of another instance, `from`, over: an operator's command, after which that instance
+    /// can delete nothing any more.
+    ///
+    /// # Errors
+    /// [`ClusterError::Fenced`] when it belongs to neither, or is at this epoch or above.
+    async fn adopt_fence(&self, _from: &str, _holder: &Holder<'_>) -> Result<(), ClusterError> {
+        Err(ClusterError::Unsupported("there are no fences here".to_owned()))
+    }
+
     /// Says that no batch of moves up to `seq` is deleted any more: which are done is final.
     ///
     /// # Errors
@@ -254,6 +263,11 @@ pub trait Cluster: Send + Sync {
 
     /// The cluster's clock, milliseconds since the epoch.
     async fn clock_ms(&self) -> Result<i64, ClusterError>;
+
+    /// How far its secondaries are behind; `None`: it has none, or does not tell.
+    async fn lag_ms(&self) -> Result<Option<u64>, ClusterError> {
+        Ok(None)
+    }
 
     /// Names of its databases.
     async fn list_databases(&self) -> Result<Vec<String>, ClusterError>;

@@ -14,7 +14,8 @@ use portolan_api_types::cluster::ServerArgs;
 use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{
-    ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, Namespace,
+    ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, FoundTable,
+    Namespace,
 };
 use portolan_security::SecretString;
 
@@ -155,6 +156,18 @@ pub trait ArchiveHost: Send + Sync + 'static {
         archive: ArchiveId,
         days: Option<i32>,
     ) -> Result<ExpiryPreview, HostError>;
+
+    /// What the table behind a URI tells of its archive.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] when there is none, [`HostError::Failed`] when it could not be read.
+    async fn find_table(&self, uri: &str) -> Result<FoundTable, HostError>;
+
+    /// Makes the table behind a URI that of this installation.
+    ///
+    /// # Errors
+    /// [`HostError::Unreachable`] while somebody works on its collection, [`HostError::Failed`].
+    async fn take_table(&self, cluster: ClusterId, uri: &str) -> Result<(), HostError>;
 
     /// What an archive holds, from its table.
     ///

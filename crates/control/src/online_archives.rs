@@ -3,6 +3,7 @@
 //! Creation looks at the cluster before its transaction (is the collection capped?) and tells the
 //! archiver after it; everything that is decided and written lies in one transaction between.
 
+mod attach;
 mod create;
 mod explain;
 mod history;
@@ -212,6 +213,8 @@ async fn take_lease_away(tx: &mut Tx<'_>, stored: &StoredArchive) -> Result<(), 
     Ok(())
 }
 
+#[cfg(test)]
+mod attach_tests;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]

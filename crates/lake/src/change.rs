@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, Transaction};
-use portolan_model::ArchiveRules;
+use portolan_model::{ArchiveDefinition, ArchiveRules};
 
 use crate::layout::MONTH;
 use crate::log::ADOPT;
 use crate::marker::{Marker, TXN_COMMITTED, TXN_CONFIRMED, TXN_FENCE};
-use crate::{DataFile, LakeError, StagedFile, Version, rules};
+use crate::{DataFile, LakeError, StagedFile, Version, definition, rules, spec};
 
 /// Files staged longer ago may have been cleaned up by another engine.
 pub(crate) const STAGED_MS_MAX: i64 = 24 * 3_600_000;
@@ -118,6 +118,18 @@ pub enum Change {
     /// be placed while a worker is busy: whoever planned a removal on an older version loses its
     /// compare-and-swap and looks again.
     Rules(ArchiveRules),
+    /// Writes how the archive is defined into the table's properties, for the case that everything
+    /// else is lost. Nothing here depends on it.
+    Define(ArchiveDefinition),
+    /// Gives the table to another installation. Only an operator's explicit command may do this.
+    Own {
+        /// The new owner.
+        owner: String,
+        /// The epoch's number.
+        epoch: i64,
+        /// Its token.
+        token: String,
+    },
 }
 
 impl Change {
@@ -131,8 +143,9 @@ impl Change {
             | Self::Expire { epoch, token, .. }
             | Self::Compact { epoch, token, .. }
             | Self::Redact { epoch, token, .. }
+            | Self::Own { epoch, token, .. }
             | Self::Adopt { epoch, token } => Some((*epoch, token)),
-            Self::Rules(_) => None,
+            Self::Rules(_) | Self::Define(_) => None,
         }
     }
 
@@ -147,6 +160,8 @@ impl Change {
             Self::Redact { .. } => "redact",
             Self::Adopt { .. } => ADOPT,
             Self::Rules(_) => "rules",
+            Self::Define(_) => "define",
+            Self::Own { .. } => "own",
         }
     }
 
@@ -158,7 +173,7 @@ impl Change {
             | Self::Expire { adds, .. }
             | Self::Compact { adds, .. }
             | Self::Redact { adds, .. } => adds,
-            Self::Fence { .. } | Self::Adopt { .. } | Self::Rules(_) => &[],
+            _ => &[],
         }
     }
 
@@ -196,11 +211,15 @@ impl Change {
             | Self::Compact { id: own, .. }
             | Self::Redact { id: own, .. } => id.clone_from(own),
             Self::Rules(rules) => id = rules.version.to_string(),
-            Self::Fence { .. } | Self::Adopt { .. } => {}
+            Self::Fence { .. } | Self::Adopt { .. } | Self::Define(_) | Self::Own { .. } => {}
         }
         let in_force = (version.fence, version.fence_token.as_deref().unwrap_or_default());
         let (epoch, token) = self.acts_under().unwrap_or(in_force);
-        let (kind, owner) = (self.kind().to_owned(), version.spec.owner.clone());
+        let owner = match self {
+            Self::Own { owner, .. } => owner.clone(),
+            _ => version.spec.owner.clone(),
+        };
+        let kind = self.kind().to_owned();
         Marker { kind, owner, epoch, token: token.to_owned(), seq, id, config_version }
     }
 
@@ -290,8 +309,14 @@ impl Change {
         table: &DeltaTable,
         now_ms: i64,
     ) -> Result<Vec<Action>, LakeError> {
-        if let Self::Rules(rules) = self {
-            let (name, value) = (rules::PROPERTY.to_owned(), rules::to_property(rules));
+        let property = match self {
+            Self::Rules(rules) => Some((rules::PROPERTY, rules::to_property(rules))),
+            Self::Define(it) => Some((definition::PROPERTY, definition::to_property(it))),
+            Self::Own { owner, .. } => Some((spec::OWNER, owner.clone())),
+            _ => None,
+        };
+        if let Some((name, value)) = property {
+            let name = name.to_owned();
             let metadata = table.snapshot()?.metadata().clone();
             let metadata = metadata.add_config_key(name, value).map_err(LakeError::internal)?;
             return Ok(vec![Action::Metadata(metadata)]);

@@ -88,6 +88,11 @@ impl Table {
             Change::Adopt { .. } => return Ok(version.foreign.is_none()),
             // A newer copy of the rules takes the place of this one.
             Change::Rules(rules) => return Ok(version.spec.rules.version >= rules.version),
+            Change::Define(it) => return Ok(version.spec.definition.as_ref() == Some(it)),
+            Change::Own { owner, epoch, token } => {
+                let ours = version.fence == *epoch && version.fence_token.as_ref() == Some(token);
+                return Ok(ours && version.spec.owner == *owner);
+            }
             Change::Append { seq, .. } => version.committed >= *seq,
             Change::Confirm { seq, .. } => version.confirmed >= *seq,
             Change::Rewrite { .. }

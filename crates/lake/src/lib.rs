@@ -15,6 +15,7 @@ mod change;
 mod cleanup;
 mod commit;
 mod compact;
+mod definition;
 mod error;
 mod expiry;
 mod find;

@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use portolan_model::{ArchiveRules, DateFormat, PartitionFieldType};
+use portolan_model::{ArchiveDefinition, ArchiveRules, DateFormat, PartitionFieldType};
 
-use crate::{LakeError, rules};
+use crate::{LakeError, definition, rules};
 
 /// The layout that this version writes.
 pub(crate) const LAYOUT_VERSION: &str = "1";
 
-const OWNER: &str = "portolan.owner";
+pub(crate) const OWNER: &str = "portolan.owner";
 const ARCHIVE: &str = "portolan.archive";
 const NAMESPACE: &str = "portolan.namespace";
 const UUID: &str = "portolan.collectionUuid";
@@ -43,6 +43,8 @@ pub struct TableSpec {
     pub config_version: i64,
     /// What was set for the archive's data, as this version of the table has it.
     pub rules: ArchiveRules,
+    /// The archive as it was defined; tables of earlier versions do not say.
+    pub definition: Option<ArchiveDefinition>,
 }
 
 /// Where the partition value `month` comes from.
@@ -94,6 +96,10 @@ impl TableSpec {
         if let Some(uuid) = &self.collection_uuid {
             properties.insert(UUID.to_owned(), uuid.clone());
         }
+        if let Some(definition) = &self.definition {
+            let value = definition::to_property(definition);
+            properties.insert(definition::PROPERTY.to_owned(), value);
+        }
         if let Some(month) = &self.month {
             properties.insert(MONTH_PATH.to_owned(), month.path.clone());
             properties.insert(MONTH_FORMAT.to_owned(), month.format.as_str().to_owned());
@@ -118,6 +124,7 @@ impl TableSpec {
             month: parse_month(all)?,
             config_version: get(CONFIG_VERSION)?.parse().map_err(LakeError::internal)?,
             rules: rules::of_property(all.get(rules::PROPERTY).map(String::as_str))?,
+            definition: definition::of_property(all.get(definition::PROPERTY).map(String::as_str))?,
         })
     }
 }

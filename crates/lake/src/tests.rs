@@ -36,6 +36,7 @@ pub(crate) fn spec() -> TableSpec {
         month: Some(MonthSpec { path: "at".into(), format: DateFormat::IsoDate }),
         config_version: 3,
         rules: ArchiveRules::default(),
+        definition: None,
     }
 }
 

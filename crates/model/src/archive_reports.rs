@@ -1,6 +1,9 @@
 //! What can be told about an archive's data: how much there is, what would expire.
 
-use crate::{EpochMs, ExpiryRule, Hold};
+use crate::{
+    ArchiveId, ArchiveRules, CollectionType, Criteria, DataProcessRegion, DateFormat, EpochMs,
+    ExpiryRule, Hold, Namespace, OnlineArchive, PartitionField, Schedule,
+};
 
 /// What would expire if the rule were in effect now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,4 +88,80 @@ pub struct ArchiveStatistics {
     pub confirmed: i64,
     /// Whether a move is committed and not confirmed.
     pub open_move: bool,
+}
+
+/// How an archive was defined: what its table keeps of it beside its fields, rules and collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveDefinition {
+    /// Plain or time series.
+    pub collection_type: CollectionType,
+    /// Which documents are cold.
+    pub criteria: Criteria,
+    /// Provider and region label.
+    pub region: DataProcessRegion,
+    /// When runs may start.
+    pub schedule: Schedule,
+    /// When it was created.
+    pub created_at: EpochMs,
+}
+
+impl ArchiveDefinition {
+    /// That of an archive.
+    #[must_use]
+    pub fn of(archive: &OnlineArchive) -> Self {
+        Self {
+            collection_type: archive.collection_type,
+            criteria: archive.criteria.clone(),
+            region: archive.region.clone(),
+            schedule: archive.schedule,
+            created_at: archive.created_at,
+        }
+    }
+}
+
+/// A table as it was found in a storage location: all that can be known of an archive without a control
+/// database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTable {
+    /// The archive.
+    pub archive_id: ArchiveId,
+    /// Whether this installation owns the table.
+    pub ours: bool,
+    /// The collection that it was filled from.
+    pub namespace: Namespace,
+    /// UUID of that collection.
+    pub collection_uuid: Option<[u8; 16]>,
+    /// Partition fields, with the types that the first run found.
+    pub partition_fields: Vec<PartitionField>,
+    /// Path and format of the date; `None` for CUSTOM criteria.
+    pub date: Option<(String, DateFormat)>,
+    /// How the archive was defined; older tables do not say.
+    pub definition: Option<ArchiveDefinition>,
+    /// Hold and expiration rule.
+    pub rules: ArchiveRules,
+    /// Version of the criteria.
+    pub criteria_version: i64,
+    /// Newest epoch.
+    pub epoch: i64,
+    /// Last confirmed move.
+    pub confirmed: i64,
+    /// The move that is committed and not confirmed.
+    pub open: Option<OpenMove>,
+    /// Documents in it, those of the open move included.
+    pub documents: u64,
+    /// Bytes of its files.
+    pub bytes_stored: u64,
+    /// Version in which another engine changed it, if one did.
+    pub foreign: Option<i64>,
+}
+
+/// A move that is committed and not confirmed, as the table alone tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenMove {
+    /// Its number.
+    pub seq: i64,
+    /// Its batches.
+    pub batches: i32,
+    /// Its documents.
+    pub documents: u64,
 }

@@ -76,6 +76,7 @@ event_types! {
     "NETWORK_PERMISSION_ENTRY_REMOVED" "An entry was removed from the project's IP access list",
     "NETWORK_PERMISSION_ENTRY_UPDATED" "An entry of the project's IP access list was changed",
     "ONLINE_ARCHIVE_ACTIVE" "An online archive became active",
+    "ONLINE_ARCHIVE_ATTACHED" "An online archive was attached from its table",
     "ONLINE_ARCHIVE_CREATED" "An online archive was created",
     "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_DISABLED" "An online archive's data expires no more",
     "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_ENABLED" "An online archive's data expires from now on",
@@ -84,6 +85,12 @@ event_types! {
     "ONLINE_ARCHIVE_ESTIMATE_REQUESTED" "A count of what an online archive would move was requested",
     "ONLINE_ARCHIVE_HOLD_PLACED" "A hold was placed on an online archive",
     "ONLINE_ARCHIVE_HOLD_RELEASED" "The hold on an online archive was taken back",
+    "ONLINE_ARCHIVE_INSUFFICIENT_INDEXES_CHECK"
+        "No index finds an online archive's cold documents",
+    "ONLINE_ARCHIVE_INSUFFICIENT_INDEXES_RESOLVED"
+        "An index finds an online archive's cold documents again",
+    "ONLINE_ARCHIVE_MAX_CONSECUTIVE_OFFLOAD_WINDOWS_CHECK"
+        "Three windows in a row were too short for what an online archive had to move",
     "ONLINE_ARCHIVE_ORPHANED" "An online archive's collection is gone",
     "ONLINE_ARCHIVE_PAUSED" "An online archive was paused",
     "ONLINE_ARCHIVE_PAUSE_REQUESTED" "Pausing of an online archive was requested",
@@ -94,6 +101,7 @@ event_types! {
     "ONLINE_ARCHIVE_RUN_REQUESTED" "A run of an online archive was requested",
     "ONLINE_ARCHIVE_UNDELETED" "The deletion of an online archive was taken back",
     "ONLINE_ARCHIVE_UPDATED" "An online archive was changed",
+    "ONLINE_ARCHIVE_UP_TO_DATE" "An online archive moved all that is cold again",
     "ONLINE_ARCHIVE_VERIFICATION_REQUESTED" "A check of an online archive was requested",
     "OPERATIONS_CONTACT_MODIFIED" "The organization's operations contact was changed",
     "ORG_CREATED" "An organization was created",

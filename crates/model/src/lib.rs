@@ -26,7 +26,9 @@ pub use archive::{
     ArchiveEvent, ArchiveState, CollectionType, Criteria, DateFormat, OnlineArchive,
     PartitionField, PartitionFieldType, StateRefused, SuspendReason,
 };
-pub use archive_reports::{ArchiveStatistics, ExpiryPreview, IndexCheck};
+pub use archive_reports::{
+    ArchiveDefinition, ArchiveStatistics, ExpiryPreview, FoundTable, IndexCheck, OpenMove,
+};
 pub use archive_rules::{ArchiveRules, ExpiryRule, Hold};
 pub use cluster::{
     AttachedCluster, Cluster, ClusterKind, ClusterState, FcvPin, GuardLevel, ServerVersion,

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A source of time.
@@ -40,6 +40,34 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
     fn sleep_ms(&self, ms: u64) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(tokio::time::sleep(Duration::from_millis(ms)))
+    }
+}
+
+/// Another clock, so many milliseconds later.
+pub struct ShiftedClock {
+    inner: Arc<dyn Clock>,
+    ahead_ms: i64,
+}
+
+impl ShiftedClock {
+    /// `inner`, `ahead_ms` later. Only the time since the epoch is shifted.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Clock>, ahead_ms: i64) -> Self {
+        Self { inner, ahead_ms }
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now_ms(&self) -> i64 {
+        self.inner.now_ms().saturating_add(self.ahead_ms)
+    }
+
+    fn boot_ms(&self) -> u64 {
+        self.inner.boot_ms()
+    }
+
+    fn sleep_ms(&self, ms: u64) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.inner.sleep_ms(ms)
     }
 }
 

@@ -8,7 +8,7 @@ mod clock;
 mod effects;
 mod entropy;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, ShiftedClock, SystemClock};
 pub use effects::{Fate, FaultPlan, InjectedFault, PlanError, Watcher};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 
@@ -68,6 +68,13 @@ impl Runtime {
     #[must_use]
     pub fn with_faults(&self, faults: FaultPlan) -> Self {
         Self::new(self.inner.clock.clone(), self.inner.entropy.clone(), faults)
+    }
+
+    /// The same, but so many milliseconds later.
+    #[must_use]
+    pub fn ahead(&self, ms: i64) -> Self {
+        let clock = Arc::new(ShiftedClock::new(self.inner.clock.clone(), ms));
+        Self::new(clock, self.inner.entropy.clone(), self.inner.faults.clone())
     }
 
     /// Wall-clock time in milliseconds since the Unix epoch.

@@ -115,6 +115,19 @@ pub async fn insert(
     upkeep::add(tx, archive.id).await
 }
 
+/// Whether an archive of that id is known, in whatever project and deleted or not.
+///
+/// # Errors
+/// The database's.
+pub async fn exists(
+    tx: &mut Tx<'_>,
+    _authorized: &Authorized<ProjectScope>,
+    id: ArchiveId,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT COUNT(*) FROM online_archives WHERE id = $1";
+    Ok(tx.count(sql, args![id]).await? > 0)
+}
+
 /// Writes what a client can change: criteria, expiration rule, hold, schedule, state.
 ///
 /// # Errors

@@ -26,6 +26,8 @@ pub struct ArchiveJob {
     pub run_requested: bool,
     /// The index that the last look missed, as a line to paste into mongosh.
     pub create_index: Option<String>,
+    /// Windows of its schedule, in a row, that closed before all that was cold was moved.
+    pub full_windows: i64,
 }
 
 impl FromRow for ArchiveJob {
@@ -40,12 +42,13 @@ impl FromRow for ArchiveJob {
             purged_at: row.opt_int("purged_at")?,
             run_requested: row.int("run_requested")? != 0,
             create_index: row.opt_text("create_index")?,
+            full_windows: row.int("full_windows")?,
         })
     }
 }
 
 const COLUMNS: &str = "archive_id, due_at, interval_ms, failures, last_error, level, purged_at, \
-     run_requested, create_index";
+     run_requested, create_index, full_windows";
 
 /// The job of a new archive: due at once, its distance not set yet.
 ///
@@ -107,13 +110,14 @@ pub async fn save(tx: &mut Tx<'_>, job: &ArchiveJob) -> Result<(), StoreError> {
     let now_ms = tx.now_ms();
     tx.execute(
         "INSERT INTO archive_jobs (archive_id, due_at, interval_ms, failures, last_error, level, \
-         purged_at, run_requested, create_index, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         purged_at, run_requested, create_index, updated_at, full_windows) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          ON CONFLICT (archive_id) DO UPDATE SET due_at = excluded.due_at, \
          interval_ms = excluded.interval_ms, failures = excluded.failures, \
          last_error = excluded.last_error, level = excluded.level, \
          purged_at = excluded.purged_at, run_requested = excluded.run_requested, \
-         create_index = excluded.create_index, updated_at = excluded.updated_at",
+         create_index = excluded.create_index, full_windows = excluded.full_windows, \
+         updated_at = excluded.updated_at",
         args![
             job.archive_id,
             job.due_at,
@@ -124,7 +128,8 @@ pub async fn save(tx: &mut Tx<'_>, job: &ArchiveJob) -> Result<(), StoreError> {
             job.purged_at,
             i64::from(job.run_requested),
             job.create_index,
-            now_ms
+            now_ms,
+            job.full_windows
         ],
     )
     .await?;
@@ -166,6 +171,8 @@ pub struct StateFigures {
     pub failing: i64,
     /// Those whose last look missed an index.
     pub without_index: i64,
+    /// Those for which three windows in a row were too short.
+    pub full_windows: i64,
     /// Those with a move that is not finished.
     pub unfinished: i64,
     /// The earliest time of a next look that nobody set by waking.
@@ -183,6 +190,7 @@ pub async fn standing(
     let sql = "SELECT a.state, a.suspend_reason, COUNT(*) AS archives, \
                SUM(CASE WHEN j.failures > 0 THEN 1 ELSE 0 END) AS failing, \
                SUM(CASE WHEN j.create_index IS NOT NULL THEN 1 ELSE 0 END) AS without_index, \
+               SUM(CASE WHEN j.full_windows >= 3 THEN 1 ELSE 0 END) AS full_windows, \
                SUM(CASE WHEN EXISTS (SELECT 1 FROM moves m WHERE m.archive_id = a.id AND \
                m.state NOT IN ('CONFIRMED', 'ABANDONED')) THEN 1 ELSE 0 END) AS unfinished, \
                MIN(CASE WHEN j.due_at > 0 THEN j.due_at END) AS due_at_min \
@@ -200,6 +208,7 @@ impl FromRow for StateFigures {
             archives: row.int("archives")?,
             failing: row.int("failing")?,
             without_index: row.int("without_index")?,
+            full_windows: row.int("full_windows")?,
             unfinished: row.int("unfinished")?,
             due_at_min: row.opt_int("due_at_min")?,
         })

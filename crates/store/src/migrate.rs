@@ -36,6 +36,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     9 "0009_replicas",
     10 "0010_archive_upkeep",
     11 "0011_restore_holds",
+    12 "0012_run_waits",
 };
 
 /// Any number: it only has to be the same in all replicas.

@@ -3,9 +3,13 @@
 //! It may lag behind the archive's table, or be lost, without losing a document: it says what is to be
 //! done next, never what is true.
 
+mod attached;
+
 use std::collections::HashSet;
 
 use portolan_model::{ArchiveId, ClusterId, EpochMs, GuardLevel, JobId, Namespace};
+
+pub use attached::of_table;
 
 use crate::leases::LeaseKey;
 use crate::{FromRow, Row, StoreError, Tx, args};

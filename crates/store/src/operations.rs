@@ -218,8 +218,9 @@ pub async fn unfinished(
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![archive_id]).await
 }
 
-/// Operations that somebody asked for and nobody works on, oldest first: those that nobody began, and
-/// those whose last writer was silent since `silent_since_ms`.
+/// Operations that somebody asked for and nobody works on: those that nobody began, and those whose last
+/// writer was silent since `silent_since_ms`. One that could not begin was written just now and comes
+/// last, so that it holds up no other.
 ///
 /// # Errors
 /// The database's.
@@ -231,7 +232,7 @@ pub async fn waiting(
     let sql = format!(
         "SELECT {COLUMNS} FROM archive_operations WHERE state IN ('QUEUED', 'RUNNING') \
          AND kind NOT IN ('EXPIRY', 'COMPACTION', 'CLEAN_UP') AND (state = 'QUEUED' OR updated_at <= $1) \
-         ORDER BY created_at, id LIMIT 100"
+         ORDER BY updated_at, created_at, id LIMIT 100"
     );
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![silent_since_ms]).await
 }

@@ -39,6 +39,10 @@ pub struct ArchiveRun {
     pub bytes_stored: i64,
     /// Number of files.
     pub files: i64,
+    /// Milliseconds that it waited for its cluster.
+    pub waited_ms: i64,
+    /// What of the cluster it waits for now.
+    pub waiting_for: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
     /// When it began.
@@ -66,6 +70,8 @@ impl ArchiveRun {
             bytes_read: 0,
             bytes_stored: 0,
             files: 0,
+            waited_ms: 0,
+            waiting_for: None,
             error: None,
             started_at: now_ms,
             ended_at: None,
@@ -120,7 +126,7 @@ impl std::str::FromStr for DocumentKind {
 
 const COLUMNS: &str = "id, archive_id, level, phase, moves, documents_read, documents_moved, \
      documents_deleted, documents_kept, documents_vanished, documents_skipped, bytes_read, \
-     bytes_stored, files, error, started_at, ended_at";
+     bytes_stored, files, waited_ms, waiting_for, error, started_at, ended_at";
 
 impl FromRow for ArchiveRun {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
@@ -139,6 +145,8 @@ impl FromRow for ArchiveRun {
             bytes_read: row.int("bytes_read")?,
             bytes_stored: row.int("bytes_stored")?,
             files: row.int("files")?,
+            waited_ms: row.int("waited_ms")?,
+            waiting_for: row.opt_text("waiting_for")?,
             error: row.opt_text("error")?,
             started_at: row.int("started_at")?,
             ended_at: row.opt_int("ended_at")?,
@@ -166,8 +174,8 @@ pub async fn save(tx: &mut Tx<'_>, run: &ArchiveRun) -> Result<(), StoreError> {
         "INSERT INTO archive_runs (id, archive_id, level, phase, moves, documents_read, \
          documents_moved, documents_deleted, documents_kept, documents_vanished, \
          documents_skipped, bytes_read, bytes_stored, files, error, started_at, ended_at, \
-         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-         $16, $17, $18) ON CONFLICT (id) DO UPDATE SET level = excluded.level, \
+         updated_at, waited_ms, waiting_for) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+         $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO UPDATE SET level = excluded.level, \
          phase = excluded.phase, moves = excluded.moves, \
          documents_read = excluded.documents_read, documents_moved = excluded.documents_moved, \
          documents_deleted = excluded.documents_deleted, \
@@ -175,7 +183,8 @@ pub async fn save(tx: &mut Tx<'_>, run: &ArchiveRun) -> Result<(), StoreError> {
          documents_vanished = excluded.documents_vanished, \
          documents_skipped = excluded.documents_skipped, bytes_read = excluded.bytes_read, \
          bytes_stored = excluded.bytes_stored, files = excluded.files, error = excluded.error, \
-         ended_at = excluded.ended_at, updated_at = excluded.updated_at",
+         ended_at = excluded.ended_at, updated_at = excluded.updated_at, \
+         waited_ms = excluded.waited_ms, waiting_for = excluded.waiting_for",
         args![
             run.id,
             run.archive_id,
@@ -194,7 +203,9 @@ pub async fn save(tx: &mut Tx<'_>, run: &ArchiveRun) -> Result<(), StoreError> {
             run.error,
             run.started_at,
             run.ended_at,
-            now_ms
+            now_ms,
+            run.waited_ms,
+            run.waiting_for,
         ],
     )
     .await?;
@@ -255,7 +266,7 @@ pub async fn end_interrupted(
 ) -> Result<(), StoreError> {
     let now_ms = tx.now_ms();
     tx.execute(
-        "UPDATE archive_runs SET phase = 'STOPPED', ended_at = $3, updated_at = $3, \
+        "UPDATE archive_runs SET phase = 'STOPPED', ended_at = $3, updated_at = $3, waiting_for = NULL, \
          error = 'the worker ended before the run did; the next run goes on' \
          WHERE archive_id = $1 AND id <> $2 AND ended_at IS NULL",
         args![archive_id, except, now_ms],

@@ -41,6 +41,10 @@ impl Running {
         Ok(())
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory that it had resident so far, as the kernel counts it (Linux).
     pub(crate) fn peak_memory_kb(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

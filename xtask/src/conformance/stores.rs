@@ -24,13 +24,39 @@ const STORES: [&str; 3] = ["on_s3", "on_azure", "on_gcs"];
 /// How long a server may take to listen.
 const START_TIMEOUT_S: u64 = 30;
 
+/// A MinIO that runs.
+pub(super) struct Minio {
+    process: Running,
+    port: u16,
+}
+
+impl Minio {
+    /// Starts one whose data lies in a folder of the run.
+    pub(super) fn start(folder: &Folder, name: &str) -> Result<Self> {
+        let (program, port) = (minio_program()?, free_port()?);
+        let mut command = Command::new(program);
+        command.args(["server", "--quiet", "--address"]).arg(local(port));
+        command.arg("--console-address").arg(local(free_port()?)).arg(folder.path.join(name));
+        command.env("MINIO_ROOT_USER", S3_KEY.0).env("MINIO_ROOT_PASSWORD", S3_KEY.1);
+        Ok(Self { process: listening("minio", &mut command, port)?, port })
+    }
+
+    pub(super) fn endpoint(&self) -> String {
+        format!("http://{}", local(self.port))
+    }
+
+    pub(super) fn stop(self) -> Result<()> {
+        self.process.stop(STOP_TIMEOUT_S)
+    }
+}
+
 /// Servers that run.
 struct Stores {
-    minio: Running,
+    minio: Minio,
     /// Ends when it is dropped: Azurite waits for idle connections when it is asked to end.
     _azurite: Running,
     gcs: Running,
-    ports: [u16; 3],
+    ports: [u16; 2],
 }
 
 /// Runs the lake's suite on real servers, then a quickstart whose archive lies on S3.
@@ -123,31 +149,27 @@ fn walk(folder: &Folder, program: &Path, stores: &Stores) -> Result<()> {
 
 impl Stores {
     fn start(folder: &Folder) -> Result<Self> {
-        let (minio, azurite, gcs) = (minio_program()?, azurite_program()?, gcs_program()?);
-        let ports = [free_port()?, free_port()?, free_port()?];
-        let mut command = Command::new(minio);
-        command.args(["server", "--quiet", "--address"]).arg(local(ports[0]));
-        command.arg("--console-address").arg(local(free_port()?)).arg(folder.path.join("minio"));
-        command.env("MINIO_ROOT_USER", S3_KEY.0).env("MINIO_ROOT_PASSWORD", S3_KEY.1);
-        let minio = listening("minio", &mut command, ports[0])?;
+        let minio = Minio::start(folder, "minio")?;
+        let (azurite, gcs) = (azurite_program()?, gcs_program()?);
+        let ports = [free_port()?, free_port()?];
         let mut command = Command::new("node");
         command.arg(azurite).args(["--silent", "--skipApiVersionCheck", "--disableTelemetry"]);
-        command.args(["--blobHost", "127.0.0.1", "--blobPort"]).arg(ports[1].to_string());
+        command.args(["--blobHost", "127.0.0.1", "--blobPort"]).arg(ports[0].to_string());
         command.arg("--location").arg(folder.path.join("azurite"));
-        let azurite = listening("azurite", &mut command, ports[1])?;
+        let azurite = listening("azurite", &mut command, ports[0])?;
         let mut command = Command::new(gcs);
-        command.arg("-listen").arg(local(ports[2]));
-        let gcs = listening("gcs", &mut command, ports[2])?;
+        command.arg("-listen").arg(local(ports[1]));
+        let gcs = listening("gcs", &mut command, ports[1])?;
         Ok(Self { minio, _azurite: azurite, gcs, ports })
     }
 
     fn s3(&self) -> String {
-        format!("http://{}", local(self.ports[0]))
+        self.minio.endpoint()
     }
 
     /// What the suite wants to know.
     fn environment(&self) -> [(&'static str, String); 3] {
-        let [_, azure, gcs] = self.ports.map(|port| format!("http://{}", local(port)));
+        let [azure, gcs] = self.ports.map(|port| format!("http://{}", local(port)));
         [
             ("PORTOLAN_TEST_S3", self.s3()),
             ("PORTOLAN_TEST_AZURE", format!("{azure}/{AZURE_ACCOUNT}")),
@@ -156,7 +178,7 @@ impl Stores {
     }
 
     fn stop(self) -> Result<()> {
-        let minio = self.minio.stop(STOP_TIMEOUT_S);
+        let minio = self.minio.stop();
         self.gcs.stop(STOP_TIMEOUT_S).and(minio)
     }
 }

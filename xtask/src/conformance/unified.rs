@@ -53,13 +53,7 @@ pub(super) fn start(data: &Path, port: u16, release: bool) -> Result<Running> {
 
 /// Starts a sandbox cluster for one user, or without users.
 fn start_for(user: Option<(&str, &str)>, data: &Path, port: u16, release: bool) -> Result<Running> {
-    // With the features of the whole workspace, as `cargo test` builds it.
-    let mut arguments = vec!["build", "--example", "bare"];
-    arguments.extend(release.then_some("--release"));
-    run::run(&run::cargo(), &arguments)?;
-    let profile = if release { "release" } else { "debug" };
-    let built = target()?.join(format!("../{profile}/examples/bare"));
-    let mut command = Command::new(built);
+    let mut command = Command::new(example("bare", release)?);
     command.arg(data).arg(port.to_string());
     if let Some((name, password)) = user {
         command.args([name, password]);
@@ -68,6 +62,16 @@ fn start_for(user: Option<(&str, &str)>, data: &Path, port: u16, release: bool) 
     server
         .wait_for("its port", 30, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
     Ok(server)
+}
+
+/// Builds an example of the sandbox.
+pub(super) fn example(name: &str, release: bool) -> Result<PathBuf> {
+    // With the features of the whole workspace, as `cargo test` builds it.
+    let mut arguments = vec!["build", "--example", name];
+    arguments.extend(release.then_some("--release"));
+    run::run(&run::cargo(), &arguments)?;
+    let profile = if release { "release" } else { "debug" };
+    Ok(target()?.join(format!("../{profile}/examples/{name}")))
 }
 
 /// The tests of the source package, fetched once.

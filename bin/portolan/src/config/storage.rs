@@ -62,6 +62,8 @@ pub(crate) struct S3 {
     pub(crate) encryption: Option<String>,
     /// Its KMS key.
     pub(crate) kms_key_id: Option<String>,
+    /// A checksum with every upload.
+    pub(crate) checksums: bool,
 }
 
 /// What is Azure's own.
@@ -224,6 +226,7 @@ impl S3 {
             key,
             encryption: self.encryption,
             kms_key_id: self.kms_key_id,
+            checksums: self.checksums,
         })
     }
 }

@@ -10,9 +10,10 @@ use portolan_cluster::{
     Cluster as _, ClusterError, CollectionInfo, ErrorKind, MongoCluster, Probe,
 };
 use portolan_control::{ArchiveHost, ClusterHost, HostError, ServerSettings};
+use portolan_lake::LakeError;
 use portolan_model::{
     ArchiveId, ArchiveStatistics, Cluster, ClusterId, ClusterKind, DataProcessRegion,
-    ExpiryPreview, Namespace,
+    ExpiryPreview, FoundTable, Namespace,
 };
 use portolan_sandbox::{Sandbox, SandboxError, SandboxOptions, Tuning};
 use portolan_security::SecretString;
@@ -188,6 +189,14 @@ impl ArchiveHost for Host {
         self.worker()?.preview_expiry(archive, days).await.map_err(archiver_error)
     }
 
+    async fn find_table(&self, uri: &str) -> Result<FoundTable, HostError> {
+        self.worker()?.find_table(uri).await.map_err(archiver_error)
+    }
+
+    async fn take_table(&self, cluster: ClusterId, uri: &str) -> Result<(), HostError> {
+        self.worker()?.take_table(cluster, uri).await.map_err(archiver_error)
+    }
+
     async fn statistics(&self, archive: ArchiveId) -> Result<ArchiveStatistics, HostError> {
         self.worker()?.statistics(archive).await.map_err(archiver_error)
     }
@@ -202,8 +211,13 @@ impl Host {
 fn archiver_error(error: ArchiverError) -> HostError {
     match error {
         ArchiverError::Cluster(error) => host_error(error),
-        ArchiverError::Invalid(_) | ArchiverError::Denied(_) => {
+        ArchiverError::Invalid(_)
+        | ArchiverError::Denied(_)
+        | ArchiverError::Lake(LakeError::Invalid(_) | LakeError::Unsupported(_)) => {
             HostError::Refused(error.to_string())
+        }
+        ArchiverError::LeaseLost => {
+            HostError::Unreachable("somebody works on the collection".to_owned())
         }
         other => HostError::Failed(other.to_string()),
     }

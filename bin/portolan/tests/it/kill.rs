@@ -23,10 +23,13 @@ const OUTSIDE: &[&str] = &[
 /// be deleted.
 const NOT_PASSED: &[&str] = &[
     effects::LEASE_RENEW,
+    effects::RUN_WAIT,
     effects::RECONCILE,
     effects::REWRITE,
     effects::SUPERSEDE,
     effects::RULES,
+    effects::OWN,
+    effects::DEFINE,
     effects::EXPIRY_REWRITE,
     effects::OPERATION_START,
     effects::OPERATION_PROGRESS,

@@ -1,12 +1,16 @@
 //! Tests of the real binary, as a process of its own.
 
+mod attach;
 mod bench;
 mod canary;
 mod cli;
 mod clusters;
 mod docs;
 mod kill;
+mod kill_operations;
+mod kill_stage;
 mod links;
+mod monitoring;
 mod operators;
 mod replicas;
 mod served;

@@ -124,6 +124,18 @@ impl Process {
         self.child.wait().expect("ended");
     }
 
+    /// Returns when a fault plan has ended it.
+    pub(crate) async fn dies(mut self, context: &str) {
+        for _ in 0..900 {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                assert_eq!(status.code(), Some(137), "{context}: {}", self.log());
+                return;
+            }
+            pause().await;
+        }
+        panic!("{context}: still alive: {}", self.log());
+    }
+
     /// SIGTERM; it must end with status 0 within ten seconds.
     pub(crate) async fn stop(mut self) {
         let id = self.child.id().to_string();
@@ -171,6 +183,17 @@ impl Api {
         let status = answer.status().as_u16();
         let text = answer.text().await.expect("a body");
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Asks for something of a process that may die before it answers.
+    pub(crate) async fn tell(&self, method: Method, path: &str, body: &Value) {
+        let url = format!("{}/api/{path}", self.base_url);
+        let request = self.http.request(method, url).bearer_auth(&self.token);
+        let request = request.header("Accept", ACCEPT).json(body);
+        let Ok(answer) = request.send().await else { return };
+        let status = answer.status();
+        let said = answer.text().await;
+        assert!(status.is_success(), "{path}: {status} {said:?}");
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

@@ -2,8 +2,8 @@
 //! release, undelete, what would expire, what there is, what was done.
 
 use portolan_api_types::operators::{
-    OperationView, expiry_preview_json, hold_json, parse_hold, parse_preview_days, parse_redact,
-    parse_restore, parse_verify, statistics_json,
+    OperationView, expiry_preview_json, hold_json, parse_attach_archive, parse_hold,
+    parse_preview_days, parse_redact, parse_restore, parse_verify, statistics_json,
 };
 use portolan_auth::Action;
 use portolan_model::{ArchiveId, OnlineArchive, ProjectId};
@@ -28,6 +28,10 @@ pub(crate) fn routes() -> Vec<Route> {
     let read = Access::Project(Action::ProjectRead);
     let write = Access::Project(Action::ArchivesWrite);
     vec![
+        own!(
+            POST "/groups/{groupId}/clusters/{clusterName}/onlineArchives:attach",
+            "attachOnlineArchive", write, attach
+        ),
         of_archive!(POST ":run", "runOnlineArchive", write, run),
         of_archive!(POST ":verify", "verifyOnlineArchive", write, verify),
         of_archive!(POST ":estimate", "estimateOnlineArchive", write, estimate),
@@ -58,6 +62,14 @@ fn standing(archive: &OnlineArchive) -> Value {
 async fn run(call: Call) -> Answer {
     let (project_id, name, id) = place(&call)?;
     let archive = call.control().run_archive(&call.caller, project_id, name, id).await?;
+    Ok(Reply::ok(standing(&archive)))
+}
+
+async fn attach(call: Call) -> Answer {
+    let (project_id, name) = (call.project_id()?, call.text("clusterName"));
+    let draft = parse_attach_archive(call.fields()?)?;
+    let control = call.control();
+    let archive = control.attach_archive(&call.caller, project_id, name, draft).await?;
     Ok(Reply::ok(standing(&archive)))
 }
 

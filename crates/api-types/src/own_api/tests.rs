@@ -40,12 +40,14 @@ fn a_run_shows_its_counts() {
         level: "L1",
         phase: "DELETE".into(),
         counts: vec![("documentsRead", 3)],
+        waiting_for: Some("lag 12 s".into()),
         error: None,
         started_at: 0,
         ended_at: None,
     };
     let shown = run.json();
     assert_eq!(shown["documentsRead"], 3);
+    assert_eq!(shown["waitingFor"], "lag 12 s");
     assert_eq!(shown["endedAt"], Value::Null);
     assert_eq!(shown["startedAt"], "1970-01-01T00:00:00Z");
 }

@@ -6,7 +6,7 @@ use portolan_model::{ArchiveEvent, ArchiveId};
 use portolan_store::archives::{StoredArchive, work};
 use portolan_store::jobs::{self, ArchiveJob, Standing};
 use portolan_store::leases::LeaseKey;
-use portolan_store::operations::{self, Operation};
+use portolan_store::operations::{self, Operation, OperationKind};
 use portolan_store::restore_holds;
 use portolan_store::runs;
 use portolan_store::upkeep::{self, Upkeep};
@@ -14,6 +14,10 @@ use portolan_store::upkeep::{self, Upkeep};
 use super::{Journal, hold};
 use crate::lease::Held;
 use crate::{ArchiverError, effects};
+
+/// What the archiver does by itself.
+const UPKEEP: [OperationKind; 3] =
+    [OperationKind::Expiry, OperationKind::Compaction, OperationKind::CleanUp];
 
 /// How fast documents were moved.
 #[derive(Debug, Clone, Copy)]
@@ -180,6 +184,38 @@ impl Journal {
                         operations::end_interrupted(tx, id, kind).await?;
                     }
                     Ok(operations::save(tx, operation).await?)
+                })
+            })
+            .await
+    }
+
+    /// Whether upkeep of an archive was cut off and its record never ended. Nobody works on it once the
+    /// lease can be taken.
+    pub(crate) async fn upkeep_was_cut_off(&self, id: ArchiveId) -> Result<bool, ArchiverError> {
+        self.store
+            .read_tx("archiver.upkeep_was_cut_off", |tx| {
+                Box::pin(async move {
+                    let unfinished = operations::unfinished(tx, id).await?;
+                    Ok(unfinished.iter().any(|operation| UPKEEP.contains(&operation.kind)))
+                })
+            })
+            .await
+    }
+
+    /// Ends the records of upkeep that was cut off.
+    pub(crate) async fn end_cut_off_upkeep(
+        &self,
+        held: &Held,
+        id: ArchiveId,
+    ) -> Result<(), ArchiverError> {
+        self.store
+            .run_tx(effects::OPERATION_DONE, |tx| {
+                Box::pin(async move {
+                    hold(tx, held).await?;
+                    for kind in UPKEEP {
+                        operations::end_interrupted(tx, id, kind).await?;
+                    }
+                    Ok(())
                 })
             })
             .await

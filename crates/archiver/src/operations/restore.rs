@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Working};
 use crate::lease::{self, Held};
+use crate::load::Load;
 use crate::run::key_of;
 use crate::source_fence::{self, Raising};
 use crate::steps::commit::change_under;
@@ -38,6 +39,8 @@ const DUPLICATE_KEY: i32 = 11_000;
 /// Attempts to insert one batch before the operation is left to the next look.
 const ATTEMPTS_MAX: u32 = 5;
 const BACKOFF_MS: u64 = 200;
+/// While the cluster has no room, it is asked again so often.
+const WAIT_MS: u64 = 1_000;
 
 /// What was asked for.
 struct Request {
@@ -80,6 +83,7 @@ struct Restoring<'a> {
     held: Option<&'a Held>,
     /// UUID of the collection whose fence the inserts pass, at level L3.
     fence: Option<[u8; 16]>,
+    load: Arc<Load>,
 }
 
 pub(super) async fn run(
@@ -96,8 +100,9 @@ pub(super) async fn run(
     };
     let cluster = shared.outside.cluster(stored.archive.cluster_id).await?;
     let key = key_of(&stored.archive);
+    let load = shared.loads.of(stored.archive.cluster_id, &shared.options, &shared.metrics);
     if request.preview {
-        let mut restoring = Restoring { cluster, key, request, held: None, fence: None };
+        let mut restoring = Restoring { cluster, key, request, held: None, load, fence: None };
         return files(working, &mut restoring, &table).await.map(|()| Outcome::Done);
     }
     check_target(cluster.as_ref(), &request.target).await?;
@@ -119,7 +124,8 @@ pub(super) async fn run(
     let held = Arc::new(held);
     let (journal, runtime) = (shared.journal.clone(), &shared.runtime);
     let renewing = lease::keep(held.clone(), journal, Some(cluster.clone()), runtime);
-    let mut restoring = Restoring { cluster, key, request, held: Some(held.as_ref()), fence: uuid };
+    let held_by = Some(held.as_ref());
+    let mut restoring = Restoring { cluster, key, request, held: held_by, load, fence: uuid };
     let done = under_lease(working, &mut restoring, &table).await;
     drop(renewing);
     if let Err(error) = shared.journal.release(&held).await {
@@ -214,8 +220,7 @@ async fn one_file(
     (index, path): (usize, &str),
     skip: u64,
 ) -> Result<(), ArchiverError> {
-    let (documents_max, bytes_max) =
-        (working.shared.options.batch_documents_max, working.shared.options.batch_bytes_max);
+    let (documents_max, bytes_max) = restoring.load.batch();
     let mut rows = table.rows_of(version, index);
     let (mut batch, mut bytes, mut row_number) = (Vec::new(), 0, 0);
     while let Some(row) = rows.try_next().await? {
@@ -263,9 +268,33 @@ async fn give_back(
         let until_ms = working.shared.runtime.now_ms().saturating_add(HELD_MS);
         working.shared.journal.hold_back(held, &identities, until_ms).await?;
     }
+    ease(working, restoring, held).await?;
     let done = insert(working, restoring, held, &documents).await?;
     working.add("inserted", done.n);
     refusals(working, restoring, &documents, &done).await
+}
+
+/// Waits until the cluster may be burdened further.
+async fn ease(
+    working: &mut Working<'_>,
+    restoring: &Restoring<'_>,
+    held: &Held,
+) -> Result<(), ArchiverError> {
+    let runtime = &working.shared.runtime;
+    while let Some((why, ms)) = restoring.load.hindrance(runtime, restoring.cluster.as_ref()).await
+    {
+        working.check()?;
+        held.check()?;
+        if ms >= WAIT_MS {
+            working.set("waitingFor", why.to_string());
+            working.progress().await?;
+        }
+        let ms = ms.min(WAIT_MS);
+        restoring.load.waited(why, ms);
+        runtime.sleep_ms(ms).await;
+    }
+    working.figures.remove("waitingFor");
+    Ok(())
 }
 
 /// Sends a batch until it was answered.
@@ -279,7 +308,10 @@ async fn insert(
     let mut attempt = 1;
     loop {
         held.check()?;
-        match send(working, restoring, held, documents).await {
+        let began_ms = runtime.boot_ms();
+        let inserted = send(working, restoring, held, documents).await;
+        restoring.load.burdened("insert", runtime, began_ms, documents);
+        match inserted {
             Ok(done) => return Ok(done),
             Err(ClusterError::Fenced) => {
                 return done_before(working, restoring, held, documents).await;

@@ -22,6 +22,8 @@ use crate::scene::Scene;
 use crate::{ArchiverError, effects};
 
 const BACKOFF_MS: u64 = 200;
+/// A permission older than this is asked for again.
+const PERMISSION_MS: u64 = 1_000;
 
 /// What became of one batch.
 #[derive(Default)]
@@ -39,6 +41,11 @@ pub(crate) async fn run(
     batch: i32,
 ) -> Result<(), ArchiverError> {
     scene.run.phase = "DELETE".to_owned();
+    let before_ms = scene.runtime.boot_ms();
+    scene.ease().await?;
+    if scene.runtime.boot_ms().saturating_sub(before_ms) > PERMISSION_MS {
+        scene.permitted = None;
+    }
     // Before anything is sent, an unanswered delete of another epoch is told from one of ours.
     let earlier = item.unanswered_epoch;
     // A fenced delete needs no mark: the fence at the source answers for it.
@@ -173,8 +180,11 @@ async fn send(scene: &Scene, item: &Move, rows: &[CommittedRow]) -> Result<u64, 
         level: item.level,
         deadline_ms: scene.held.deadline_ms(),
     };
+    let began_ms = scene.runtime.boot_ms();
     let delete = scene.cluster.delete_guarded(scene.namespace(), &request);
-    let deleted = scene.runtime.effect(effects::DELETE, delete).await?;
+    let deleted = scene.runtime.effect(effects::DELETE, delete).await;
+    scene.load.burdened("delete", &scene.runtime, began_ms, &documents);
+    let deleted = deleted?;
     for refused in &deleted.refused {
         tracing::warn!(message = refused.message, "the cluster refused a delete statement");
     }

@@ -1,13 +1,15 @@
 //! read: cold documents from the primary, read concern majority, exact bytes, one per identity, up to
 //! the size of a move. What cannot be archived at this level is counted and listed.
 
+mod pace;
+
 use std::collections::HashMap;
 
 use bson::RawDocumentBuf;
-use futures::TryStreamExt;
 use portolan_cluster::{ReadOptions, guard};
 use portolan_store::runs::{DocumentKind, RunDocument};
 
+use self::pace::Pace;
 use super::{count, named, signed};
 use crate::criteria::Frozen;
 use crate::scene::Scene;
@@ -41,18 +43,26 @@ pub(crate) async fn run(scene: &mut Scene, frozen: &Frozen) -> Result<Found, Arc
 }
 
 async fn read(scene: &mut Scene, frozen: &Frozen) -> Result<Found, ArchiverError> {
-    let options = ReadOptions { majority: true, ..ReadOptions::default() };
+    let batch_size = u32::try_from(scene.load.batch().0).unwrap_or(u32::MAX);
+    let options =
+        ReadOptions { majority: true, batch_size: Some(batch_size), ..ReadOptions::default() };
+    let mut pace = Pace::new(scene);
     let mut stream = scene.cluster.read(scene.namespace(), frozen.filter(), options).await?;
     let mut reading = Reading::default();
-    while let Some(document) = stream.try_next().await? {
+    while let Some(document) = pace.next(scene, &mut stream).await? {
         if reading.is_full(scene) {
             break;
         }
+        let read = document.as_bytes().len();
         reading.take(scene, frozen, document);
-        if reading.seen.is_multiple_of(1024) {
+        if pace.is_batch(read, batch_size) {
             scene.check()?;
+            if !pace.rest(scene, reading.documents.is_empty()).await? {
+                break;
+            }
         }
     }
+    pace.book(scene);
     Ok(Found { documents: reading.documents, skipped: reading.skipped })
 }
 
@@ -62,7 +72,6 @@ struct Reading {
     places: HashMap<Vec<u8>, usize>,
     skipped: Vec<RunDocument>,
     bytes: u64,
-    seen: u64,
 }
 
 impl Reading {
@@ -72,7 +81,6 @@ impl Reading {
     }
 
     fn take(&mut self, scene: &mut Scene, frozen: &Frozen, document: RawDocumentBuf) {
-        self.seen += 1;
         if !frozen.is_candidate(&document) {
             return;
         }

@@ -12,12 +12,13 @@ use crate::{ArchiverError, effects};
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
     scene.run.phase = "UPLOAD".to_owned();
     let archived_at_ms = safe_now_ms(scene.runtime.now_ms(), scene.cluster.clock_ms().await?)?;
+    let (batch_documents_max, batch_bytes_max) = scene.load.batch();
     let request = StageRequest {
         seq: item.seq,
         epoch: item.epoch,
         archived_at_ms,
-        batch_documents_max: scene.options.batch_documents_max,
-        batch_bytes_max: scene.options.batch_bytes_max,
+        batch_documents_max,
+        batch_bytes_max,
     };
     let documents = std::mem::take(&mut scene.documents);
     let upload = async {

@@ -12,7 +12,10 @@ const PAUSE_MS: u64 = 60_000;
 
 /// Effects that a run of two moves without kept or older rows does not pass; they have tests of their
 /// own below.
-const ELSEWHERE: [&str; 24] = [
+const ELSEWHERE: [&str; 27] = [
+    effects::OWN,
+    effects::DEFINE,
+    effects::RUN_WAIT,
     effects::SUPERSEDE,
     effects::REWRITE,
     effects::LEASE_RENEW,

@@ -4,6 +4,7 @@ use portolan_model::{ArchiveEvent, ArchiveState};
 use portolan_runtime::{Fate, FaultPlan};
 use portolan_store::operations::{Operation, OperationKind, OperationState};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::world::{World, flight, flights};
 use crate::effects;
@@ -104,6 +105,46 @@ async fn verify_goes_on_where_it_was_cut_off() {
             assert_eq!(figures["sound"].as_bool(), Some(true), "{context}");
         }
     }
+}
+
+/// A process that goes down puts its operation back: another one need not wait until it counts as lost.
+#[tokio::test]
+async fn an_operation_is_handed_back_at_shutdown() {
+    let mut world = World::with_flights().await;
+    world.settle().await;
+    world.queue(OperationKind::Verify, "{}").await;
+    let (worker, store) = world.worker(FaultPlan::none()).await;
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    world.run_clock(worker.pass(&shutdown)).await.expect("a pass");
+    store.close().await;
+    let operation = world.operations().await.pop().expect("an operation");
+    assert_eq!(operation.state, OperationState::Queued);
+    world.pass(FaultPlan::none()).await;
+    let operation = world.operations().await.pop().expect("an operation");
+    assert_eq!(operation.state, OperationState::Done, "{:?}", operation.error);
+}
+
+/// An operation whose collection is busy holds up no other.
+#[tokio::test]
+async fn an_operation_that_cannot_begin_lets_others_pass() {
+    let mut world = World::with_flights().await;
+    let unconfirmed = |plan: FaultPlan, n| plan.with(effects::CONFIRM, n, Fate::FailsBefore);
+    world.pass((1..9).fold(FaultPlan::none(), unconfirmed)).await;
+    world.happen(ArchiveEvent::PauseRequested).await;
+    // A move is open, and this worker is too early to take over its lease.
+    world.queue(OperationKind::Restore, "{}").await;
+    world.clock.advance_ms(1);
+    world.queue(OperationKind::Estimate, "{}").await;
+    let (worker, store) = world.worker(FaultPlan::none()).await;
+    let shutdown = CancellationToken::new();
+    for _ in 0..2 {
+        world.run_clock(worker.operate_next(&shutdown)).await.expect("an operation");
+        world.clock.advance_ms(1);
+    }
+    store.close().await;
+    let states: Vec<_> = world.operations().await.into_iter().map(|it| it.state).collect();
+    assert_eq!(states, [OperationState::Queued, OperationState::Done]);
 }
 
 #[tokio::test]

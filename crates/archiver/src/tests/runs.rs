@@ -216,6 +216,19 @@ async fn another_owner_s_table_suspends() {
     assert_eq!(world.live().len(), 3);
 }
 
+/// The line to paste is there as long as the index is not, and is not forgotten while nobody can tell.
+#[tokio::test]
+async fn a_missing_index_is_told_until_there_is_one() {
+    let mut world = World::with_flights().await;
+    world.pass(FaultPlan::none()).await;
+    let line = world.job().await.create_index.expect("no index finds what is cold");
+    assert!(line.contains("createIndex"), "{line}");
+    world.cluster.create_index(&flights(), &["at"]);
+    world.cluster.insert(&flights(), [flight(50, 30, "late")]).expect("inserted");
+    world.settle().await;
+    assert_eq!(world.job().await.create_index, None);
+}
+
 #[tokio::test]
 async fn missing_array_and_wrong_typed_dates_stay() {
     let mut world = World::new().await;

@@ -77,6 +77,26 @@ async fn a_window_that_closes_ends_the_run_after_its_move() {
     assert_eq!(world.live().len(), 2, "it goes on in the next window");
 }
 
+/// One that is left with something cold counts; one in which all of it was moved begins anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_that_are_too_short_are_counted() {
+    let mut world = World::with_flights().await;
+    world.options.move_documents_max = 1;
+    // Most of a minute for a document.
+    world.options.load.usual.bytes_per_s = 2;
+    world.set_schedule(Schedule::Daily(window(2, 4))).await;
+    world.pass(FaultPlan::none()).await;
+    for day in 1..=3 {
+        world.look_at(MIDNIGHT_MS + day * DAY_MS + 4 * HOUR_MS - 60_000).await;
+        assert_eq!(world.job().await.full_windows, day);
+        world.look_at(MIDNIGHT_MS + day * DAY_MS + 9 * HOUR_MS).await;
+        assert_eq!(world.job().await.full_windows, day, "outside of windows nothing is counted");
+    }
+    world.options.load.usual.bytes_per_s = 0;
+    world.look_at(MIDNIGHT_MS + 4 * DAY_MS + 2 * HOUR_MS + 120_000).await;
+    assert_eq!((world.job().await.full_windows, world.live().len()), (0, 2));
+}
+
 #[tokio::test]
 async fn an_operator_may_ask_for_a_run_outside_the_window() {
     let mut world = World::with_flights().await;

@@ -278,3 +278,21 @@ impl World {
         table.stage(request, vec![flight(900, 30, "never committed")]).await.expect("staged");
     }
 }
+
+/// A process that died after the commit left a record that is under way for ever; the next look ends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_of_upkeep_that_was_cut_off_end() {
+    let mut world = with_rule(50).await;
+    world.days_pass(0.9).await;
+    world.clock.advance_ms(DAY_MS / 4);
+    let plan = (1..5).fold(FaultPlan::none(), |plan, n| {
+        plan.with(effects::OPERATION_DONE, n, Fate::FailsBefore)
+    });
+    world.pass(plan).await;
+    let states = |operations: Vec<portolan_store::operations::Operation>| {
+        operations.iter().filter(|operation| !operation.state.is_final()).count()
+    };
+    assert_eq!((world.archived().await.len(), states(world.operations().await)), (5, 1));
+    world.days_pass(0.5).await;
+    assert_eq!((world.archived().await.len(), states(world.operations().await)), (5, 0));
+}

@@ -17,6 +17,7 @@ use portolan_model::{
 use portolan_runtime::{FaultPlan, ManualClock, Runtime};
 use portolan_security::KeyRing;
 use portolan_store::archives::{self, StoredArchive, work};
+use portolan_store::jobs::ArchiveJob;
 use portolan_store::operations::{self, Operation, OperationKind};
 use portolan_store::runs::{self, ArchiveRun};
 use portolan_store::upkeep::{self, Upkeep};
@@ -228,7 +229,7 @@ impl World {
     }
 
     /// Lets the manual clock run, about forty times as fast as real time, while `work` goes on.
-    async fn run_clock<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn run_clock<T>(&self, work: impl Future<Output = T>) -> T {
         let real = Runtime::system();
         tokio::pin!(work);
         loop {
@@ -373,6 +374,17 @@ impl World {
             .await
             .expect("asked");
         store.close().await;
+    }
+
+    pub(super) async fn job(&self) -> ArchiveJob {
+        let store = self.store(FaultPlan::none()).await;
+        let id = self.archive;
+        let found = store
+            .read_tx::<_, StoreError, _>("test.job", |tx| Box::pin(jobs::get(tx, id)))
+            .await
+            .expect("read");
+        store.close().await;
+        found.expect("a job")
     }
 
     pub(super) async fn upkeep(&self) -> Option<Upkeep> {

@@ -1,11 +1,11 @@
 //! What the worker does beside runs: operations that somebody asked for, upkeep, metrics.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use portolan_store::archives::StoredArchive;
 use portolan_store::operations::Operation;
 use portolan_store::upkeep::Upkeep;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::next_look::{WAITING_MS, backoff_ms, suspension};
@@ -24,7 +24,9 @@ impl Worker {
             return Ok(());
         }
         self.looked_at_ms.store(now_ms, Ordering::Relaxed);
-        self.shared.metrics.look(&self.shared.journal.standing().await?, now_ms);
+        let standing = self.shared.journal.standing().await?;
+        let lag_ms = self.shared.loads.lag_ms(self.shared.runtime.boot_ms());
+        self.shared.metrics.look(&standing, now_ms, lag_ms);
         Ok(())
     }
 
@@ -33,10 +35,12 @@ impl Worker {
         &self,
         shutdown: &CancellationToken,
     ) -> Result<(), ArchiverError> {
-        let Some(operation) = self.next_operation().await? else { return Ok(()) };
+        let Some((operation, seat)) = self.next_operation().await? else { return Ok(()) };
         let (worker, shutdown) = (self.clone(), shutdown.clone());
         self.shared.runtime.spawn("archiver.operation", async move {
-            if worker.operate(operation, shutdown).await {
+            let ended = worker.operate(operation, shutdown).await;
+            drop(seat);
+            if ended {
                 worker.wake();
             }
         });
@@ -70,9 +74,7 @@ impl Worker {
         &self,
         shutdown: &CancellationToken,
     ) -> Result<usize, ArchiverError> {
-        if let Some(operation) = self.next_operation().await? {
-            self.operate(operation, shutdown.clone()).await;
-        }
+        self.operate_next(shutdown).await?;
         let due = self.shared.journal.due_for_upkeep(self.shared.runtime.now_ms()).await?;
         let count = due.len();
         for (stored, last) in due {
@@ -85,18 +87,29 @@ impl Worker {
         Ok(count)
     }
 
-    /// The next operation that somebody asked for, unless one is under way here: one at a time, so that
-    /// they leave room for runs.
-    async fn next_operation(&self) -> Result<Option<Operation>, ArchiverError> {
+    /// One operation, if one waits.
+    pub(crate) async fn operate_next(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> Result<(), ArchiverError> {
+        if let Some((operation, _seat)) = self.next_operation().await? {
+            self.operate(operation, shutdown.clone()).await;
+        }
+        Ok(())
+    }
+
+    /// The next operation that somebody asked for, unless one is under way here.
+    async fn next_operation(
+        &self,
+    ) -> Result<Option<(Operation, OwnedSemaphorePermit)>, ArchiverError> {
+        let Ok(seat) = self.operation_seat.clone().try_acquire_owned() else { return Ok(None) };
         for (operation, stored) in self.shared.journal.waiting(self.silent_since_ms()).await? {
             let reached = match &stored {
                 Some(stored) => self.reaches(&stored.archive).await,
                 None => true,
             };
             if reached {
-                let mut operating = self.operating.lock().unwrap_or_else(PoisonError::into_inner);
-                let free = operating.is_empty() && operating.insert(operation.id);
-                return Ok(free.then_some(operation));
+                return Ok(Some((operation, seat)));
             }
         }
         Ok(None)
@@ -106,7 +119,12 @@ impl Worker {
     /// this process is the only one, that is any that it does not work on itself.
     fn silent_since_ms(&self) -> i64 {
         let now_ms = self.shared.runtime.now_ms();
-        if self.shared.options.exclusive { now_ms } else { now_ms - operations::SILENT_MS }
+        let options = &self.shared.options;
+        if options.exclusive {
+            return now_ms;
+        }
+        let silent_ms = options.lease_ttl_ms.saturating_mul(operations::SILENT_LEASES);
+        now_ms.saturating_sub_unsigned(silent_ms)
     }
 
     /// Whether the operation came to an end, so that the next one may begin at once.
@@ -117,7 +135,6 @@ impl Worker {
             Ok(false) => Ok(false),
             Err(error) => Err(error),
         };
-        self.operating.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         worked.unwrap_or_else(|error| {
             tracing::warn!(operation = %id, %error, "an operation stays where it is");
             false

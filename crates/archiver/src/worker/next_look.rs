@@ -14,6 +14,7 @@ pub(super) enum Look {
     Ran {
         documents: i64,
         level: GuardLevel,
+        window_full: Option<bool>,
     },
     Quiet,
     Waiting,
@@ -63,13 +64,19 @@ pub(super) fn suspension(error: &ArchiverError, id: ArchiveId) -> Option<Archive
 
 fn after(job: &mut ArchiveJob, look: &Look, options: &ArchiverOptions) -> i64 {
     match look {
-        Look::Ran { documents, level } => {
+        Look::Ran { documents, level, window_full } => {
             job.level = Some(*level);
+            job.full_windows = match window_full {
+                Some(true) => job.full_windows + 1,
+                Some(false) => 0,
+                None => job.full_windows,
+            };
             job.interval_ms =
                 if *documents > 0 { options.interval_ms } else { longer(job, options) };
             job.interval_ms
         }
         Look::Quiet => {
+            job.full_windows = 0;
             job.interval_ms = longer(job, options);
             job.interval_ms
         }

@@ -91,6 +91,18 @@ impl Fences {
         Ok(())
     }
 
+    pub(super) fn adopt(&mut self, from: &str, holder: &Holder<'_>) -> Result<(), ClusterError> {
+        let fence = self.fences.get_mut(&holder.uuid).ok_or(ClusterError::Fenced)?;
+        let is_theirs = fence.owner == from && fence.epoch < holder.epoch;
+        let is_ours = fence.owner == holder.owner && fence.token == holder.token;
+        if !is_theirs && !is_ours {
+            return Err(ClusterError::Fenced);
+        }
+        fence.owner = holder.owner.to_owned();
+        (fence.epoch, fence.token) = (holder.epoch, holder.token.to_owned());
+        Ok(())
+    }
+
     pub(super) fn close(&mut self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
         let fence = self.held(holder)?;
         fence.closed = fence.closed.max(seq);

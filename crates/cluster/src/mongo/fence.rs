@@ -56,6 +56,27 @@ pub(super) async fn raise(
     }
 }
 
+/// Takes the fence of another instance over. A request that was sent before counts as its success.
+pub(super) async fn adopt(
+    cluster: &MongoCluster,
+    from: &str,
+    holder: &Holder<'_>,
+) -> Result<(), ClusterError> {
+    let filter = rawdoc! {
+        "_id": fence::uuid_binary(holder.uuid),
+        "owner": from,
+        "epoch": { "$lt": holder.epoch },
+    };
+    let taken = rawdoc! { "owner": holder.owner, "epoch": holder.epoch, "token": holder.token };
+    if update_one(cluster, filter, rawdoc! { "$set": taken }).await? {
+        return Ok(());
+    }
+    match read(cluster, holder.uuid).await? {
+        Some(found) if found.owner == holder.owner && found.token == holder.token => Ok(()),
+        _ => Err(ClusterError::Fenced),
+    }
+}
+
 /// Makes a collection, unless it is there.
 pub(super) async fn create(
     cluster: &MongoCluster,

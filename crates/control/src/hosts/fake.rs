@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{
-    ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, GuardLevel,
-    Namespace,
+    ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, FoundTable,
+    GuardLevel, Namespace,
 };
 use portolan_security::SecretString;
 
@@ -39,6 +39,7 @@ struct State {
     endpoint_changes: u64,
     rules_written: BTreeMap<ArchiveId, u64>,
     tables_fail: bool,
+    tables: BTreeMap<String, FoundTable>,
 }
 
 impl Default for FakeHost {
@@ -99,6 +100,11 @@ impl FakeHost {
     #[must_use]
     pub fn samples(&self, cluster: ClusterId) -> u64 {
         self.state().samples.get(&cluster).copied().unwrap_or(0)
+    }
+
+    /// Lets a table lie behind a URI.
+    pub fn put_table(&self, uri: &str, found: FoundTable) {
+        self.state().tables.insert(uri.to_owned(), found);
     }
 
     /// Lets writing to the tables of archives fail.
@@ -279,6 +285,18 @@ impl ArchiveHost for FakeHost {
         _days: Option<i32>,
     ) -> Result<ExpiryPreview, HostError> {
         Ok(ExpiryPreview::default())
+    }
+
+    async fn find_table(&self, uri: &str) -> Result<FoundTable, HostError> {
+        let found = self.state().tables.get(uri).cloned();
+        found.ok_or_else(|| HostError::Refused(format!("there is no archive's table at {uri}")))
+    }
+
+    async fn take_table(&self, _cluster: ClusterId, uri: &str) -> Result<(), HostError> {
+        if let Some(found) = self.state().tables.get_mut(uri) {
+            found.ours = true;
+        }
+        Ok(())
     }
 
     async fn statistics(&self, _archive: ArchiveId) -> Result<ArchiveStatistics, HostError> {

@@ -58,7 +58,7 @@ impl Control {
         Ok(stored.archive.clone())
     }
 
-    async fn cluster_for_archive(
+    pub(super) async fn cluster_for_archive(
         &self,
         caller: &Caller,
         project_id: ProjectId,
@@ -160,6 +160,7 @@ async fn write_new(
         purged_at: None,
         run_requested: false,
         create_index: None,
+        full_windows: 0,
     };
     jobs::save(tx, &job).await?;
     note(tx, caller, &stored.archive, "ONLINE_ARCHIVE_CREATED").await?;

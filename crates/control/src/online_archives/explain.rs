@@ -1,7 +1,7 @@
 //! Why an archive is where it is, put together from the control state alone: it answers also when
 //! cluster and storage do not.
 
-use portolan_api_types::explain::ExplainView;
+use portolan_api_types::explain::{ExplainView, LastRunView};
 use portolan_auth::Action;
 use portolan_model::{ArchiveId, ArchiveState, ProjectId};
 use portolan_store::archives::StoredArchive;
@@ -52,13 +52,14 @@ async fn explain(
     let open = moves::unfinished(tx, &key).await?;
     let open = open.into_iter().find(|item| item.archive_id == archive.id);
     let last = runs::list(tx, archive.id, Page::new(1, 0)).await?.items.pop();
+    let waiting = last.as_ref().and_then(|run| run.waiting_for.as_deref());
     let kept_up = upkeep::get(tx, archive.id).await?;
     let queued = operations::unfinished(tx, archive.id).await?.len();
     let lease = leases::read(tx, &key).await?;
     let window_open = archive.schedule.allows(now_ms);
     Ok(ExplainView {
         state: archive.state,
-        because: because(&stored, job.as_ref(), open.as_ref(), window_open),
+        because: because(&stored, job.as_ref(), (open.as_ref(), waiting), window_open),
         next_look_at: job.as_ref().map(|job| job.due_at),
         failures: job.as_ref().map_or(0, |job| job.failures),
         run_requested: job.as_ref().is_some_and(|job| job.run_requested),
@@ -70,7 +71,13 @@ async fn explain(
             let state = item.state.as_str();
             (item.seq, state, item.done + 1, item.batches, item.closed_because)
         }),
-        last_run: last.map(|run| (run.phase, run.error, run.started_at, run.ended_at)),
+        last_run: last.map(|run| LastRunView {
+            phase: run.phase,
+            error: run.error,
+            waiting_for: run.waiting_for,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+        }),
         upkeep: kept_up.map(|upkeep| (upkeep.due_at, upkeep.last_error)),
         hold: stored.hold,
         operations: i64::try_from(queued).unwrap_or(i64::MAX),
@@ -81,9 +88,12 @@ async fn explain(
 fn because(
     stored: &StoredArchive,
     job: Option<&ArchiveJob>,
-    open: Option<&Move>,
+    (open, waiting): (Option<&Move>, Option<&str>),
     window_open: bool,
 ) -> String {
+    if let Some(why) = waiting {
+        return format!("Its run waits for the cluster: {why}.");
+    }
     if let Some(item) = open {
         let (seq, state) = (item.seq, item.state.as_str());
         return format!("Move {seq} is {state}; it is finished before anything else happens.");

@@ -389,7 +389,7 @@ async fn deleted_in(
 }
 
 /// The table or the cluster could not be read.
-fn unreachable(error: HostError) -> ControlError {
+pub(super) fn unreachable(error: HostError) -> ControlError {
     match error {
         HostError::Unreachable(why) | HostError::Failed(why) => {
             tracing::warn!(%why, "an archive could not be looked at");

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
@@ -69,6 +69,8 @@ pub struct S3Access {
     pub encryption: Option<String>,
     /// The KMS key, with `aws:kms`.
     pub kms_key_id: Option<String>,
+    /// A SHA-256 checksum with every upload, which buckets with Object Lock demand.
+    pub checksums: bool,
 }
 
 /// An access key.
@@ -153,6 +155,9 @@ impl Remote {
         }
         if let Some(region) = &access.region {
             builder = builder.with_region(region);
+        }
+        if access.checksums {
+            builder = builder.with_checksum_algorithm(Checksum::SHA256);
         }
         for (name, value) in encryption(access) {
             let key: AmazonS3ConfigKey = name.parse().map_err(|error| invalid(name, error))?;

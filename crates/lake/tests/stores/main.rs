@@ -60,6 +60,18 @@ on_each_store!(
     the_stores_clock_is_told,
 );
 
+/// A bucket with Object Lock is fit, and a table in it is as anywhere.
+mod object_lock {
+    use crate::{cases, places};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs a server: PORTOLAN_TEST_S3"]
+    async fn on_s3() {
+        cases::a_probe_finds_it_fit_and_leaves_nothing(places::s3_with_object_lock().await).await;
+        cases::a_move_comes_back_byte_by_byte(places::s3_with_object_lock().await).await;
+    }
+}
+
 /// What servers refuse, and what is said about it.
 mod refusals {
     use crate::places;

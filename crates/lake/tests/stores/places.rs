@@ -43,12 +43,27 @@ pub(crate) fn folder() -> Place {
 
 pub(crate) async fn s3() -> Place {
     let server = s3_server();
-    let mut request = request("PUT", &format!("{}/{BUCKET}", server.endpoint));
+    make_s3_bucket(&server, false).await;
+    server.place()
+}
+
+/// A bucket with Object Lock, and a checksum with every upload.
+pub(crate) async fn s3_with_object_lock() -> Place {
+    let server = Server { checksums: true, ..s3_server().with_bucket("portolan-locked") };
+    make_s3_bucket(&server, true).await;
+    server.place()
+}
+
+async fn make_s3_bucket(server: &Server, lock: bool) {
+    let mut request = request("PUT", &format!("{}/{}", server.endpoint, server.bucket));
+    if lock {
+        let enabled = "true".parse().unwrap();
+        request.headers_mut().insert("x-amz-bucket-object-lock-enabled", enabled);
+    }
     let (id, secret) = S3_KEY;
     let credential = AwsCredential { key_id: id.into(), secret_key: secret.into(), token: None };
     AwsAuthorizer::new(&credential, "s3", "us-east-1").authorize(&mut request, None);
     make_bucket(request).await;
-    server.place()
 }
 
 pub(crate) async fn azure() -> Place {
@@ -96,6 +111,7 @@ pub(crate) struct Server {
     bucket: String,
     key: String,
     secret: String,
+    checksums: bool,
 }
 
 pub(crate) fn s3_server() -> Server {
@@ -113,7 +129,8 @@ pub(crate) fn gcs_server() -> Server {
 fn server(variable: &str, scheme: &'static str, (key, secret): (&str, &str)) -> Server {
     let endpoint = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set"));
     let endpoint = endpoint.trim_end_matches('/').to_owned();
-    Server { endpoint, scheme, bucket: BUCKET.into(), key: key.into(), secret: secret.into() }
+    let (bucket, key, secret) = (BUCKET.into(), key.into(), secret.into());
+    Server { endpoint, scheme, bucket, key, secret, checksums: false }
 }
 
 impl Server {
@@ -136,7 +153,8 @@ impl Server {
         let (host, protocol) = match self.scheme {
             "s3" => {
                 let key = Some(S3Key { id: key.clone(), secret, token: None });
-                (bucket.clone(), Protocol::S3(S3Access { key, ..S3Access::default() }))
+                let checksums = self.checksums;
+                (bucket.clone(), Protocol::S3(S3Access { key, checksums, ..S3Access::default() }))
             }
             "abfss" => {
                 let secret = Some(AzureSecret::Key(secret));

@@ -192,6 +192,37 @@ on_each_database! {
         assert_eq!(state, ArchiveState::Suspended(reason));
     }
 
+    async fn alerts_are_events(store) {
+        use work::ArchiveAlert::{IndexFound, IndexMissing, UpToDate, WindowsFull};
+        let house = &House::build(&store, 'a').await;
+        let stored = &archive(1, house.project_id);
+        let id = stored.archive.id;
+        in_tx!(store, tx => insert(tx, &house.project(), stored).await).expect("new");
+        in_tx!(store, tx => {
+            for alert in [IndexMissing("make it"), IndexFound, WindowsFull(3), UpToDate] {
+                work::alert(tx, &system(), id, alert).await?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .expect("told");
+        let filter = &EventFilter::default();
+        let events = in_tx!(store, tx => {
+            events::list_of_project(tx, &house.project(), filter, Page::ALL).await
+        });
+        let mut told: Vec<_> = events.expect("a list").items;
+        told.sort_by_key(|event| event.id);
+        let names: Vec<_> = told.iter().map(|event| event.type_name.as_str()).collect();
+        let expected = [
+            "ONLINE_ARCHIVE_INSUFFICIENT_INDEXES_CHECK",
+            "ONLINE_ARCHIVE_INSUFFICIENT_INDEXES_RESOLVED",
+            "ONLINE_ARCHIVE_MAX_CONSECUTIVE_OFFLOAD_WINDOWS_CHECK",
+            "ONLINE_ARCHIVE_UP_TO_DATE",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!((&told[0].target["createIndex"], &told[2].target["windows"]), (&"make it".into(), &"3".into()));
+        assert_eq!(told[1].target["archiveId"], id.to_string());
+    }
+
     async fn partition_types_are_found_once(store) {
         let house = &House::build(&store, 'a').await;
         let stored = &archive(1, house.project_id);

@@ -79,6 +79,9 @@ impl FromRow for Standing {
     }
 }
 
+const STANDING: &str = "SELECT state, suspend_reason, project_id, cluster_name, database_name, \
+                        collection_name FROM online_archives WHERE id = $1";
+
 /// Lets something happen to an archive, and writes the event of it where clients see the state change.
 /// The outer error is the store's; the inner one says that the transition table does not allow it, and
 /// nothing was written.
@@ -91,9 +94,7 @@ pub async fn advance(
     id: ArchiveId,
     event: ArchiveEvent,
 ) -> Result<Result<ArchiveState, StateRefused>, StoreError> {
-    let sql = "SELECT state, suspend_reason, project_id, cluster_name, database_name, \
-               collection_name FROM online_archives WHERE id = $1";
-    let standing: Standing = tx.fetch_one(sql, args![id], "online archive").await?;
+    let standing: Standing = tx.fetch_one(STANDING, args![id], "online archive").await?;
     let next = match standing.state.next(event) {
         Ok(next) => next,
         Err(refused) => return Ok(Err(refused)),
@@ -127,15 +128,69 @@ async fn note(
         "ORPHANED" => "ONLINE_ARCHIVE_ORPHANED",
         _ => return Ok(()),
     };
-    let mut target = vec![
-        ("archiveId", id.to_string()),
-        ("clusterName", before.cluster_name.clone()),
-        ("namespace", before.namespace.clone()),
-    ];
+    let mut target = about(id, before);
     target.extend(now.suspend_reason().map(|reason| ("reason", reason.as_str().to_owned())));
-    let scope = EventScope::Project(before.project_id);
+    record(tx, system, before, type_name, &target).await
+}
+
+/// What an operator is to be told of an archive beside its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveAlert<'a> {
+    /// No index finds what is cold; the line that makes one.
+    IndexMissing(&'a str),
+    /// One does again.
+    IndexFound,
+    /// So many windows in a row closed before all that was cold was moved.
+    WindowsFull(i64),
+    /// All that is cold was moved again.
+    UpToDate,
+}
+
+/// Writes the event of an alert.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such archive, and the database's.
+pub async fn alert(
+    tx: &mut Tx<'_>,
+    system: &Authorized<Instance>,
+    id: ArchiveId,
+    alert: ArchiveAlert<'_>,
+) -> Result<(), StoreError> {
+    let standing: Standing = tx.fetch_one(STANDING, args![id], "online archive").await?;
+    let mut target = about(id, &standing);
+    let type_name = match alert {
+        ArchiveAlert::IndexMissing(line) => {
+            target.push(("createIndex", line.to_owned()));
+            "ONLINE_ARCHIVE_INSUFFICIENT_INDEXES_CHECK"
+        }
+        ArchiveAlert::IndexFound => "ONLINE_ARCHIVE_INSUFFICIENT_INDEXES_RESOLVED",
+        ArchiveAlert::WindowsFull(count) => {
+            target.push(("windows", count.to_string()));
+            "ONLINE_ARCHIVE_MAX_CONSECUTIVE_OFFLOAD_WINDOWS_CHECK"
+        }
+        ArchiveAlert::UpToDate => "ONLINE_ARCHIVE_UP_TO_DATE",
+    };
+    record(tx, system, &standing, type_name, &target).await
+}
+
+fn about(id: ArchiveId, standing: &Standing) -> Vec<(&'static str, String)> {
+    vec![
+        ("archiveId", id.to_string()),
+        ("clusterName", standing.cluster_name.clone()),
+        ("namespace", standing.namespace.clone()),
+    ]
+}
+
+async fn record(
+    tx: &mut Tx<'_>,
+    system: &Authorized<Instance>,
+    standing: &Standing,
+    type_name: &str,
+    target: &[(&str, String)],
+) -> Result<(), StoreError> {
+    let scope = EventScope::Project(standing.project_id);
     let actor = system.actor();
-    let event = NewEvent { type_name, scope, actor, remote_address: None, target: &target };
+    let event = NewEvent { type_name, scope, actor, remote_address: None, target };
     events::insert(tx, &event).await?;
     Ok(())
 }

@@ -14,6 +14,7 @@ fn job(id: u8) -> ArchiveJob {
         purged_at: None,
         run_requested: false,
         create_index: None,
+        full_windows: 0,
     }
 }
 
@@ -33,6 +34,7 @@ on_each_database! {
             purged_at: Some(7),
             run_requested: true,
             create_index: Some("db.c.createIndex({ at: 1 })".into()),
+            full_windows: 2,
             ..one.clone()
         };
         in_tx!(store, tx => save(tx, changed).await).expect("changed");

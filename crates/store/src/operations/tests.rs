@@ -59,6 +59,23 @@ on_each_database! {
         assert!(left.items.is_empty());
     }
 
+    async fn an_operation_that_could_not_begin_comes_last(store) {
+        let (first, second) =
+            (&operation(1, OperationKind::Restore), &operation(2, OperationKind::Verify));
+        in_tx!(store, tx => {
+            save(tx, first).await?;
+            save(tx, second).await
+        })
+        .expect("stored");
+        store.runtime().sleep_ms(2).await;
+        let waiting = in_tx!(store, tx => {
+            save(tx, first).await?;
+            waiting(tx, &system(), 0).await
+        })
+        .expect("stored");
+        assert_eq!(waiting.iter().map(|item| item.id).collect::<Vec<_>>(), [second.id, first.id]);
+    }
+
     async fn upkeep_is_due_while_its_archive_is_looked_after(store) {
         let house = &House::build(&store, 'a').await;
         let stored = &archive(1, house.project_id);
@@ -94,6 +111,7 @@ on_each_database! {
             purged_at: None,
             run_requested: false,
             create_index: Some("x".into()),
+            full_windows: 3,
         };
         let standing = in_tx!(store, tx => {
             jobs::save(tx, job).await?;
@@ -107,6 +125,7 @@ on_each_database! {
             archives: 1,
             failing: 1,
             without_index: 1,
+            full_windows: 1,
             unfinished: 0,
             due_at_min: Some(9),
         };

@@ -435,6 +435,9 @@ fn operators() -> Vec<Step> {
         ),
         step("listOnlineArchiveOperations"),
         step("getOnlineArchiveOperation"),
+        step("attachOnlineArchive")
+            .body(r#"{"storage":"memory:///elsewhere/1","takeOver":true,"expireAfterDays":90,"query":"{}"}"#)
+            .refused("INVALID_ATTRIBUTE"),
         step("explainOnlineArchive"),
         step("previewOnlineArchiveExpiry").query("expireAfterDays=30"),
         step("getOnlineArchiveStatistics"),

@@ -86,8 +86,11 @@ async fn send(
         deadline_ms: scene.held.deadline_ms(),
         fenced,
     };
+    let began_ms = scene.runtime.boot_ms();
     let delete = scene.cluster.delete_batch(scene.namespace(), &request);
-    scene.runtime.effect(effects::DELETE, delete).await
+    let outcome = scene.runtime.effect(effects::DELETE, delete).await;
+    scene.load.burdened("delete", &scene.runtime, began_ms, &batch.documents);
+    outcome
 }
 
 /// After an answer that leaves it open, or that the fence has moved on: what the fence says. `None`:

@@ -1,0 +1,68 @@
+//! The alert rules in docs/monitoring name metrics that a real process shows.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::served::until;
+use crate::support::{Instance, sample};
+
+/// The rules of the file: name and expression of each. The file keeps to a simple shape.
+fn rules(text: &str) -> Vec<(String, String)> {
+    let mut rules = Vec::new();
+    for block in text.split("- alert: ").skip(1) {
+        let name = block.lines().next().unwrap_or_default().trim();
+        let field = |key: &str| {
+            let found = block.lines().find_map(|line| line.trim().strip_prefix(key));
+            found.unwrap_or_else(|| panic!("{name} has no {key}")).trim().to_owned()
+        };
+        assert!(["critical", "warning", "info"].contains(&field("severity:").as_str()), "{name}");
+        assert!(!field("summary:").is_empty() && !field("description:").is_empty(), "{name}");
+        rules.push((name.to_owned(), field("expr:")));
+    }
+    rules
+}
+
+/// Names that begin with `portolan_`, each with its label matchers as they stand.
+fn selectors(expression: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (at, _) in expression.match_indices("portolan_") {
+        let rest = &expression[at..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (name, rest) = rest.split_at(end);
+        let labels = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        found.push((name.to_owned(), labels.map_or("", |(labels, _)| labels).to_owned()));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alert_rules_name_what_is_shown() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/monitoring/alerts.yaml");
+    let rules = rules(&std::fs::read_to_string(file).expect("the rules"));
+    assert!(rules.len() > 10, "{rules:?}");
+    let sample = sample(400);
+    let dir = tempfile::tempdir().expect("a folder");
+    let instance = Instance::start(dir.path(), &sample.path).await;
+    let url = format!("{}/metrics", instance.text("baseUrl"));
+    // How archives stand is counted four times in a minute.
+    let shown = until("archives in the metrics", 60, async || {
+        let answer = reqwest::get(&url).await.expect("an answer");
+        let text = answer.text().await.expect("text");
+        text.contains("portolan_archiver_archives{").then_some(text)
+    })
+    .await;
+    instance.stop();
+    let series = || shown.lines().filter(|line| !line.starts_with('#'));
+    let names: BTreeSet<&str> = series().filter_map(|line| line.split(['{', ' ']).next()).collect();
+    for (rule, expression) in rules {
+        for (name, labels) in selectors(&expression) {
+            assert!(names.contains(name.as_str()), "{rule}: {name} is not among {names:?}");
+            // A label with one value: some series has it. States are shown when an archive has them.
+            let exact = labels.split(',').filter(|label| label.contains("=\""));
+            for label in exact.filter(|label| !label.starts_with("state=")) {
+                let has = |line: &str| line.starts_with(name.as_str()) && line.contains(label);
+                assert!(series().any(has), "{rule}: no {name} has {label}");
+            }
+        }
+    }
+}
