@@ -153,7 +153,10 @@ async fn an_open_move_is_closed_from_table_and_cluster() {
         let mut world = World::with_flights_at(level).await;
         let all = world.live();
         let fails = |plan: FaultPlan, n| plan.with(point, n, Fate::FailsBefore);
+        // The simulated clock is fast: a busy machine must not cost the lease before the fault.
+        let lease_ttl_ms = std::mem::replace(&mut world.options.lease_ttl_ms, 300_000);
         world.pass(passages.fold(FaultPlan::none(), fails)).await;
+        world.options.lease_ttl_ms = lease_ttl_ms;
         world.lose_journal().await;
         let mut expected = all.clone();
         let changed = flight(9, 20 + 63, "v2");
