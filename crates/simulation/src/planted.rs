@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bson::{RawBson, RawDocument, RawDocumentBuf};
 use portolan_cluster::{
     BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted,
-    DocumentStream, Fence, FencedBatch, FencedStep, Holder, IndexInfo, Inserted, KeptRecord,
-    MemoryCluster, Probe, ReadOptions,
+    DocumentStream, Fence, FencedStep, Holder, IndexInfo, Inserted, KeptRecord, MemoryCluster,
+    Probe, ReadOptions,
 };
 use portolan_model::Namespace;
 
@@ -19,16 +19,13 @@ pub enum Bug {
     DeletesById,
     /// Documents that were kept are not recorded: rows of changed documents stay.
     ForgetsKept,
-    /// The fence lets everybody through and answers with success: a worker that lost its lease deletes.
-    NoFence,
     /// A batch is called done that was not deleted.
     PretendsToDelete,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 4] =
-        [Self::DeletesById, Self::ForgetsKept, Self::NoFence, Self::PretendsToDelete];
+    pub const ALL: [Self; 3] = [Self::DeletesById, Self::ForgetsKept, Self::PretendsToDelete];
 }
 
 /// The simulated cluster with a bug.
@@ -55,34 +52,15 @@ impl Buggy {
         Ok(documents)
     }
 
-    /// The same batch for whoever holds the fence now.
-    async fn for_the_holder(
-        &self,
-        namespace: &Namespace,
-        request: &BatchRequest<'_>,
-        fenced: FencedBatch<'_>,
-    ) -> Answer<BatchOutcome> {
-        let Some(fence) = self.inner.fence(fenced.holder.uuid).await? else {
-            return Err(ClusterError::Fenced);
-        };
-        let holder = Holder { epoch: fence.epoch, token: &fence.token, ..fenced.holder };
-        let fenced = Some(FencedBatch { holder, ..fenced });
-        self.inner.delete_batch(namespace, &BatchRequest { fenced, ..*request }).await
-    }
-
     async fn forgetting(
         &self,
         namespace: &Namespace,
         request: &BatchRequest<'_>,
     ) -> Answer<BatchOutcome> {
-        // What is not equal is left out of the batch: nothing is recorded of it.
-        let live = self.as_they_are(namespace, request).await?;
-        let mut equal = Vec::new();
-        for (index, (document, live)) in request.documents.iter().zip(&live).enumerate() {
-            if document.as_bytes() == live.as_bytes() {
-                equal.push(index);
-            }
-        }
+        // What is changed or gone is left out of the batch: nothing is recorded of it.
+        let live = self.inner.documents(namespace);
+        let is_there = |at: &usize| live.contains(&request.documents[*at]);
+        let equal: Vec<usize> = (0..request.documents.len()).filter(is_there).collect();
         let documents: Vec<_> = equal.iter().map(|&at| request.documents[at].clone()).collect();
         let identities: Vec<_> = equal.iter().map(|&at| request.identities[at].clone()).collect();
         let request = BatchRequest { documents: &documents, identities: &identities, ..*request };
@@ -97,31 +75,19 @@ impl Cluster for Buggy {
         namespace: &Namespace,
         request: &BatchRequest<'_>,
     ) -> Answer<BatchOutcome> {
-        match (self.bug, request.fenced) {
-            (Bug::DeletesById, _) => {
+        match self.bug {
+            Bug::DeletesById => {
                 let documents = self.as_they_are(namespace, request).await?;
                 let request = BatchRequest { documents: &documents, ..*request };
                 self.inner.delete_batch(namespace, &request).await
             }
-            (Bug::ForgetsKept, _) => self.forgetting(namespace, request).await,
-            (Bug::NoFence, Some(fenced)) => {
-                match self.for_the_holder(namespace, request, fenced).await {
-                    // The batch is done already; a fence that is none lets it be done again.
-                    Err(ClusterError::Fenced) => {
-                        let unfenced =
-                            BatchRequest { fenced: None, deadline_ms: i64::MAX, ..*request };
-                        self.inner.delete_batch(namespace, &unfenced).await
-                    }
-                    other => other,
-                }
-            }
-            (Bug::PretendsToDelete, _) => {
+            Bug::ForgetsKept => self.forgetting(namespace, request).await,
+            Bug::PretendsToDelete => {
                 let nothing = BatchRequest { documents: &[], identities: &[], ..*request };
                 self.inner.delete_batch(namespace, &nothing).await?;
                 let deleted = (0..request.documents.len()).collect();
                 Ok(BatchOutcome { deleted, ..BatchOutcome::default() })
             }
-            (Bug::NoFence, None) => self.inner.delete_batch(namespace, request).await,
         }
     }
 
