@@ -19,13 +19,11 @@ pub enum Bug {
     DeletesById,
     /// Documents that were kept are not recorded: rows of changed documents stay.
     ForgetsKept,
-    /// A batch is called done that was not deleted.
-    PretendsToDelete,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 3] = [Self::DeletesById, Self::ForgetsKept, Self::PretendsToDelete];
+    pub const ALL: [Self; 2] = [Self::DeletesById, Self::ForgetsKept];
 }
 
 /// The simulated cluster with a bug.
@@ -82,12 +80,6 @@ impl Cluster for Buggy {
                 self.inner.delete_batch(namespace, &request).await
             }
             Bug::ForgetsKept => self.forgetting(namespace, request).await,
-            Bug::PretendsToDelete => {
-                let nothing = BatchRequest { documents: &[], identities: &[], ..*request };
-                self.inner.delete_batch(namespace, &nothing).await?;
-                let deleted = (0..request.documents.len()).collect();
-                Ok(BatchOutcome { deleted, ..BatchOutcome::default() })
-            }
         }
     }
 

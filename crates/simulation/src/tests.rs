@@ -35,7 +35,6 @@ fn hunt(bug: Bug) -> (WriterKind, Vec<Life>) {
     match bug {
         Bug::DeletesById => (WriterKind::Updates, vec![Life::default(); 2]),
         Bug::ForgetsKept => (WriterKind::Deletes, vec![Life::default(); 2]),
-        Bug::PretendsToDelete => (WriterKind::Quiet, vec![Life::default()]),
     }
 }
 
