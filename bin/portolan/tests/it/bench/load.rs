@@ -155,6 +155,7 @@ fn job(number: usize) -> Row {
         ("interval_ms", json!(300_000)),
         ("failures", json!(0)),
         ("run_requested", json!(0)),
+        ("full_windows", json!(0)),
         ("updated_at", json!(1_700_000_000_000_i64)),
     ])
 }
