@@ -72,7 +72,7 @@ def main(summary, seconds):
         lines = [f'"path.{name}" = {json.dumps(value)}' for name, value in known.items()]
         (folder / "schemathesis.toml").write_text("[parameters]\n" + "\n".join(lines) + "\n")
         command = [
-            pathlib.Path(sys.executable).parent / "schemathesis", "--config-file", folder / "schemathesis.toml",
+            sys.executable, "-m", "schemathesis.cli", "--config-file", folder / "schemathesis.toml",
             "run", folder / "openapi.json", "--url", own.base,
             "--header", f"Authorization: Bearer {own.token}",
             "--header", "Accept: application/vnd.atlas.2025-03-12+json",

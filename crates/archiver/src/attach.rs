@@ -2,10 +2,12 @@
 //! control rows are written by `control`; what is open is closed by the next look, from what table and
 //! cluster say.
 
+use portolan_cluster::{Cluster, Fence};
 use portolan_lake::{Change, Table, Version};
 use portolan_model::{ClusterId, FoundTable, Namespace, OpenMove, PartitionField};
 use portolan_store::leases::LeaseKey;
 
+use crate::lease::{Held, Taken};
 use crate::steps::commit::change_under;
 use crate::worker::Shared;
 use crate::{ArchiverError, effects, source_fence, takeover};
@@ -94,25 +96,37 @@ pub(crate) async fn take(
         None => None,
     };
     let fence = at_source.as_ref().map_or(0, |fence| fence.epoch).max(version.fence);
-    let taken = takeover::take_lease_without_cluster(shared, &key, fence).await?;
-    let held = taken.ok_or(ArchiverError::LeaseLost)?;
-    if let (Some(uuid), Some(theirs)) = (uuid, at_source) {
-        // The instance that it belonged to deletes nothing any more.
-        let holder = source_fence::holder(&shared.options.owner, &held, uuid);
-        let adopt = cluster.adopt_fence(&theirs.owner, &holder);
-        let adopted = shared.runtime.effect(effects::SOURCE_FENCE, adopt).await;
-        adopted.map_err(source_fence::lost_if_fenced)?;
-    }
+    let held = takeover::take_lease_without_cluster(shared, &key, fence).await?;
+    let held = held.ok_or(ArchiverError::LeaseLost)?;
+    let taken = Taken::keep(held, &shared.journal, None, &shared.runtime);
+    let ours = async {
+        if let (Some(uuid), Some(theirs)) = (uuid, &at_source) {
+            adopt(shared, cluster.as_ref(), taken.held(), (uuid, theirs)).await?;
+        }
+        own(shared, &table, taken.held()).await
+    };
+    let ours = ours.await;
+    taken.give_back(&shared.journal).await;
+    ours
+}
+
+/// The instance that the fence belonged to deletes nothing any more.
+async fn adopt(
+    shared: &Shared,
+    cluster: &dyn Cluster,
+    held: &Held,
+    (uuid, theirs): ([u8; 16], &Fence),
+) -> Result<(), ArchiverError> {
+    let holder = source_fence::holder(&shared.options.owner, held, uuid);
+    let adopt = cluster.adopt_fence(&theirs.owner, &holder);
+    let adopted = shared.runtime.effect(effects::SOURCE_FENCE, adopt).await;
+    adopted.map_err(source_fence::lost_if_fenced)
+}
+
+async fn own(shared: &Shared, table: &Table, held: &Held) -> Result<(), ArchiverError> {
     let (epoch, token) = (held.epoch, held.token.clone());
     let fence = Change::Fence { epoch, token: token.clone() };
     let own = Change::Own { owner: shared.options.owner.clone(), epoch, token };
-    let taken = async {
-        change_under(Some(&held), &shared.runtime, &table, effects::FENCE, &fence).await?;
-        change_under(Some(&held), &shared.runtime, &table, effects::OWN, &own).await
-    };
-    let taken = taken.await;
-    if let Err(error) = shared.journal.release(&held).await {
-        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
-    }
-    taken
+    change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
+    change_under(Some(held), &shared.runtime, table, effects::OWN, &own).await
 }

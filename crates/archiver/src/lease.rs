@@ -70,8 +70,8 @@ impl Held {
     }
 }
 
-/// Renews a lease until the guard is dropped. Work that sends nothing to a cluster names none.
-pub(crate) fn keep(
+/// Renews a lease until the guard is dropped.
+fn keep(
     held: Arc<Held>,
     journal: Journal,
     cluster: Option<Arc<dyn Cluster>>,
@@ -86,6 +86,37 @@ pub(crate) fn keep(
         }
     });
     guard
+}
+
+/// A lease in hand, renewed until it is given back.
+pub(crate) struct Taken {
+    held: Arc<Held>,
+    renewing: DropGuard,
+}
+
+impl Taken {
+    /// Begins to renew a lease that was taken. Work that sends nothing to a cluster names none.
+    pub(crate) fn keep(
+        held: Held,
+        journal: &Journal,
+        cluster: Option<Arc<dyn Cluster>>,
+        runtime: &Runtime,
+    ) -> Self {
+        let held = Arc::new(held);
+        let renewing = keep(held.clone(), journal.clone(), cluster, runtime);
+        Self { held, renewing }
+    }
+
+    pub(crate) const fn held(&self) -> &Arc<Held> {
+        &self.held
+    }
+
+    pub(crate) async fn give_back(self, journal: &Journal) {
+        drop(self.renewing);
+        if let Err(error) = journal.release(&self.held).await {
+            tracing::warn!(%error, "the lease was not given back; it runs out by itself");
+        }
+    }
 }
 
 async fn renew_always(held: &Held, journal: &Journal, cluster: Option<&dyn Cluster>) {

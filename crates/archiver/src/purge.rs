@@ -2,13 +2,11 @@
 //! the log, and a day later whatever came into their place since. From its first step on the deletion
 //! cannot be taken back.
 
-use std::sync::Arc;
-
 use portolan_lake::{Change, Location, Table};
 use portolan_model::{ArchiveState, OnlineArchive};
 use portolan_store::jobs::ArchiveJob;
 
-use crate::lease::{self, Held};
+use crate::lease::{Held, Taken};
 use crate::run::key_of;
 use crate::steps::commit::change_under;
 use crate::worker::Shared;
@@ -60,17 +58,13 @@ pub(crate) async fn run(
     let Some(held) = takeover::take_lease_without_cluster(shared, &key, fence).await? else {
         return Ok(Purged::NotNow);
     };
-    let held = Arc::new(held);
-    let renewing = lease::keep(held.clone(), shared.journal.clone(), None, &shared.runtime);
+    let taken = Taken::keep(held, &shared.journal, None, &shared.runtime);
     let place = Place { location, archive, table };
     let done = match job.purged_at {
-        None => remove(shared, &held, place, job, clocks.now_ms).await,
-        Some(_) => sweep(shared, &held, place).await,
+        None => remove(shared, taken.held(), place, job, clocks.now_ms).await,
+        Some(_) => sweep(shared, taken.held(), place).await,
     };
-    drop(renewing);
-    if let Err(error) = shared.journal.release(&held).await {
-        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
-    }
+    taken.give_back(&shared.journal).await;
     done
 }
 

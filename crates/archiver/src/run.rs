@@ -11,10 +11,9 @@ use portolan_store::archives::StoredArchive;
 use portolan_store::leases::LeaseKey;
 use portolan_store::moves::Move;
 use portolan_store::runs::ArchiveRun;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-use crate::journal::Journal;
-use crate::lease::{self, Held};
+use crate::lease::{Held, Taken};
 use crate::protocol::may_begin;
 use crate::scene::{Scene, TableOf};
 use crate::steps::{self, plan, read};
@@ -53,20 +52,6 @@ pub(crate) enum Ended {
     },
 }
 
-/// A lease in hand, renewed until it is given back.
-pub(crate) struct Taken {
-    held: Arc<Held>,
-    _renewing: DropGuard,
-}
-
-impl Taken {
-    pub(crate) async fn give_back(self, journal: &Journal) {
-        if let Err(error) = journal.release(&self.held).await {
-            tracing::warn!(%error, "the lease was not given back; it runs out by itself");
-        }
-    }
-}
-
 /// Runs under a lease, which stays in `taken`: its holder sets the time of the next look before it gives
 /// the lease back, so that nobody runs the same look again in between.
 pub(crate) async fn run(
@@ -81,10 +66,9 @@ pub(crate) async fn run(
     let Some(held) = takeover::take_lease(shared, &key, cluster.as_ref(), &seen).await? else {
         return Ok(Ended::Busy);
     };
-    let held = Arc::new(held);
-    let journal = shared.journal.clone();
-    let renewing = lease::keep(held.clone(), journal, Some(cluster.clone()), &shared.runtime);
-    *taken = Some(Taken { held: held.clone(), _renewing: renewing });
+    let kept = Taken::keep(held, &shared.journal, Some(cluster.clone()), &shared.runtime);
+    let held = kept.held().clone();
+    *taken = Some(kept);
     if !shared.journal.is_due(task.archive.id, shared.runtime.now_ms()).await? {
         // Another worker did it between this one's look and its lease.
         return Ok(Ended::Busy);

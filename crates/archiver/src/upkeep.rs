@@ -9,8 +9,6 @@ mod clean_up;
 mod compaction;
 mod expiry;
 
-use std::sync::Arc;
-
 use portolan_lake::{Change, Leftover, Table, Version};
 use portolan_model::ArchiveId;
 use portolan_store::archives::StoredArchive;
@@ -18,7 +16,7 @@ use portolan_store::operations::{Operation, OperationKind, OperationState};
 use serde_json::Value;
 
 use crate::clocks::{self, Clocks};
-use crate::lease::{self, Held};
+use crate::lease::{Held, Taken};
 use crate::run::key_of;
 use crate::steps::commit::change_under;
 use crate::takeover::{self, Seen};
@@ -47,13 +45,9 @@ pub(crate) async fn run(shared: &Shared, stored: &StoredArchive) -> Result<Kept,
     let Some(held) = takeover::take_lease_without_cluster(shared, &key, fence).await? else {
         return Ok(Kept::Busy);
     };
-    let held = Arc::new(held);
-    let renewing = lease::keep(held.clone(), shared.journal.clone(), None, &shared.runtime);
-    let done = work(shared, &held, stored.archive.id, &seen).await;
-    drop(renewing);
-    if let Err(error) = shared.journal.release(&held).await {
-        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
-    }
+    let taken = Taken::keep(held, &shared.journal, None, &shared.runtime);
+    let done = work(shared, taken.held(), stored.archive.id, &seen).await;
+    taken.give_back(&shared.journal).await;
     done.map(|()| Kept::Done)
 }
 

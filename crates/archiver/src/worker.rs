@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 use crate::criteria::Frozen;
 use crate::due::Due;
 use crate::journal::Journal;
-use crate::lease::{Busy, Leases};
+use crate::lease::{Busy, Leases, Taken};
 use crate::load::Loads;
 use crate::look::{self, Decision, Known};
 use crate::purge::{self, Purged};
-use crate::run::{self, Ended, Taken, Task, key_of};
+use crate::run::{self, Ended, Task, key_of};
 use crate::{
     ArchiverError, ArchiverMetrics, ArchiverOptions, Outside, attach, index_check, reports, rules,
     takeover,

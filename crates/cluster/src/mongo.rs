@@ -237,7 +237,7 @@ impl Cluster for MongoCluster {
     }
 
     async fn clear_kept(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
-        fence::clear(self, holder, seq).await
+        batch::clear_kept(self, holder, seq).await
     }
 
     async fn insert_fenced(

@@ -27,6 +27,8 @@ use bson::RawDocumentBuf;
 
 use crate::expr::Expr;
 use crate::{Context, Filter, MqlError, Projection, Result, Sort};
+#[cfg(test)]
+pub(crate) use accumulators::NAMES as ACCUMULATORS;
 use bucket::BucketAuto;
 use facet::Facet;
 use graph::GraphLookup;

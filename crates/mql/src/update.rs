@@ -13,6 +13,9 @@ mod paths;
 mod steps;
 mod tree;
 
+#[cfg(test)]
+pub(crate) use parse::OPERATORS;
+
 use std::sync::Arc;
 
 use bson::raw::cstr;

@@ -117,7 +117,7 @@ impl Play {
             self.ask(point).await;
         }
         let mut model = self.world.model();
-        let did = lock(&self.writer).act(&self.world.cluster, &namespace(), &mut model);
+        let did = lock(&self.writer).act(&self.world.cluster, &mut model);
         drop(model);
         if let Some(did) = did {
             self.note(format!("a client {did}"));

@@ -1,10 +1,10 @@
 //! A client of the cluster that writes between effects.
 
 use portolan_cluster::MemoryCluster;
-use portolan_model::Namespace;
 use portolan_runtime::{Entropy, SeededEntropy};
 
 use crate::model::{Model, document, id_of};
+use crate::world::namespace;
 
 /// Ids of new documents begin here.
 const NEW_IDS: i32 = 100;
@@ -47,63 +47,40 @@ impl Writer {
     }
 
     /// Perhaps writes once; says what.
-    pub(crate) fn act(
-        &mut self,
-        cluster: &MemoryCluster,
-        namespace: &Namespace,
-        model: &mut Model,
-    ) -> Option<String> {
+    pub(crate) fn act(&mut self, cluster: &MemoryCluster, model: &mut Model) -> Option<String> {
         if self.kind == WriterKind::Quiet || self.left == 0 || self.roll(3) != 0 {
             return None;
         }
-        let live: Vec<i32> = cluster.documents(namespace).iter().map(id_of).collect();
+        let live: Vec<i32> = cluster.documents(&namespace()).iter().map(id_of).collect();
         let did = match self.kind {
             WriterKind::Quiet => None,
-            WriterKind::Updates => self.update(cluster, namespace, model, &live),
-            WriterKind::Deletes => self.delete(cluster, namespace, model, &live),
-            WriterKind::Inserts => self.insert(cluster, namespace, model, &live),
+            WriterKind::Updates => self.update(cluster, model, &live),
+            WriterKind::Deletes => self.delete(cluster, model, &live),
+            WriterKind::Inserts => self.insert(cluster, model, &live),
         };
         self.left -= u32::from(did.is_some());
         did
     }
 
-    fn update(
-        &self,
-        cluster: &MemoryCluster,
-        namespace: &Namespace,
-        model: &mut Model,
-        live: &[i32],
-    ) -> Option<String> {
+    fn update(&self, cluster: &MemoryCluster, model: &mut Model, live: &[i32]) -> Option<String> {
         let id = *live.get(self.roll(live.len()))?;
         let days = if self.roll(4) == 0 { 1 } else { 40 };
         let changed = document(id, days, model.next_version());
-        if cluster.replace(namespace, changed.clone()).ok()? {
+        if cluster.replace(&namespace(), changed.clone()).ok()? {
             model.wrote(changed);
         }
         Some(format!("updates {id} to {days} days"))
     }
 
-    fn delete(
-        &self,
-        cluster: &MemoryCluster,
-        namespace: &Namespace,
-        model: &mut Model,
-        live: &[i32],
-    ) -> Option<String> {
+    fn delete(&self, cluster: &MemoryCluster, model: &mut Model, live: &[i32]) -> Option<String> {
         let never_moved: Vec<i32> =
             live.iter().copied().filter(|id| !model.moved.contains(id)).collect();
         let id = *never_moved.get(self.roll(never_moved.len()))?;
-        cluster.remove(namespace, bson::RawBsonRef::Int32(id)).then(|| model.deleted(id))?;
+        cluster.remove(&namespace(), bson::RawBsonRef::Int32(id)).then(|| model.deleted(id))?;
         Some(format!("deletes {id}"))
     }
 
-    fn insert(
-        &self,
-        cluster: &MemoryCluster,
-        namespace: &Namespace,
-        model: &mut Model,
-        live: &[i32],
-    ) -> Option<String> {
+    fn insert(&self, cluster: &MemoryCluster, model: &mut Model, live: &[i32]) -> Option<String> {
         let gone: Vec<i32> =
             model.expected.keys().copied().filter(|id| !live.contains(id)).collect();
         let version = model.next_version();
@@ -113,7 +90,7 @@ impl Writer {
         };
         let days = if self.roll(3) == 0 { 1 } else { 40 };
         let new = document(id, days, version);
-        cluster.insert(namespace, [new.clone()]).ok()?;
+        cluster.insert(&namespace(), [new.clone()]).ok()?;
         model.wrote(new);
         Some(format!("inserts {id} of {days} days"))
     }

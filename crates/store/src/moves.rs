@@ -142,6 +142,46 @@ pub struct Move {
     pub created_at: EpochMs,
 }
 
+impl Move {
+    /// A move of which nothing is known but its place: its archive and run, the collection, and its number
+    /// and epoch. No document is in it, and nothing is guaranteed.
+    #[must_use]
+    pub fn new(
+        id: JobId,
+        (archive_id, run_id): (ArchiveId, JobId),
+        key: LeaseKey,
+        (seq, epoch): (i64, i64),
+        created_at: EpochMs,
+    ) -> Self {
+        Self {
+            id,
+            archive_id,
+            run_id,
+            key,
+            seq,
+            epoch,
+            state: MoveState::Planned,
+            criteria_version: 0,
+            cutoff_ms: None,
+            level: GuardLevel::L0,
+            collection_uuid: None,
+            files: "[]".to_owned(),
+            batches: 0,
+            done: -1,
+            documents: 0,
+            bytes_raw: 0,
+            bytes_stored: 0,
+            deleted: 0,
+            kept: 0,
+            vanished: 0,
+            unanswered_epoch: None,
+            quiet_at_ms: None,
+            closed_because: None,
+            created_at,
+        }
+    }
+}
+
 /// A committed row whose document stayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptRow {

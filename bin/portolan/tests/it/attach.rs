@@ -1,23 +1,19 @@
 //! A lost control database, in real processes: the tables are attached to a new one, every archived document
 //! is read through the endpoint as it was, and archiving goes on.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use bson::{RawDocumentBuf, doc};
-use futures::TryStreamExt;
-use mongodb::{Client, Collection};
+use bson::doc;
+use mongodb::Client;
 use portolan_runtime::Runtime;
 use serde_json::{Value, json};
 
+use crate::kill_stage::{self, Documents};
 use crate::served::{Api, Process, Setting, text, until, with_login};
 
 const DAY_MS: i64 = 86_400_000;
 const COLD: i64 = 300;
 const WARM: i64 = 20;
-
-/// By `_id`.
-type Documents = BTreeMap<i64, Vec<u8>>;
 
 /// An instance that only lends its sandbox cluster; the one under test attaches it.
 async fn source(dir: &Path) -> (Process, String) {
@@ -54,16 +50,7 @@ async fn insert(live: &Client, numbers: std::ops::Range<i64>, days: i64) {
 
 async fn read(uri: &str) -> Documents {
     let client = Client::with_uri_str(uri).await.expect("a client");
-    let orders: Collection<RawDocumentBuf> = client.database("sales").collection("orders");
-    let found: Vec<RawDocumentBuf> =
-        orders.find(doc! {}).await.expect("find").try_collect().await.expect("all documents");
-    let count = found.len();
-    let by_id: Documents = found
-        .into_iter()
-        .map(|it| (it.get_i64("_id").expect("a number"), it.into_bytes()))
-        .collect();
-    assert_eq!(by_id.len(), count, "a document comes twice");
-    by_id
+    kill_stage::read(&client, "sales").await
 }
 
 async fn endpoint(api: &Api, group: &str, which: &str) -> Documents {

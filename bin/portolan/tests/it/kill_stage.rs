@@ -274,7 +274,8 @@ async fn insert(client: &Client, database: &str, numbers: std::ops::Range<i64>, 
     orders.insert_many(documents).await.expect("inserted");
 }
 
-async fn read(client: &Client, database: &str) -> Documents {
+/// The documents of the collection `orders`, each once.
+pub(crate) async fn read(client: &Client, database: &str) -> Documents {
     let orders: Collection<RawDocumentBuf> = client.database(database).collection("orders");
     let found: Vec<RawDocumentBuf> =
         orders.find(doc! {}).await.expect("find").try_collect().await.expect("all documents");

@@ -35,6 +35,8 @@ impl Scene {
             if before_ms.saturating_sub(began_ms) > WAIT_MAX_MS {
                 return Err(ArchiverError::Overburdened(why.to_string()));
             }
+            // Whoever waited asks again whether deleting may go on.
+            self.permitted = None;
             self.pause_ms(ms.min(LOOK_MS)).await?;
             let waited_ms = self.runtime.boot_ms().saturating_sub(before_ms);
             self.run.waited_ms = self.run.waited_ms.saturating_add_unsigned(waited_ms);

@@ -10,7 +10,6 @@
 //! the document by a hash of its identity, not by its `_id`.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use bson::RawBson;
 use portolan_lake::{Change, LakeError, Table, identity};
@@ -18,7 +17,7 @@ use portolan_store::archives::StoredArchive;
 use serde_json::{Value, json};
 
 use super::{Outcome, Working};
-use crate::lease::{self, Held};
+use crate::lease::{Held, Taken};
 use crate::run::key_of;
 use crate::steps::commit::change_under;
 use crate::steps::id_of;
@@ -81,13 +80,9 @@ pub(super) async fn run(
     let Some(held) = takeover::take_lease_without_cluster(shared, &key, fence).await? else {
         return Ok(Outcome::NotNow);
     };
-    let held = Arc::new(held);
-    let renewing = lease::keep(held.clone(), shared.journal.clone(), None, &shared.runtime);
-    let done = under_lease(working, &held, &seen, &request).await;
-    drop(renewing);
-    if let Err(error) = shared.journal.release(&held).await {
-        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
-    }
+    let taken = Taken::keep(held, &shared.journal, None, &shared.runtime);
+    let done = under_lease(working, taken.held(), &seen, &request).await;
+    taken.give_back(&shared.journal).await;
     if matches!(done, Ok(Outcome::Done)) {
         working.operation.request = request.record();
     }

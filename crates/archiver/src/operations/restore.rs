@@ -24,7 +24,7 @@ use portolan_store::moves::Move;
 use serde_json::{Value, json};
 
 use super::{Outcome, Working};
-use crate::lease::{self, Held};
+use crate::lease::{Held, Taken};
 use crate::load::Load;
 use crate::run::key_of;
 use crate::source_fence::{self, Raising};
@@ -121,16 +121,11 @@ pub(super) async fn run(
     let Some(held) = takeover::take(shared, &key, fence, clocks).await? else {
         return Ok(Outcome::NotNow);
     };
-    let held = Arc::new(held);
-    let (journal, runtime) = (shared.journal.clone(), &shared.runtime);
-    let renewing = lease::keep(held.clone(), journal, Some(cluster.clone()), runtime);
-    let held_by = Some(held.as_ref());
-    let mut restoring = Restoring { cluster, key, request, held: held_by, load, fence: uuid };
+    let taken = Taken::keep(held, &shared.journal, Some(cluster.clone()), &shared.runtime);
+    let held = Some(taken.held().as_ref());
+    let mut restoring = Restoring { cluster, key, request, held, load, fence: uuid };
     let done = under_lease(working, &mut restoring, &table).await;
-    drop(renewing);
-    if let Err(error) = shared.journal.release(&held).await {
-        tracing::warn!(%error, "the lease was not given back; it runs out by itself");
-    }
+    taken.give_back(&shared.journal).await;
     done
 }
 

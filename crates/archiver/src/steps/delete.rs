@@ -22,8 +22,6 @@ use crate::scene::Scene;
 use crate::{ArchiverError, effects};
 
 const BACKOFF_MS: u64 = 200;
-/// A permission older than this is asked for again.
-const PERMISSION_MS: u64 = 1_000;
 
 /// What became of one batch.
 #[derive(Default)]
@@ -41,11 +39,7 @@ pub(crate) async fn run(
     batch: i32,
 ) -> Result<(), ArchiverError> {
     scene.run.phase = "DELETE".to_owned();
-    let before_ms = scene.runtime.boot_ms();
     scene.ease().await?;
-    if scene.runtime.boot_ms().saturating_sub(before_ms) > PERMISSION_MS {
-        scene.permitted = None;
-    }
     // Before anything is sent, an unanswered delete of another epoch is told from one of ours.
     let earlier = item.unanswered_epoch;
     // A fenced delete needs no mark: the fence at the source answers for it.

@@ -1,7 +1,7 @@
 //! plan: freeze what must not change while a move is under way - criteria and their version, the
 //! cut-off, the collection's UUID, the level - and number the move.
 
-use portolan_store::moves::{Move, MoveState};
+use portolan_store::moves::Move;
 
 use crate::criteria::{Frozen, safe_now_ms};
 use crate::journal::Entry;
@@ -18,31 +18,15 @@ pub(crate) async fn freeze(scene: &Scene) -> Result<Plan, ArchiverError> {
     let now_ms = safe_now_ms(scene.runtime.now_ms(), scene.cluster.clock_ms().await?)?;
     let frozen = Frozen::new(&scene.archive.criteria, now_ms)?;
     let uuid = scene.collection.as_ref().ok_or(ArchiverError::CollectionLost)?.uuid;
+    let id = portolan_model::JobId::new(scene.runtime.object_id());
+    let (run, key) = ((scene.archive.id, scene.run.id), scene.held.key.clone());
+    let numbers = (next_seq(scene).await?, scene.held.epoch);
     let item = Move {
-        id: portolan_model::JobId::new(scene.runtime.object_id()),
-        archive_id: scene.archive.id,
-        run_id: scene.run.id,
-        key: scene.held.key.clone(),
-        seq: next_seq(scene).await?,
-        epoch: scene.held.epoch,
-        state: MoveState::Planned,
         criteria_version: scene.archive.criteria_version,
         cutoff_ms: frozen.cutoff_ms,
         level: scene.level,
         collection_uuid: uuid,
-        files: "[]".to_owned(),
-        batches: 0,
-        done: -1,
-        documents: 0,
-        bytes_raw: 0,
-        bytes_stored: 0,
-        deleted: 0,
-        kept: 0,
-        vanished: 0,
-        unanswered_epoch: None,
-        quiet_at_ms: None,
-        closed_because: None,
-        created_at: scene.runtime.now_ms(),
+        ..Move::new(id, run, key, numbers, scene.runtime.now_ms())
     };
     Ok(Plan { frozen, item })
 }

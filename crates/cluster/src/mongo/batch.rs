@@ -9,12 +9,13 @@ use mongodb::ClientSession;
 use mongodb::options::{Acknowledgment, ReadConcern, WriteConcern};
 use portolan_model::Namespace;
 
-use super::fence::DUPLICATE_KEY;
+use super::fence::{DUPLICATE_KEY, place};
 use super::{MongoCluster, OWN_DATABASE, UUID_TAKEN, delete, errors, replies};
 use crate::fence::{self, FENCES, KEPT};
 use crate::guard::{batch_statement, ids_filter};
 use crate::{
-    BatchOutcome, BatchRequest, ClusterError, FencedBatch, FencedStep, Inserted, NotInserted,
+    BatchOutcome, BatchRequest, ClusterError, FencedBatch, FencedStep, Holder, Inserted,
+    NotInserted,
 };
 
 /// How often a commit is sent whose answer was lost; the driver repeats each once.
@@ -57,6 +58,18 @@ pub(super) async fn insert(
             Err(error) => return end(session, Err(error)).await,
         }
     }
+}
+
+/// Forgets the records of confirmed moves, under the fence and together with their count.
+pub(super) async fn clear_kept(
+    cluster: &MongoCluster,
+    holder: &Holder<'_>,
+    seq: i64,
+) -> Result<(), ClusterError> {
+    let mut session = begin(cluster).await?;
+    let mut batch = Batch { cluster, namespace: &place(KEPT), session: &mut session };
+    let cleared = batch.clear(holder, seq).await;
+    end(session, cleared).await
 }
 
 /// What one attempt to insert a batch came to.
@@ -184,6 +197,15 @@ impl Batch<'_> {
         let at = replies::write_error_index(&reply).unwrap_or(0);
         let index = documents.get(at).map_or(0, |(index, _)| *index);
         Ok(Some(NotInserted { index, code, message }))
+    }
+
+    async fn clear(&mut self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
+        let mut filter = fence::held_filter(holder);
+        filter.append(cstr!("seq"), rawdoc! { "$lte": seq });
+        self.update_fence(filter, rawdoc! { "$set": { "kept": 0_i64 } }).await?;
+        let records = fence::kept_filter(holder.uuid, i64::MIN, seq);
+        let delete = rawdoc! { "delete": KEPT, "deletes": [{ "q": records, "limit": 0 }] };
+        self.tell(OWN_DATABASE, delete).await.map(|_| ())
     }
 
     async fn update_fence(

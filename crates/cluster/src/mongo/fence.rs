@@ -1,11 +1,11 @@
 //! The fence document outside of batches: created or raised at takeover, read by readers, closed before
 //! a move is confirmed, cleared of its records afterwards.
 
-use bson::{RawBson, RawDocumentBuf, rawdoc};
+use bson::{RawDocumentBuf, rawdoc};
 use futures::TryStreamExt;
 use portolan_model::Namespace;
 
-use super::{MongoCluster, OWN_DATABASE, batch, delete, errors, replies};
+use super::{MongoCluster, OWN_DATABASE, delete, replies};
 use crate::fence::{self, FENCES, Fence, Holder, KEPT, KeptRecord};
 use crate::{Cluster, ClusterError, ReadOptions};
 
@@ -144,29 +144,4 @@ pub(super) async fn kept(
     let filter = fence::kept_filter(uuid, seq, seq);
     let found: Vec<_> = cluster.read(&place(KEPT), &filter, options).await?.try_collect().await?;
     found.iter().map(|document| fence::read_kept(document)).collect()
-}
-
-/// Forgets the records of confirmed moves, under the fence and together with their count.
-pub(super) async fn clear(
-    cluster: &MongoCluster,
-    holder: &Holder<'_>,
-    seq: i64,
-) -> Result<(), ClusterError> {
-    let mut session = batch::begin(cluster).await?;
-    let mut filter = fence::held_filter(holder);
-    filter.append(bson::raw::cstr!("seq"), rawdoc! { "$lte": seq });
-    let uncount = rawdoc! { "$set": { "kept": 0_i64 } };
-    let update = rawdoc! { "update": FENCES, "updates": [{ "q": filter, "u": uncount }] };
-    let records = fence::kept_filter(holder.uuid, i64::MIN, seq);
-    let delete =
-        rawdoc! { "delete": KEPT, "deletes": [{ "q": records, "limit": RawBson::Int32(0) }] };
-    let database = cluster.client.database(OWN_DATABASE);
-    let updated = database.run_raw_command(update).session(&mut session).await;
-    let updated = updated.map_err(|error| errors::of_transaction(&error))?;
-    if replies::count(&updated, "n")? != 1 {
-        return Err(ClusterError::Fenced);
-    }
-    let deleted = database.run_raw_command(delete).session(&mut session).await;
-    deleted.map_err(|error| errors::of_transaction(&error))?;
-    batch::commit(&mut session).await
 }

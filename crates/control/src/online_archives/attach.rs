@@ -64,10 +64,7 @@ impl Control {
     }
 
     async fn find(&self, uri: &str) -> Result<FoundTable, ControlError> {
-        self.archives.find_table(uri).await.map_err(|error| match error {
-            HostError::Refused(why) => Problem::invalid_attribute(STORAGE, why).into(),
-            other => operators::unreachable(other),
-        })
+        self.archives.find_table(uri).await.map_err(not_now)
     }
 
     /// Whether the rows could be written now: asked before the table is touched.

@@ -10,7 +10,9 @@ use std::path::Path;
 use bson::{Document, doc};
 
 use super::{Kind, REFUSED, is_refused};
+use crate::pipeline::ACCUMULATORS;
 use crate::testing::raw;
+use crate::update::OPERATORS as UPDATES;
 use crate::{Context, Filter, MqlError, Pipeline, Update, expr};
 
 const BEGIN: &str = "<!-- operators -->\n";
@@ -87,51 +89,9 @@ const SANDBOX: &[&str] = &[
     "$out",
     "$unionWith",
 ];
-const ACCUMULATORS: &[&str] = &[
-    "$sum",
-    "$avg",
-    "$min",
-    "$max",
-    "$first",
-    "$last",
-    "$push",
-    "$addToSet",
-    "$count",
-    "$mergeObjects",
-    "$stdDevPop",
-    "$stdDevSamp",
-    "$firstN",
-    "$lastN",
-    "$minN",
-    "$maxN",
-    "$top",
-    "$topN",
-    "$bottom",
-    "$bottomN",
-    "$median",
-    "$percentile",
-];
 /// Operators of `$setWindowFields` alone.
 const WINDOWS: &[&str] =
     &["$rank", "$denseRank", "$documentNumber", "$shift", "$locf", "$linearFill"];
-const UPDATES: &[&str] = &[
-    "$set",
-    "$unset",
-    "$inc",
-    "$mul",
-    "$min",
-    "$max",
-    "$rename",
-    "$setOnInsert",
-    "$currentDate",
-    "$push",
-    "$pull",
-    "$pullAll",
-    "$pop",
-    "$addToSet",
-    "$bit",
-];
-
 fn refused(kind: Kind) -> Vec<&'static str> {
     let of_kind = REFUSED.iter().filter(|(other, _)| *other == kind);
     of_kind.flat_map(|(_, names)| *names).copied().collect()
@@ -216,7 +176,7 @@ fn what_the_page_lists_is_known() {
     for name in SANDBOX {
         assert!(is_refused(Kind::Stage, name), "{name}");
     }
-    for name in UPDATES {
+    for name in &UPDATES {
         let update = raw(doc! { *name: { "a": "" } });
         let parsed = Update::parse(bson::RawBsonRef::Document(&update), &[], &Context::new(0));
         let said = parsed.err().map(|error| error.message).unwrap_or_default();

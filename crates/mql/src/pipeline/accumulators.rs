@@ -23,7 +23,7 @@ pub(super) struct Accumulator {
     collation: Option<Collation>,
 }
 
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "$sum",
     "$avg",
     "$min",

@@ -92,7 +92,7 @@ pub(super) fn steps(
     Ok(steps)
 }
 
-const OPERATORS: [&str; 15] = [
+pub(crate) const OPERATORS: [&str; 15] = [
     "$set",
     "$unset",
     "$inc",

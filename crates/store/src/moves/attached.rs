@@ -16,32 +16,18 @@ pub fn of_table(
     level: GuardLevel,
     runtime: &Runtime,
 ) -> Vec<Move> {
-    let blank = |seq: i64, state: MoveState| Move {
-        id: JobId::new(runtime.object_id()),
-        archive_id: found.archive_id,
-        run_id: JobId::new(runtime.object_id()),
-        key: LeaseKey { cluster_id, namespace: found.namespace.clone() },
-        seq,
-        epoch: found.epoch,
-        state,
-        criteria_version: found.criteria_version,
-        cutoff_ms: None,
-        // By the rules of clusters without a fence, whatever the cluster could do.
-        level: level.min(GuardLevel::L2),
-        collection_uuid: found.collection_uuid,
-        files: "[]".to_owned(),
-        batches: 0,
-        done: -1,
-        documents: 0,
-        bytes_raw: 0,
-        bytes_stored: 0,
-        deleted: 0,
-        kept: 0,
-        vanished: 0,
-        unanswered_epoch: None,
-        quiet_at_ms: None,
-        closed_because: None,
-        created_at: runtime.now_ms(),
+    let blank = |seq: i64, state: MoveState| {
+        let id = JobId::new(runtime.object_id());
+        let run = (found.archive_id, JobId::new(runtime.object_id()));
+        let key = LeaseKey { cluster_id, namespace: found.namespace.clone() };
+        Move {
+            state,
+            criteria_version: found.criteria_version,
+            // By the rules of clusters without a fence, whatever the cluster could do.
+            level: level.min(GuardLevel::L2),
+            collection_uuid: found.collection_uuid,
+            ..Move::new(id, run, key, (seq, found.epoch), runtime.now_ms())
+        }
     };
     let of_open = found.open.map_or(0, |open| open.documents);
     let confirmed = (found.confirmed > 0).then(|| Move {

@@ -12,31 +12,14 @@ fn key(collection: &str) -> LeaseKey {
 }
 
 fn planned(seq: u8) -> Move {
+    let (id, run) = (JobId::new([seq; 12]), (ARCHIVE, JobId::new([100; 12])));
+    let number = i64::from(seq);
     Move {
-        id: JobId::new([seq; 12]),
-        archive_id: ARCHIVE,
-        run_id: JobId::new([100; 12]),
-        key: key("orders"),
-        seq: i64::from(seq),
-        epoch: 7,
-        state: MoveState::Planned,
         criteria_version: 3,
         cutoff_ms: Some(-1),
         level: GuardLevel::L1,
         collection_uuid: Some([0xab; 16]),
-        files: "[]".into(),
-        batches: 0,
-        done: -1,
-        documents: 0,
-        bytes_raw: 0,
-        bytes_stored: 0,
-        deleted: 0,
-        kept: 0,
-        vanished: 0,
-        unanswered_epoch: None,
-        quiet_at_ms: None,
-        closed_because: None,
-        created_at: i64::from(seq),
+        ..Move::new(id, run, key("orders"), (number, 7), number)
     }
 }
 
