@@ -320,7 +320,7 @@ fn mcp_server() -> Result<String> {
 }
 
 /// The packages of `conformance/NAME`, installed outside the checkout, once per lock file.
-fn npm_folder(name: &str) -> Result<PathBuf> {
+pub(crate) fn npm_folder(name: &str) -> Result<PathBuf> {
     let folder = target()?.join(name);
     std::fs::create_dir_all(&folder)?;
     let source = run::root().join("conformance").join(name);

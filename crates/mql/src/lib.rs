@@ -16,7 +16,7 @@ mod filter;
 pub mod key;
 mod mutate;
 mod number;
-pub mod operators;
+mod operators;
 mod others;
 pub mod path;
 mod pipeline;

@@ -1,122 +1,51 @@
-//! The operators of the language that are known but not implemented, in one table.
-//!
-//! Every parser asks here before it calls a name unknown, so that a documented operator is refused
-//! by its name (code 238) and never answered by accident. What is implemented is in the parsers;
-//! a test walks this table and checks that each entry is refused.
+//! What MongoDB calls its operators, so that a parser that meets a name which it does not implement can tell
+//! a documented operator from nonsense: the first is refused by its name (code 238), never answered by
+//! accident; the second is unknown, in MongoDB's words. What is implemented is in the parsers and nowhere
+//! else; tests walk these names and hold the parsers against them.
+
+mod known;
+mod supplement;
+
+use known::KNOWN;
+use supplement::SUPPLEMENT;
+
+use crate::MqlError;
 
 /// A family of operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Of filters.
     Query,
     /// Stages of pipelines.
     Stage,
     /// Accumulators of `$group`.
     Accumulator,
+    /// Of `$setWindowFields`.
+    Window,
     /// Expressions.
     Expression,
-    /// Of projections.
+    /// Of the projections of `find`.
     Projection,
+    /// Of updates.
+    Update,
+    /// Modifiers of `$push`.
+    Modifier,
 }
 
-/// Known operators that are refused with code 238.
-pub const REFUSED: &[(Kind, &[&str])] = &[
-    (Kind::Query, QUERY),
-    (Kind::Stage, STAGES),
-    (Kind::Accumulator, ACCUMULATORS),
-    (Kind::Expression, EXPRESSIONS),
-    (Kind::Projection, &["$meta"]),
-];
+/// Whether MongoDB has an operator of this name.
+pub(crate) fn is_known(kind: Kind, name: &str) -> bool {
+    names(kind).any(|known| known == name)
+}
 
-const QUERY: &[&str] = &[
-    "$geoIntersects",
-    "$geoWithin",
-    "$near",
-    "$nearSphere",
-    "$rand",
-    "$text",
-    "$where",
-    "$within",
-    "$uniqueDocs",
-    "$maxDistance",
-    "$minDistance",
-    "$geoNear",
-];
+/// The error for a name that a parser does not implement.
+pub(crate) fn refuse(kind: Kind, name: &str, unknown: impl FnOnce() -> MqlError) -> MqlError {
+    if is_known(kind, name) { MqlError::not_implemented(name) } else { unknown() }
+}
 
-const STAGES: &[&str] = &[
-    "$changeStream",
-    "$changeStreamSplitLargeEvent",
-    "$collStats",
-    "$currentOp",
-    "$densify",
-    "$documents",
-    "$geoNear",
-    "$graphLookup",
-    "$indexStats",
-    "$listLocalSessions",
-    "$listSampledQueries",
-    "$listSearchIndexes",
-    "$listSessions",
-    "$lookup",
-    "$merge",
-    "$out",
-    "$planCacheStats",
-    "$querySettings",
-    "$queryStats",
-    "$rankFusion",
-    "$score",
-    "$scoreFusion",
-    "$search",
-    "$searchMeta",
-    "$shardedDataDistribution",
-    "$unionWith",
-    "$vectorSearch",
-];
-
-const ACCUMULATORS: &[&str] = &[
-    "$accumulator",
-    "$concatArrays",
-    "$covariancePop",
-    "$covarianceSamp",
-    "$denseRank",
-    "$derivative",
-    "$documentNumber",
-    "$expMovingAvg",
-    "$integral",
-    "$linearFill",
-    "$locf",
-    "$minMaxScaler",
-    "$rank",
-    "$setUnion",
-    "$shift",
-];
-
-const EXPRESSIONS: &[&str] = &[
-    "$createObjectId",
-    "$deserializeEJSON",
-    "$function",
-    "$hash",
-    "$hexHash",
-    "$median",
-    "$meta",
-    "$percentile",
-    "$serializeEJSON",
-    "$sigmoid",
-    "$similarityCosine",
-    "$similarityDotProduct",
-    "$similarityEuclidean",
-    "$subtype",
-    "$toArray",
-    "$toHashedIndexKey",
-    "$toObject",
-    "$toUUID",
-    "$accumulator",
-    "$convertToUUID",
-];
-
-/// Whether an operator is known and refused.
-pub(crate) fn is_refused(kind: Kind, name: &str) -> bool {
-    REFUSED.iter().any(|(k, names)| *k == kind && names.contains(&name))
+fn names(kind: Kind) -> impl Iterator<Item = &'static str> {
+    let of_kind = KNOWN.iter().filter(move |(other, _)| *other == kind);
+    let supplement = SUPPLEMENT.iter().filter(move |(other, ..)| *other == kind);
+    of_kind.flat_map(|(_, names)| *names).copied().chain(supplement.map(|(_, name, _)| *name))
 }
 
 #[cfg(test)]

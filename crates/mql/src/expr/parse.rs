@@ -116,13 +116,10 @@ impl<'c> Parser<'c> {
             }
             Some(Build::Named(arguments, apply)) => self.named(name, value, arguments, *apply),
             Some(Build::Special(build)) => build(name, value, self),
-            None if operators::is_refused(Kind::Expression, name) => {
-                Err(MqlError::not_implemented(name))
-            }
-            None => {
+            None => Err(operators::refuse(Kind::Expression, name, || {
                 let message = format!("Unrecognized expression '{name}'");
-                Err(MqlError::new(code::INVALID_PIPELINE_OPERATOR, message))
-            }
+                MqlError::new(code::INVALID_PIPELINE_OPERATOR, message)
+            })),
         }
     }
 

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use bson::{Bson, RawBson, RawDocument, RawDocumentBuf};
 
 pub(crate) use node::Node;
+#[cfg(test)]
+pub(crate) use parse::names;
 pub use ranges::{Interval, KeyRange};
 pub(crate) use regex::{Pattern, failed as regex_failed};
 pub(crate) use schema::Schema;

@@ -48,26 +48,84 @@ fn conjunction(filter: &RawDocument, scope: Scope<'_>) -> Result<Node> {
 
 /// An operator that stands where a field name could.
 fn logical(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Node> {
-    match operator {
-        "$and" => Ok(Node::all(branches(operator, value, scope)?)),
-        "$or" => Ok(Node::Or(branches(operator, value, scope)?)),
-        "$nor" => Ok(Node::Not(Box::new(Node::Or(branches(operator, value, scope)?)))),
-        "$expr" if scope.nested => {
-            Err(MqlError::bad_value("$expr can only be applied to the top-level document"))
-        }
-        "$expr" => Ok(Node::Expr(Expr::parse(value, scope.context)?)),
-        "$jsonSchema" => Ok(Node::Schema(Schema::parse(value, scope.context)?)),
-        "$sampleRate" => Ok(Node::Expr(sample_rate(value, scope.context)?)),
-        "$alwaysTrue" => Ok(Node::Always(true)),
-        "$alwaysFalse" => Ok(Node::Always(false)),
-        _ if operators::is_refused(Kind::Query, operator) => {
-            Err(MqlError::not_implemented(operator))
-        }
-        _ => Err(MqlError::bad_value(format!(
-            "unknown top level operator: {operator}. If you have a field name that starts with a \
-             '$' symbol, consider using $getField or $setField."
-        ))),
+    match TOP.iter().find(|(name, _)| *name == operator) {
+        Some((_, parse)) => parse(operator, value, scope),
+        None => Err(refusal(operator, || {
+            MqlError::bad_value(format!(
+                "unknown top level operator: {operator}. If you have a field name that starts \
+                 with a '$' symbol, consider using $getField or $setField."
+            ))
+        })),
     }
+}
+
+/// What stands in the wrong place is implemented, and as unknown there as in MongoDB.
+fn refusal(operator: &str, unknown: impl FnOnce() -> MqlError) -> MqlError {
+    if names().any(|name| name == operator) {
+        return unknown();
+    }
+    operators::refuse(Kind::Query, operator, unknown)
+}
+
+/// The names of all operators.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let top = TOP.iter().map(|(name, _)| *name);
+    top.chain(FIELD.iter().map(|(name, _)| *name)).chain(BESIDE)
+}
+
+type Parse<T> = fn(&str, RawBsonRef<'_>, Scope<'_>) -> Result<T>;
+
+/// Operators that stand where a field name could.
+static TOP: &[(&str, Parse<Node>)] = &[
+    ("$and", |name, value, scope| Ok(Node::all(branches(name, value, scope)?))),
+    ("$or", |name, value, scope| Ok(Node::Or(branches(name, value, scope)?))),
+    ("$nor", |name, value, scope| Ok(Node::Not(Box::new(Node::Or(branches(name, value, scope)?))))),
+    ("$expr", |_, value, scope| expression(value, scope)),
+    ("$jsonSchema", |_, value, scope| Ok(Node::Schema(Schema::parse(value, scope.context)?))),
+    ("$sampleRate", |_, value, scope| Ok(Node::Expr(sample_rate(value, scope.context)?))),
+    ("$alwaysTrue", |_, _, _| Ok(Node::Always(true))),
+    ("$alwaysFalse", |_, _, _| Ok(Node::Always(false))),
+];
+
+/// Operators on the values of a field.
+static FIELD: &[(&str, Parse<Clause>)] = &[
+    ("$eq", |_, value, scope| is(comparison(Operator::Eq, value, scope)?)),
+    ("$ne", |_, value, scope| not_equal(value, scope)),
+    ("$gt", |_, value, scope| is(bound(Operator::Gt, value, scope)?)),
+    ("$gte", |_, value, scope| is(bound(Operator::Gte, value, scope)?)),
+    ("$lt", |_, value, scope| is(bound(Operator::Lt, value, scope)?)),
+    ("$lte", |_, value, scope| is(bound(Operator::Lte, value, scope)?)),
+    ("$in", |name, value, scope| is(membership(name, value, scope)?)),
+    ("$nin", |name, value, scope| not(Clause::Is(membership(name, value, scope)?))),
+    ("$exists", |_, value, _| exists(value)),
+    ("$type", |_, value, _| is(Test::Type(kinds(value)?))),
+    ("$mod", |_, value, _| is(modulo(value)?)),
+    ("$size", |_, value, _| is(size(value)?)),
+    ("$all", |_, value, scope| all(value, scope)),
+    ("$elemMatch", |_, value, scope| is(element_match(value, scope)?)),
+    ("$not", |_, value, scope| not(negated(value, scope)?)),
+    ("$bitsAllSet", |name, value, _| is(bits(name, BitsWanted::AllSet, value)?)),
+    ("$bitsAllClear", |name, value, _| is(bits(name, BitsWanted::AllClear, value)?)),
+    ("$bitsAnySet", |name, value, _| is(bits(name, BitsWanted::AnySet, value)?)),
+    ("$bitsAnyClear", |name, value, _| is(bits(name, BitsWanted::AnyClear, value)?)),
+];
+
+/// Operators that are no condition by themselves, or need what stands beside them.
+const BESIDE: [&str; 3] = ["$regex", "$options", "$comment"];
+
+fn is(test: Test) -> Result<Clause> {
+    Ok(Clause::Is(test))
+}
+
+fn not(clause: Clause) -> Result<Clause> {
+    Ok(Clause::Not(Box::new(clause)))
+}
+
+fn expression(value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Node> {
+    if scope.nested {
+        return Err(MqlError::bad_value("$expr can only be applied to the top-level document"));
+    }
+    Ok(Node::Expr(Expr::parse(value, scope.context)?))
 }
 
 /// True for this share of the documents.
@@ -147,37 +205,19 @@ fn operator_clause(doc: &RawDocument, scope: Scope<'_>) -> Result<Clause> {
 }
 
 fn predicate(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Clause> {
-    let is = |test| Ok(Clause::Is(test));
-    match operator {
-        "$eq" => is(comparison(Operator::Eq, value, scope)?),
-        "$ne" => {
-            if matches!(value, RawBsonRef::RegularExpression(_)) {
-                return Err(MqlError::bad_value("Can't have regex as arg to $ne."));
-            }
-            Ok(Clause::Not(Box::new(Clause::Is(comparison(Operator::Eq, value, scope)?))))
+    match FIELD.iter().find(|(name, _)| *name == operator) {
+        Some((_, parse)) => parse(operator, value, scope),
+        None => {
+            Err(refusal(operator, || MqlError::bad_value(format!("unknown operator: {operator}"))))
         }
-        "$gt" => is(bound(Operator::Gt, value, scope)?),
-        "$gte" => is(bound(Operator::Gte, value, scope)?),
-        "$lt" => is(bound(Operator::Lt, value, scope)?),
-        "$lte" => is(bound(Operator::Lte, value, scope)?),
-        "$in" => is(membership("$in", value, scope)?),
-        "$nin" => Ok(Clause::Not(Box::new(Clause::Is(membership("$nin", value, scope)?)))),
-        "$exists" => exists(value),
-        "$type" => is(Test::Type(kinds(value)?)),
-        "$mod" => is(modulo(value)?),
-        "$size" => is(size(value)?),
-        "$all" => all(value, scope),
-        "$elemMatch" => is(element_match(value, scope)?),
-        "$not" => Ok(Clause::Not(Box::new(negated(value, scope)?))),
-        "$bitsAllSet" => is(bits(operator, BitsWanted::AllSet, value)?),
-        "$bitsAllClear" => is(bits(operator, BitsWanted::AllClear, value)?),
-        "$bitsAnySet" => is(bits(operator, BitsWanted::AnySet, value)?),
-        "$bitsAnyClear" => is(bits(operator, BitsWanted::AnyClear, value)?),
-        _ if operators::is_refused(Kind::Query, operator) => {
-            Err(MqlError::not_implemented(operator))
-        }
-        _ => Err(MqlError::bad_value(format!("unknown operator: {operator}"))),
     }
+}
+
+fn not_equal(value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Clause> {
+    if matches!(value, RawBsonRef::RegularExpression(_)) {
+        return Err(MqlError::bad_value("Can't have regex as arg to $ne."));
+    }
+    not(Clause::Is(comparison(Operator::Eq, value, scope)?))
 }
 
 fn comparison(operator: Operator, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result<Test> {
@@ -224,7 +264,7 @@ fn membership(operator: &str, value: RawBsonRef<'_>, scope: Scope<'_>) -> Result
 
 fn exists(value: RawBsonRef<'_>) -> Result<Clause> {
     let clause = Clause::Is(Test::Exists);
-    Ok(if types::is_truthy(value) { clause } else { Clause::Not(Box::new(clause)) })
+    if types::is_truthy(value) { Ok(clause) } else { not(clause) }
 }
 
 fn kinds(value: RawBsonRef<'_>) -> Result<Vec<ElementType>> {

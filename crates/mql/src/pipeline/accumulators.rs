@@ -7,7 +7,7 @@ use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 use super::several::{Keep, Several};
 use crate::expr::{Deviation, Expr, Extreme, Sum, Value, append, wanted};
 use crate::number::Number;
-use crate::operators::{Kind, is_refused};
+use crate::operators::{self, Kind};
 use crate::{Collation, Context, MqlError, Result, Sort, key};
 
 /// A parsed accumulator.
@@ -49,6 +49,11 @@ pub(crate) const NAMES: &[&str] = &[
 ];
 
 impl Accumulator {
+    /// Whether there is an accumulator of this name.
+    pub(super) fn has(name: &str) -> bool {
+        NAMES.contains(&name)
+    }
+
     /// An accumulator without arguments of its own.
     pub(super) fn plain(name: &'static str, collation: Option<Collation>) -> Self {
         Self { name, count: 1, sort: None, shares: Vec::new(), collation }
@@ -61,11 +66,9 @@ impl Accumulator {
         context: &Context,
     ) -> Result<(Self, Expr)> {
         let Some(name) = NAMES.iter().copied().find(|name| *name == operator) else {
-            return Err(if is_refused(Kind::Accumulator, operator) {
-                MqlError::not_implemented(operator)
-            } else {
+            return Err(operators::refuse(Kind::Accumulator, operator, || {
                 MqlError::new(15952, format!("unknown group operator '{operator}'"))
-            });
+            }));
         };
         let mut parsed = Self::plain(name, context.collation.clone());
         let input = match name {

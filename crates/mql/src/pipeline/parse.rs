@@ -16,7 +16,7 @@ use super::{Projection, Sort, Stage, sub};
 use crate::expr::{Expr, FieldPath};
 use crate::mutate::split;
 use crate::number::Number;
-use crate::operators::{Kind, is_refused};
+use crate::operators::{self, Kind};
 use crate::{Context, Filter, MqlError, Result, code};
 
 /// Parses one stage; `$sortByCount`, `$bucket` and `$fill` may become two.
@@ -80,10 +80,10 @@ pub(super) fn stage(stage: &RawDocumentBuf, context: &Context, out: &mut Vec<Sta
             out.push(Stage::Group(Group::counting(Expr::parse(value, context)?, context)));
             Stage::Sort(Sort::parse(&rawdoc! { "count": -1 })?)
         }
-        _ if is_refused(Kind::Stage, name) => return Err(MqlError::not_implemented(name)),
         _ => {
-            let message = format!("Unrecognized pipeline stage name: '{name}'");
-            return Err(MqlError::new(40324, message));
+            return Err(operators::refuse(Kind::Stage, name, || {
+                MqlError::new(40324, format!("Unrecognized pipeline stage name: '{name}'"))
+            }));
         }
     };
     out.push(parsed);

@@ -14,6 +14,7 @@ use super::parse::too_much_memory;
 use crate::expr::{Expr, FieldPath};
 use crate::mutate::{set, split};
 use crate::number::Number;
+use crate::operators::{self, Kind};
 use crate::{Context, MqlError, Result, Sort, key, path};
 
 /// A parsed `$setWindowFields`.
@@ -173,10 +174,13 @@ fn output_of(spec: &RawDocument, sort: &Sort, context: &Context) -> Result<Outpu
             Ok(Output::Linear(Expr::parse(argument, context)?))
         }
         "$shift" => shift(argument, context),
-        name => {
+        name if Accumulator::has(name) => {
             let (accumulator, input) = Accumulator::parse(name, argument, context)?;
             Ok(Output::Accumulate(accumulator, input, window))
         }
+        name => Err(operators::refuse(Kind::Window, name, || {
+            MqlError::failed_to_parse(format!("Unrecognized window function, {name}"))
+        })),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Dialect, Inner, Node, Projection, Tree};
 use crate::expr::Expr;
 use crate::mutate::split;
 use crate::number::Number;
-use crate::operators::{Kind, is_refused};
+use crate::operators::{Kind, is_known};
 use crate::{Context, Filter, MqlError, Result, types};
 
 struct Parser<'c> {
@@ -86,7 +86,9 @@ impl Parser<'_> {
                 self.insert(path, Node::Slice(skip, take))
             }
             "$elemMatch" if find => self.elem_match(path, value),
-            name if is_refused(Kind::Projection, name) => Err(MqlError::not_implemented(name)),
+            // Elsewhere an expression, or nothing.
+            "$slice" | "$elemMatch" => self.compute(path, RawBsonRef::Document(doc)),
+            name if is_known(Kind::Projection, name) => Err(MqlError::not_implemented(name)),
             name if name.starts_with('$') => self.compute(path, RawBsonRef::Document(doc)),
             _ => self.level(doc, path),
         }

@@ -14,6 +14,7 @@ use super::paths::{Leaf, UpdatePath};
 use super::steps::{Action, Step};
 use crate::expr::Operation;
 use crate::number::Number;
+use crate::operators::{self, Kind};
 use crate::{Context, Filter, MqlError, Pipeline, Result, Sort, code, types};
 
 /// Whether an update document holds operators: its first name starts with a dollar sign.
@@ -114,11 +115,12 @@ fn known(operator: &str) -> Result<()> {
     if OPERATORS.contains(&operator) {
         return Ok(());
     }
-    let message = format!(
-        "Unknown modifier: {operator}. Expected a valid update modifier or pipeline-style update \
-         specified as an array"
-    );
-    Err(MqlError::failed_to_parse(message))
+    Err(operators::refuse(Kind::Update, operator, || {
+        MqlError::failed_to_parse(format!(
+            "Unknown modifier: {operator}. Expected a valid update modifier or pipeline-style \
+             update specified as an array"
+        ))
+    }))
 }
 
 fn step(
@@ -264,8 +266,9 @@ fn push(operand: RawBsonRef<'_>, context: &Context) -> Result<Push> {
             "$slice" => push.slice = Some(integer("$slice", value)?),
             "$sort" => push.order = Some(order(value, context)?),
             other => {
-                let message = format!("Unrecognized clause in $push: {other}");
-                return Err(MqlError::bad_value(message));
+                return Err(operators::refuse(Kind::Modifier, other, || {
+                    MqlError::bad_value(format!("Unrecognized clause in $push: {other}"))
+                }));
             }
         }
     }
