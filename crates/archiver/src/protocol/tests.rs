@@ -46,6 +46,29 @@ fn batches_are_deleted_in_order_and_then_the_move_closes() {
 }
 
 #[test]
+fn each_state_has_its_step() {
+    let steps = [
+        (MoveState::Planned, Step::Stage),
+        (MoveState::Staged, Step::Upload),
+        (MoveState::Uploaded, Step::Verify),
+        (MoveState::Verified, Step::Commit),
+        (MoveState::Committed, Step::Publish),
+        (MoveState::Closing, Step::Confirm),
+        (MoveState::Confirmed, Step::End),
+        (MoveState::Abandoned, Step::End),
+    ];
+    for (state, step) in steps {
+        assert_eq!(next_step(&item(state, 1)), step, "{state:?}");
+    }
+    let delete = [MoveState::Published, MoveState::Deleting];
+    assert_eq!(steps.len() + delete.len(), MoveState::ALL.len());
+    for state in delete {
+        assert_eq!(next_step(&item(state, 0)), Step::Delete { batch: 1 }, "{state:?}");
+        assert_eq!(next_step(&item(state, 1)), Step::Close, "{state:?}");
+    }
+}
+
+#[test]
 fn nothing_is_resumed_before_the_commit() {
     let table = TableNumbers { committed: 4, confirmed: 4 };
     for state in MoveState::ALL.into_iter().filter(|state| !state.is_final()) {
@@ -70,18 +93,25 @@ fn the_table_decides_what_is_committed_and_confirmed() {
 fn only_an_active_archive_with_the_frozen_criteria_permits_deleting() {
     let move_ = item(MoveState::Published, -1);
     let standing = |state, criteria_version| Some(Standing { state, criteria_version });
-    assert!(permission(&move_, standing(ArchiveState::Archiving, 1)).is_ok());
-    assert!(permission(&move_, standing(ArchiveState::Pausing, 1)).is_ok());
-    assert!(permission(&move_, standing(ArchiveState::Archiving, 2)).is_err());
+    for state in [ArchiveState::Pending, ArchiveState::Archiving, ArchiveState::Idle] {
+        assert_eq!(permission(&move_, standing(state, 1)), Ok(()), "{state}");
+        assert!(may_begin(state), "{state}");
+    }
+    assert_eq!(permission(&move_, standing(ArchiveState::Pausing, 1)), Ok(()));
+    let reason = |standing| permission(&move_, standing).unwrap_err();
+    for criteria_version in [0, 2] {
+        let changed = reason(standing(ArchiveState::Archiving, criteria_version));
+        assert_eq!(changed, "the criteria changed");
+    }
     for state in [
         ArchiveState::Paused,
         ArchiveState::Deleted,
         ArchiveState::Orphaned,
         ArchiveState::Suspended(SuspendReason::TableOlder),
     ] {
-        assert!(permission(&move_, standing(state, 1)).is_err(), "{state}");
+        assert_eq!(reason(standing(state, 1)), format!("the archive is {state}"));
         assert!(!may_begin(state));
     }
-    assert!(permission(&move_, None).is_err());
+    assert_eq!(reason(None), "the archive is gone");
     assert!(!may_begin(ArchiveState::Pausing), "the move under way is the last one");
 }

@@ -50,6 +50,25 @@ fn owners_of_an_organization_own_its_projects() {
 }
 
 #[test]
+fn roles_of_an_organization_reach_into_its_projects_and_no_further() {
+    for role in OrgRole::ALL.iter().copied() {
+        let principal = principal(vec![(ORG, role)], vec![]);
+        for action in Action::ALL {
+            let of_projects = action.as_str().starts_with("project.");
+            let expected = match role {
+                OrgRole::Owner => of_projects,
+                OrgRole::ReadOnly => {
+                    matches!(action, Action::ProjectRead | Action::LiveMigrationsRead)
+                }
+                _ => *action == Action::LiveMigrationsRead,
+            };
+            let answer = authorize(&principal, *action, HERE);
+            assert_eq!(answer.is_ok(), expected, "{role} {}", action.as_str());
+        }
+    }
+}
+
+#[test]
 fn project_owners_may_not_move_the_project() {
     let owner = principal(vec![(ORG, OrgRole::Member)], vec![(PROJECT, ProjectRole::Owner)]);
     let refused = authorize(&owner, Action::ProjectMove, HERE);

@@ -61,4 +61,16 @@ on_each_database! {
         assert_eq!(in_tx!(store, tx => wake(tx, absent).await), Ok(()));
         assert_eq!(in_tx!(store, tx => get(tx, absent).await), Ok(None));
     }
+
+    async fn a_requested_run_is_due_at_once_and_remembered(store) {
+        let one = &job(1);
+        let id = one.archive_id;
+        in_tx!(store, tx => save(tx, one).await).expect("a job");
+        in_tx!(store, tx => request_run(tx, id).await).expect("requested");
+        let asked = in_tx!(store, tx => get(tx, id).await).expect("read").expect("a job");
+        assert_eq!(asked, ArchiveJob { due_at: 0, run_requested: true, ..one.clone() });
+        let absent = ArchiveId::new([3; 12]);
+        let refused = in_tx!(store, tx => request_run(tx, absent).await);
+        assert!(refused.is_err(), "there is no job to write it into");
+    }
 }
