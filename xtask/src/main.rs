@@ -1,6 +1,6 @@
 //! Checks and chores of the repository: `cargo xtask --help` lists them.
 //!
-//! Needs nothing but the Rust toolchain, except `conformance`, `operators` and `bench`, which say what they miss.
+//! Needs nothing but the Rust toolchain, except `conformance`, `mutants`, `operators` and `bench`, which say what they miss.
 
 mod bench;
 mod bench_control;
@@ -8,6 +8,7 @@ mod bench_memory;
 mod bench_sandbox;
 mod ci;
 mod conformance;
+mod mutants;
 mod operators;
 mod postgres;
 mod run;
@@ -34,6 +35,8 @@ enum Chore {
     Conformance(conformance::Options),
     /// Worlds in which effects fail while clients write: nothing may be lost, doubled or altered.
     Sim(sim::Options),
+    /// Changes pure modules one place at a time; their tests must notice. Needs cargo-mutants.
+    Mutants(mutants::Options),
     /// Writes the table of MongoDB's operators from a package that MongoDB publishes; needs npm.
     Operators,
     /// Measures, and prints ratios of things run side by side.
@@ -52,6 +55,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Tidy => tidy::run(),
         Chore::Conformance(options) => conformance::run(&options),
         Chore::Sim(options) => sim::run(&options),
+        Chore::Mutants(options) => mutants::run(&options),
         Chore::Operators => operators::run(),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchControl(options) => bench_control::run(&options),
