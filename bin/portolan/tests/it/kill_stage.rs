@@ -61,7 +61,7 @@ impl Stage {
     pub(crate) async fn build(dir: &Path, ports: (u16, u16), ground: &Ground) -> Self {
         let home = dir.join("stage");
         let setting = Setting::write(&home, "127.0.0.1", ports, &settings(ground));
-        let founded = setting.bootstrap();
+        let founded = setting.bootstrap_with(&secrets(ground));
         let process = setting.serve(&secrets(ground)).await;
         let api = setting.api(&founded).await;
         let group = api.project(&founded).await;

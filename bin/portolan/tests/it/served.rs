@@ -43,9 +43,14 @@ impl Setting {
 
     /// Runs a command to its end; its standard output as JSON.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<Value, String> {
+        self.run_with(arguments, &[])
+    }
+
+    fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Value, String> {
         let mut command = Command::new(PORTOLAN);
         command.args(arguments).arg("--config").arg(&self.config).stdin(Stdio::null());
-        let output = command.env("PORTOLAN__LOG__LEVEL", "warn").output().expect("started");
+        command.env("PORTOLAN__LOG__LEVEL", "warn").envs(environment.iter().copied());
+        let output = command.output().expect("started");
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
@@ -55,7 +60,13 @@ impl Setting {
 
     /// Makes the first organization.
     pub(crate) fn bootstrap(&self) -> Value {
-        self.run(&["bootstrap", "--org", "Acme", "--user", "owner@example.com"]).expect("founded")
+        self.bootstrap_with(&[])
+    }
+
+    /// The same where the configuration names variables that hold secrets.
+    pub(crate) fn bootstrap_with(&self, environment: &[(&str, &str)]) -> Value {
+        let arguments = ["bootstrap", "--org", "Acme", "--user", "owner@example.com"];
+        self.run_with(&arguments, environment).expect("founded")
     }
 
     /// Starts `serve` or `worker`; its log goes to a file in the folder.
