@@ -360,6 +360,10 @@ pub(crate) struct Redact {
     /// The document's _id as extended JSON: 5, "text", {"$oid": "…"}.
     #[arg(long, value_name = "JSON")]
     pub(crate) id: String,
+    /// The values of its shard key as extended JSON, where documents on several shards have one _id:
+    /// {"customer": "b"}.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) shard_key: Option<String>,
     /// Why; it stays in the record, which names the document by a hash only.
     #[arg(long)]
     pub(crate) reason: String,

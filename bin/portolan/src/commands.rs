@@ -79,14 +79,16 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
             print(&follow(&restore.archive, ":restore", without_nulls(body)).await?)
         }
         ArchiveCommand::Redact(redact) => {
-            let id: Value = serde_json::from_str(&redact.id)
-                .with_context(|| format!("--id {} is no extended JSON", redact.id))?;
+            let id = extended_json("--id", &redact.id)?;
+            let shard_key = redact.shard_key.as_deref();
+            let shard_key = shard_key.map(|text| extended_json("--shard-key", text)).transpose()?;
             let body = json!({
                 "_id": id,
                 "reason": redact.reason,
                 "evenIfLive": redact.even_if_live,
+                "shardKey": shard_key,
             });
-            print(&follow(&redact.archive, ":redact", body).await?)
+            print(&follow(&redact.archive, ":redact", without_nulls(body)).await?)
         }
         ArchiveCommand::Run(of) => ask(&of, ":run", json!({})).await,
         ArchiveCommand::Hold(hold) => {
@@ -95,6 +97,10 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
         ArchiveCommand::Release(of) => ask(&of, ":release", json!({})).await,
         ArchiveCommand::Undelete(of) => ask(&of, ":undelete", json!({})).await,
     }
+}
+
+fn extended_json(flag: &str, text: &str) -> Result<Value> {
+    serde_json::from_str(text).with_context(|| format!("{flag} {text} is no extended JSON"))
 }
 
 async fn show(of: &OfArchive, what: &str) -> Result<()> {

@@ -95,6 +95,8 @@ pub fn parse_restore(mut fields: Fields) -> Result<RestoreDraft, Problem> {
 pub struct RedactDraft {
     /// The document's `_id`, as extended JSON text.
     pub id: String,
+    /// The values of its shard key, as extended JSON text.
+    pub shard_key: Option<String>,
     /// Why; it stays in the record.
     pub reason: String,
     /// Whether the cluster may hold a document with this `_id`.
@@ -105,8 +107,12 @@ impl RedactDraft {
     /// As it is queued.
     #[must_use]
     pub fn request(&self) -> String {
-        let Self { id, reason, even_if_live } = self;
-        json!({ "evenIfLive": even_if_live, "id": id, "reason": reason }).to_string()
+        let Self { id, shard_key, reason, even_if_live } = self;
+        let mut request = json!({ "evenIfLive": even_if_live, "id": id, "reason": reason });
+        if let Some(values) = shard_key {
+            request["shardKey"] = json!(values);
+        }
+        request.to_string()
     }
 }
 
@@ -118,13 +124,19 @@ pub fn parse_redact(mut fields: Fields) -> Result<RedactDraft, Problem> {
     let id = fields.take("_id").ok_or_else(|| fields.missing("_id"))?;
     let reason = fields.required_string("reason")?;
     let even_if_live = fields.bool("evenIfLive")?.unwrap_or_default();
+    let shard_key = fields.take("shardKey");
+    if shard_key.as_ref().is_some_and(|values| !values.is_object()) {
+        return Err(Problem::validation("shardKey", "must be an object of field values"));
+    }
+    let shard_key = shard_key.map(|values| values.to_string());
     fields.finish()?;
     let length = reason.trim().chars().count();
     if !(1..=REASON_CHARS_MAX).contains(&length) {
         let rule = format!("must hold 1 to {REASON_CHARS_MAX} characters");
         return Err(Problem::validation("reason", rule));
     }
-    Ok(RedactDraft { id: id.to_string(), reason: reason.trim().to_owned(), even_if_live })
+    let (id, reason) = (id.to_string(), reason.trim().to_owned());
+    Ok(RedactDraft { id, shard_key, reason, even_if_live })
 }
 
 /// A checked body of `onlineArchives:attach`.

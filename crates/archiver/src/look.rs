@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use portolan_cluster::{Cluster, CollectionInfo, CollectionKind, ReadOptions};
-use portolan_model::{ArchiveState, OnlineArchive};
+use portolan_lake::identity_under;
+use portolan_model::{ArchiveState, OnlineArchive, ShardKey};
 
 use crate::criteria::{Frozen, safe_now_ms};
 use crate::protocol::may_begin;
@@ -75,7 +76,8 @@ pub(crate) async fn decide(
     let needed = bytes_needed(&shared.options, archive, now_ms);
     let frozen = Frozen::new(&archive.criteria, now_ms)?;
     let held_back = shared.journal.held_back(&key_of(archive)).await?;
-    let enough = reaches(cluster.as_ref(), archive, &frozen, (needed, &held_back)).await?;
+    let held_back = HeldBack { identities: &held_back, shard_key: info.shard_key.as_ref() };
+    let enough = reaches(cluster.as_ref(), archive, &frozen, (needed, held_back)).await?;
     Ok(if enough { Decision::Run { begin: true } } else { Decision::Quiet })
 }
 
@@ -107,19 +109,25 @@ fn bytes_needed(options: &ArchiverOptions, archive: &OnlineArchive, now_ms: i64)
     if young { 1 } else { options.bytes_min }
 }
 
+/// Documents that are not to be read, by their identities under the collection's shard key.
+pub(crate) struct HeldBack<'a> {
+    pub(crate) identities: &'a HashSet<Vec<u8>>,
+    pub(crate) shard_key: Option<&'a ShardKey>,
+}
+
 /// Whether so many bytes of documents are cold. Reads no more than that.
 pub(crate) async fn reaches(
     cluster: &dyn Cluster,
     archive: &OnlineArchive,
     frozen: &Frozen,
-    (bytes, held_back): (u64, &HashSet<Vec<u8>>),
+    (bytes, held_back): (u64, HeldBack<'_>),
 ) -> Result<bool, ArchiverError> {
     let options = ReadOptions { majority: true, batch_size: Some(101), ..ReadOptions::default() };
     let mut stream = cluster.read(&archive.namespace, frozen.filter(), options).await?;
     let mut found = 0;
     while let Some(document) = stream.try_next().await? {
         if frozen.is_candidate(&document)
-            && !held_back.contains(&portolan_lake::identity(&document))
+            && !held_back.identities.contains(&identity_under(&document, held_back.shard_key))
         {
             found += document.as_bytes().len() as u64;
         }

@@ -9,11 +9,12 @@ use portolan_lake::Table;
 use portolan_model::{ArchiveEvent, ArchiveId, GuardLevel, JobId, OnlineArchive, SuspendReason};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::LeaseKey;
-use portolan_store::moves::Move;
+use portolan_store::moves::{Move, MoveState};
 use portolan_store::runs::ArchiveRun;
 use tokio_util::sync::CancellationToken;
 
 use crate::lease::{Held, Taken};
+use crate::look::HeldBack;
 use crate::protocol::may_begin;
 use crate::scene::{Scene, TableOf};
 use crate::steps::{self, plan, read};
@@ -179,16 +180,22 @@ async fn prepare_table(shared: &Shared, scene: &mut Scene) -> Result<(), Archive
     if scene.table(scene.archive.id).is_ok() {
         return Ok(());
     }
-    let Some(uuid) = scene.collection.as_ref().map(|info| info.uuid) else { return Ok(()) };
+    if scene.collection.is_none() {
+        return Ok(());
+    }
     let plan = plan::freeze(scene).await?;
     sampling::run(scene, &plan.frozen).await?;
-    let table = takeover::create_table(shared, &scene.archive, uuid).await?;
+    let table = takeover::create_table(shared, scene).await?;
     scene.tables.push(table);
     Ok(())
 }
 
 async fn finish(scene: &mut Scene, open: Vec<Move>) -> Result<(), ArchiverError> {
     for mut item in open {
+        let open = item.state >= MoveState::Committed && item.state < MoveState::Closing;
+        if open && !scene.tells_alike(item.archive_id) {
+            steps::delete::close(scene, &mut item, "the collection is sharded otherwise").await?;
+        }
         Box::pin(steps::drive(scene, &mut item)).await?;
     }
     Ok(())
@@ -196,11 +203,14 @@ async fn finish(scene: &mut Scene, open: Vec<Move>) -> Result<(), ArchiverError>
 
 /// # Errors
 /// [`ArchiverError::CollectionLost`] when the name stands for another collection than in earlier
-/// moves, or for none.
+/// moves, for one that is sharded otherwise than when the table was made, or for none.
 fn still_there(scene: &Scene, pinned: Option<Option<[u8; 16]>>) -> Result<(), ArchiverError> {
     let found = scene.collection.as_ref().map(|info| info.uuid);
     match pinned {
         Some(pinned) if found != Some(pinned) => Err(ArchiverError::CollectionLost),
+        _ if found.is_some() && !scene.tells_alike(scene.archive.id) => {
+            Err(ArchiverError::CollectionLost)
+        }
         _ => Ok(()),
     }
 }
@@ -240,7 +250,8 @@ async fn move_all(scene: &mut Scene, requested: bool) -> Result<(), ArchiverErro
 async fn is_anything_cold(scene: &Scene) -> Result<bool, ArchiverError> {
     let planned = plan::freeze(scene).await?;
     let cluster = scene.cluster.as_ref();
-    look::reaches(cluster, &scene.archive, &planned.frozen, (1, &scene.excluded)).await
+    let held_back = HeldBack { identities: &scene.excluded, shard_key: scene.shard_key() };
+    look::reaches(cluster, &scene.archive, &planned.frozen, (1, held_back)).await
 }
 
 /// Journals how the run ended, with what it means for the archive.

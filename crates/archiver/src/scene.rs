@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bson::RawDocumentBuf;
+use bson::{RawDocument, RawDocumentBuf};
 use portolan_cluster::{Cluster, CollectionInfo};
-use portolan_lake::{Staged, Table, Version};
-use portolan_model::{ArchiveId, GuardLevel, Namespace, OnlineArchive, SuspendReason};
+use portolan_lake::{Staged, Table, Version, identity_under};
+use portolan_model::{ArchiveId, GuardLevel, Namespace, OnlineArchive, ShardKey, SuspendReason};
 use portolan_runtime::Runtime;
 use portolan_store::runs::{ArchiveRun, RunDocument};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +65,26 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn namespace(&self) -> &Namespace {
         &self.archive.namespace
+    }
+
+    /// The shard key of the collection as it was found when the lease was taken.
+    pub(crate) fn shard_key(&self) -> Option<&ShardKey> {
+        self.collection.as_ref().and_then(|info| info.shard_key.as_ref())
+    }
+
+    /// Identity of a document of the collection.
+    pub(crate) fn identity(&self, document: &RawDocument) -> Vec<u8> {
+        identity_under(document, self.shard_key())
+    }
+
+    /// Whether the table of an archive knows documents by what the collection tells them apart by today:
+    /// an operator may have sharded it, or refined its shard key, under the same UUID.
+    pub(crate) fn tells_alike(&self, archive_id: ArchiveId) -> bool {
+        let table = self.tables.iter().find(|entry| entry.archive_id == archive_id);
+        let alike = |entry: &TableOf| {
+            ShardKey::tell_alike(entry.table.spec().shard_key.as_ref(), self.shard_key())
+        };
+        table.is_none_or(alike)
     }
 
     pub(crate) fn table(&self, archive_id: ArchiveId) -> Result<&Table, ArchiverError> {
@@ -135,13 +155,19 @@ impl Scene {
     }
 
     /// # Errors
-    /// [`ArchiverError::CollectionLost`] unless the name still stands for the pinned collection.
+    /// [`ArchiverError::CollectionLost`] unless the name still stands for the pinned collection, sharded as
+    /// it was.
     pub(crate) async fn check_collection(
         &self,
         uuid: Option<[u8; 16]>,
     ) -> Result<(), ArchiverError> {
         match self.cluster.collection(self.namespace()).await? {
-            Some(info) if info.uuid == uuid => Ok(()),
+            Some(info)
+                if info.uuid == uuid
+                    && ShardKey::tell_alike(info.shard_key.as_ref(), self.shard_key()) =>
+            {
+                Ok(())
+            }
             _ => Err(ArchiverError::CollectionLost),
         }
     }

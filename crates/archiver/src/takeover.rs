@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use portolan_cluster::Cluster;
+use portolan_cluster::{Cluster, CollectionInfo};
 use portolan_lake::{Change, MonthSpec, Table, TableSpec, Version};
 use portolan_model::{ArchiveDefinition, ArchiveId, Criteria, JobId, OnlineArchive, SuspendReason};
 use portolan_store::archives::StoredArchive;
@@ -155,7 +155,7 @@ fn difference(
 }
 
 /// What the table of an archive is for.
-pub(crate) fn spec(owner: &str, stored: &StoredArchive, uuid: Option<[u8; 16]>) -> TableSpec {
+fn spec(owner: &str, stored: &StoredArchive, collection: Option<&CollectionInfo>) -> TableSpec {
     let archive = &stored.archive;
     let mut fields = archive.partition_fields.clone();
     fields.sort_by_key(|field| field.order);
@@ -169,7 +169,8 @@ pub(crate) fn spec(owner: &str, stored: &StoredArchive, uuid: Option<[u8; 16]>) 
         archive_id: archive.id.to_string(),
         owner: owner.to_owned(),
         namespace: archive.namespace.to_string(),
-        collection_uuid: uuid.map(hex::encode),
+        collection_uuid: collection.and_then(|info| info.uuid).map(hex::encode),
+        shard_key: collection.and_then(|info| info.shard_key.clone()),
         partition_paths: fields.iter().map(|field| field.name.clone()).collect(),
         partition_types: fields.iter().map(|field| field.field_type).collect(),
         month,
@@ -180,16 +181,13 @@ pub(crate) fn spec(owner: &str, stored: &StoredArchive, uuid: Option<[u8; 16]>) 
 }
 
 /// Creates the table of an archive that never had one.
-pub(crate) async fn create_table(
-    shared: &Shared,
-    archive: &OnlineArchive,
-    uuid: Option<[u8; 16]>,
-) -> Result<TableOf, ArchiverError> {
+pub(crate) async fn create_table(shared: &Shared, scene: &Scene) -> Result<TableOf, ArchiverError> {
+    let archive = &scene.archive;
     let location = shared.outside.location(&archive.table_uri)?;
     // Its rules may have changed since the archive was looked up; those in the table must be new.
     let stored = shared.journal.archive(archive.id).await?.ok_or(ArchiverError::LeaseLost)?;
     let stored = StoredArchive { archive: archive.clone(), ..stored };
-    let spec = spec(&shared.options.owner, &stored, uuid);
+    let spec = spec(&shared.options.owner, &stored, scene.collection.as_ref());
     let create = Table::create(&location, &archive.table_uri, &spec, &shared.runtime);
     let table = shared.runtime.effect(effects::CREATE_TABLE, create).await?;
     Ok(TableOf { archive_id: archive.id, table })

@@ -10,6 +10,7 @@ mod redact;
 mod restore;
 mod runs;
 mod schedules;
+mod sharded;
 mod upkeep;
 mod world;
 

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use bson::raw::{RawArrayBuf, cstr};
 use bson::spec::BinarySubtype;
 use bson::{Binary, RawBson, RawDocument, RawDocumentBuf, rawdoc};
-use portolan_mql::key;
+use portolan_model::ShardKey;
+use portolan_mql::identity;
 
 use crate::ClusterError;
 
@@ -58,6 +59,8 @@ pub struct Fence {
 pub struct FencedStep<'a> {
     /// Who writes.
     pub holder: Holder<'a>,
+    /// The shard key of the collection that is written to.
+    pub shard_key: Option<&'a ShardKey>,
     /// The job.
     pub job: &'a str,
     /// The step, counted from 1: each takes effect once.
@@ -78,6 +81,8 @@ pub struct KeptRecord {
 pub struct BatchRequest<'a> {
     /// UUID of the collection as pinned.
     pub uuid: Option<[u8; 16]>,
+    /// The shard key of the collection as pinned: each statement names all of it.
+    pub shard_key: Option<&'a ShardKey>,
     /// The documents to remove, exact bytes, in the order of `identities`.
     pub documents: &'a [RawDocumentBuf],
     /// What the caller calls them, for the record of kept ones.
@@ -122,15 +127,19 @@ impl BatchOutcome {
     }
 }
 
-/// Sorts the documents of a batch by what the cluster holds under their `_id`s.
+/// Sorts the documents of a batch by what the cluster holds under their identities. Two documents under
+/// one identity can only be there when the collection was sharded otherwise since: neither is touched.
 pub(crate) fn sort_batch(request: &BatchRequest<'_>, live: &[RawDocumentBuf]) -> BatchOutcome {
-    let live: HashMap<_, _> = live.iter().map(|document| (identity(document), document)).collect();
+    let mut found: HashMap<_, Vec<&RawDocumentBuf>> = HashMap::new();
+    for document in live {
+        found.entry(identity(document, request.shard_key)).or_default().push(document);
+    }
     let keep_all = request.fenced.is_some_and(|fenced| fenced.keep_all);
     let mut outcome = BatchOutcome::default();
     for (index, document) in request.documents.iter().enumerate() {
-        match live.get(&identity(document)) {
+        match found.get(&identity(document, request.shard_key)).map(Vec::as_slice) {
             None => outcome.absent.push(index),
-            Some(found) if !keep_all && found.as_bytes() == document.as_bytes() => {
+            Some([found]) if !keep_all && found.as_bytes() == document.as_bytes() => {
                 outcome.deleted.push(index);
             }
             Some(_) => outcome.kept.push(index),
@@ -139,9 +148,9 @@ pub(crate) fn sort_batch(request: &BatchRequest<'_>, live: &[RawDocumentBuf]) ->
     outcome
 }
 
-/// `_id` as MongoDB compares it: 1 and 1.0 are the same document.
-fn identity(document: &RawDocument) -> Option<Vec<u8>> {
-    document.get("_id").ok().flatten().map(key::encode)
+/// Identity of a document in a collection with that shard key.
+pub(crate) fn identity(document: &RawDocument, shard_key: Option<&ShardKey>) -> Vec<u8> {
+    identity::of(document, shard_key.into_iter().flat_map(ShardKey::beside_id))
 }
 
 pub(crate) fn uuid_binary(uuid: [u8; 16]) -> Binary {
@@ -193,13 +202,15 @@ pub(crate) fn step_update(step: &FencedStep<'_>) -> RawDocumentBuf {
     rawdoc! { "$set": { "job": step.job, "jobDone": step.step } }
 }
 
-/// Documents whose `_id` is not among those there, with their places in the batch.
+/// Documents that are not among those there, with their places in the batch.
 pub(crate) fn not_there<'a>(
     documents: &'a [RawDocumentBuf],
     live: &[RawDocumentBuf],
+    shard_key: Option<&ShardKey>,
 ) -> Vec<(usize, &'a RawDocumentBuf)> {
-    let live: Vec<_> = live.iter().map(|document| identity(document)).collect();
-    let missing = |(_, document): &(usize, &RawDocumentBuf)| !live.contains(&identity(document));
+    let live: Vec<_> = live.iter().map(|document| identity(document, shard_key)).collect();
+    let missing =
+        |(_, document): &(usize, &RawDocumentBuf)| !live.contains(&identity(document, shard_key));
     documents.iter().enumerate().filter(missing).collect()
 }
 

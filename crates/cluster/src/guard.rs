@@ -8,9 +8,11 @@
 //! L0 the server cannot evaluate such a condition (FerretDB 1.x knows almost no `$expr`), so the best
 //! that can be asked is equality per field.
 
+use bson::raw::CString;
 use bson::raw::{RawArrayBuf, cstr};
 use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
-use portolan_model::GuardLevel;
+use portolan_model::{GuardLevel, ShardKey};
+use portolan_mql::path;
 
 use crate::ClusterError;
 
@@ -117,7 +119,8 @@ fn bad_value(value: RawBsonRef<'_>) -> Option<String> {
         .then(|| "it holds a value of the deprecated type undefined".to_owned())
 }
 
-/// The statement of a `delete` command that removes `document` under a guard of `level`.
+/// The statement of a `delete` command that removes `document` under a guard of `level`. It names the whole
+/// shard key beside `_id`: the server then asks one shard, and no document of another one can go.
 ///
 /// # Errors
 /// [`ClusterError::Invalid`] for a document without `_id`, and [`ClusterError::Internal`] for
@@ -126,15 +129,20 @@ pub fn statement(
     document: &RawDocument,
     level: GuardLevel,
     deadline_ms: i64,
+    shard_key: Option<&ShardKey>,
 ) -> Result<RawDocumentBuf, ClusterError> {
     let id = document
         .get("_id")?
         .ok_or_else(|| ClusterError::Invalid("a document without _id cannot be deleted".into()))?;
     if level == GuardLevel::L0 {
-        return Ok(rawdoc! { "q": field_guard(document)?, "limit": 1 });
+        let mut guard = field_guard(document)?;
+        name_shard_key(&mut guard, document, shard_key)?;
+        return Ok(rawdoc! { "q": guard, "limit": 1 });
     }
+    let mut guard = whole_guard(id, document, deadline_ms);
+    name_shard_key(&mut guard, document, shard_key)?;
     Ok(rawdoc! {
-        "q": whole_guard(id, document, deadline_ms),
+        "q": guard,
         "limit": 1,
         "collation": { "locale": "simple" },
         "hint": { "_id": 1 },
@@ -149,12 +157,14 @@ pub fn statement(
 pub fn batch_statement(
     document: &RawDocument,
     deadline_ms: Option<i64>,
+    shard_key: Option<&ShardKey>,
 ) -> Result<RawDocumentBuf, ClusterError> {
     let id = document
         .get("_id")?
         .ok_or_else(|| ClusterError::Invalid("a document without _id cannot be deleted".into()))?;
     let mut query = RawDocumentBuf::new();
     query.append(cstr!("_id"), eq(id));
+    name_shard_key(&mut query, document, shard_key)?;
     if let Some(deadline_ms) = deadline_ms {
         let deadline = bson::DateTime::from_millis(deadline_ms);
         query.append(cstr!("$expr"), rawdoc! { "$lt": ["$$NOW", deadline] });
@@ -165,6 +175,25 @@ pub fn batch_statement(
         "collation": { "locale": "simple" },
         "hint": { "_id": 1 },
     })
+}
+
+/// Adds equality with the document's shard-key values. Null also holds for what is missing, which lies on
+/// the same shard.
+fn name_shard_key(
+    query: &mut RawDocumentBuf,
+    document: &RawDocument,
+    shard_key: Option<&ShardKey>,
+) -> Result<(), ClusterError> {
+    for name in shard_key.into_iter().flat_map(ShardKey::beside_id) {
+        if matches!(query.get(name), Ok(Some(_))) {
+            continue;
+        }
+        let value = path::get(document, name).unwrap_or(RawBsonRef::Null);
+        let name = CString::try_from(name.to_owned())
+            .map_err(|error| ClusterError::Internal(format!("a shard key: {error}")))?;
+        query.append(name, eq(value));
+    }
+    Ok(())
 }
 
 fn whole_guard(id: RawBsonRef<'_>, document: &RawDocument, deadline_ms: i64) -> RawDocumentBuf {

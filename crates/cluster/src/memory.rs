@@ -7,16 +7,17 @@
 
 mod fenced;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use futures::{StreamExt, stream};
-use portolan_model::{GuardLevel, Namespace};
+use portolan_model::{GuardLevel, Namespace, ShardKey};
 use portolan_mql::{Context, Filter, MqlError, Projection, Sort, key};
 use portolan_runtime::Runtime;
 
+use crate::fence;
 use crate::guard::{ids_filter, statement};
 use crate::{
     BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, CollectionKind,
@@ -29,6 +30,8 @@ use fenced::Fences;
 struct Collection {
     uuid: [u8; 16],
     capped: bool,
+    shard_key: Option<ShardKey>,
+    /// By identity: documents on different shards may have one `_id`.
     documents: BTreeMap<Vec<u8>, RawDocumentBuf>,
     indexes: Vec<IndexInfo>,
 }
@@ -42,6 +45,9 @@ struct State {
     fences: Fences,
     level: GuardLevel,
 }
+
+/// The server's code for a write that lacks the shard key.
+const SHARD_KEY_NOT_FOUND: i32 = 61;
 
 /// A cluster in memory.
 pub struct MemoryCluster {
@@ -77,10 +83,19 @@ impl MemoryCluster {
 
     /// Creates an empty collection with a UUID of its own.
     pub fn create(&self, namespace: &Namespace, capped: bool) {
+        self.create_with(namespace, capped, None);
+    }
+
+    /// Creates an empty collection that is sharded.
+    pub fn create_sharded(&self, namespace: &Namespace, shard_key: ShardKey) {
+        self.create_with(namespace, false, Some(shard_key));
+    }
+
+    fn create_with(&self, namespace: &Namespace, capped: bool, shard_key: Option<ShardKey>) {
         let uuid = self.runtime.uuid_v4();
         let id = IndexInfo { name: "_id_".into(), keys: vec!["_id".into()], complete: true };
         let documents = BTreeMap::new();
-        let collection = Collection { uuid, capped, documents, indexes: vec![id] };
+        let collection = Collection { uuid, capped, shard_key, documents, indexes: vec![id] };
         self.state().collections.insert(place(namespace), collection);
     }
 
@@ -110,9 +125,9 @@ impl MemoryCluster {
             self.create(namespace, false);
         }
         for document in documents {
-            let identity = identity(&document)?;
             let mut state = self.state();
             let collection = found(&mut state, namespace)?;
+            let identity = collection.identity(&document)?;
             if collection.documents.contains_key(&identity) {
                 return Err(ClusterError::Server {
                     code: 11000,
@@ -125,7 +140,7 @@ impl MemoryCluster {
         Ok(())
     }
 
-    /// A client replaces the document with the same `_id`. Answers whether there was one.
+    /// A client replaces the document with the same identity. Answers whether there was one.
     ///
     /// # Errors
     /// [`ClusterError::Invalid`] for a document without `_id`.
@@ -134,9 +149,9 @@ impl MemoryCluster {
         namespace: &Namespace,
         document: RawDocumentBuf,
     ) -> Result<bool, ClusterError> {
-        let identity = identity(&document)?;
         let mut state = self.state();
         let collection = found(&mut state, namespace)?;
+        let identity = collection.identity(&document)?;
         Ok(match collection.documents.get_mut(&identity) {
             Some(stored) => {
                 *stored = document;
@@ -155,11 +170,29 @@ impl MemoryCluster {
         }
     }
 
-    /// A client deletes by `_id`. Answers whether there was a document.
+    /// A client deletes by `_id`, wherever that is. Answers whether there was a document.
     pub fn remove(&self, namespace: &Namespace, id: RawBsonRef<'_>) -> bool {
         let mut state = self.state();
-        found(&mut state, namespace)
-            .is_ok_and(|collection| collection.documents.remove(&key::encode(id)).is_some())
+        let Ok(collection) = found(&mut state, namespace) else { return false };
+        let (id, before) = (key::encode(id), collection.documents.len());
+        collection.documents.retain(|_, document| fence::identity(document, None) != id);
+        collection.documents.len() < before
+    }
+
+    /// An operator shards the collection, or refines its shard key: its UUID stays, and what documents are
+    /// known by changes.
+    ///
+    /// # Errors
+    /// [`ClusterError::NamespaceMissing`].
+    pub fn shard(&self, namespace: &Namespace, shard_key: ShardKey) -> Result<(), ClusterError> {
+        let mut state = self.state();
+        let collection = found(&mut state, namespace)?;
+        collection.shard_key = Some(shard_key);
+        let documents = std::mem::take(&mut collection.documents);
+        for document in documents.into_values() {
+            collection.documents.insert(collection.identity(&document)?, document);
+        }
+        Ok(())
     }
 
     /// A client drops the collection.
@@ -256,17 +289,54 @@ impl MemoryCluster {
         request: &DeleteRequest<'_>,
         now_ms: i64,
     ) -> Result<u64, ClusterError> {
-        let statement = statement(document, request.level, request.deadline_ms)?;
-        let filter =
-            Filter::parse(statement.get_document("q")?, &Context::new(now_ms)).map_err(refused)?;
-        let identity = identity(document)?;
-        match collection.documents.get(&identity) {
-            Some(stored) if filter.matches(stored).map_err(refused)? => {
-                collection.documents.remove(&identity);
-                Ok(1)
-            }
-            _ => Ok(0),
+        let (level, deadline_ms) = (request.level, request.deadline_ms);
+        let statement = statement(document, level, deadline_ms, request.shard_key)?;
+        let identity = collection.aimed_at(document, &statement, now_ms)?;
+        Ok(identity.and_then(|identity| collection.documents.remove(&identity)).map_or(0, |_| 1))
+    }
+}
+
+impl Collection {
+    fn identity(&self, document: &RawDocument) -> Result<Vec<u8>, ClusterError> {
+        if document.get("_id")?.is_none() {
+            return Err(ClusterError::Invalid("the document has no _id".to_owned()));
         }
+        Ok(fence::identity(document, self.shard_key.as_ref()))
+    }
+
+    /// What the delete statement of a document would remove. One that does not name the whole shard key is
+    /// refused: a server would send it to every shard, and any document with this `_id` could go.
+    fn aimed_at(
+        &self,
+        document: &RawDocument,
+        statement: &RawDocument,
+        now_ms: i64,
+    ) -> Result<Option<Vec<u8>>, ClusterError> {
+        let query = statement.get_document("q")?;
+        let missing = |path: &&str| !matches!(query.get(path), Ok(Some(_)));
+        if let Some(path) = self.shard_key.iter().flat_map(ShardKey::beside_id).find(missing) {
+            return Err(ClusterError::Server {
+                code: SHARD_KEY_NOT_FOUND,
+                name: "ShardKeyNotFound".into(),
+                message: format!("a delete names no value of {path}"),
+            });
+        }
+        let filter = Filter::parse(query, &Context::new(now_ms)).map_err(refused)?;
+        let identity = self.identity(document)?;
+        let Some(stored) = self.documents.get(&identity) else { return Ok(None) };
+        Ok(filter.matches(stored).map_err(refused)?.then_some(identity))
+    }
+
+    /// All documents with the `_id`s of these. Those with one `_id` follow one another.
+    fn with_ids_of(&self, documents: &[RawDocumentBuf]) -> Vec<RawDocumentBuf> {
+        let ids: BTreeSet<_> = documents.iter().map(|it| fence::identity(it, None)).collect();
+        let mut found = Vec::new();
+        for id in ids {
+            let from = self.documents.range(id.clone()..);
+            let same = from.take_while(|(identity, _)| identity.starts_with(&id));
+            found.extend(same.map(|(_, document)| document.clone()));
+        }
+        found
     }
 }
 
@@ -282,13 +352,6 @@ fn found<'a>(
         .collections
         .get_mut(&place(namespace))
         .ok_or_else(|| ClusterError::NamespaceMissing(namespace.clone()))
-}
-
-fn identity(document: &RawDocument) -> Result<Vec<u8>, ClusterError> {
-    let id = document
-        .get("_id")?
-        .ok_or_else(|| ClusterError::Invalid("the document has no _id".to_owned()))?;
-    Ok(key::encode(id))
 }
 
 fn refused(error: MqlError) -> ClusterError {
@@ -321,6 +384,7 @@ impl Cluster for MemoryCluster {
             product: None,
             level,
             reasons: vec!["simulated".into()],
+            sharded: false,
             time_series: false,
             transactions: level >= GuardLevel::L2,
             collection_uuid: true,
@@ -451,6 +515,7 @@ impl Cluster for MemoryCluster {
                 uuid: Some(collection.uuid),
                 kind: CollectionKind::Collection,
                 capped: collection.capped,
+                shard_key: collection.shard_key.clone(),
             })
             .collect())
     }

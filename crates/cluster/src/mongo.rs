@@ -14,16 +14,17 @@ mod insert;
 mod lag;
 mod probe;
 mod replies;
+mod shard_key;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bson::raw::cstr;
-use bson::{Document, RawBson, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Document, RawBson, RawDocument, RawDocumentBuf, Timestamp, rawdoc};
 use futures::{StreamExt, TryStreamExt};
 use mongodb::Client;
-use portolan_model::Namespace;
+use portolan_model::{Namespace, ShardKey};
 use portolan_runtime::Runtime;
 use portolan_security::SecretString;
 use portolan_security::address::AddressPolicy;
@@ -56,6 +57,8 @@ pub struct MongoCluster {
     takes_uuid: Arc<AtomicU8>,
     /// The account may not see the status of the replica set, or there is none.
     status_refused: Arc<AtomicBool>,
+    /// Whether routers answer, once that was asked.
+    sharded: Arc<OnceLock<bool>>,
 }
 
 impl MongoCluster {
@@ -71,12 +74,52 @@ impl MongoCluster {
     ) -> Result<Self, ClusterError> {
         let (client, watch) = connect::client(uri, policy, runtime).await?;
         let takes_uuid = Arc::new(AtomicU8::new(UUID_UNTRIED));
-        let status_refused = Arc::default();
-        Ok(Self { client, watch, runtime: runtime.clone(), takes_uuid, status_refused })
+        let (runtime, status_refused, sharded) = (runtime.clone(), Arc::default(), Arc::default());
+        Ok(Self { client, watch, runtime, takes_uuid, status_refused, sharded })
     }
 
     fn takes_uuid(&self) -> u8 {
         self.takes_uuid.load(Ordering::Relaxed)
+    }
+
+    /// Whether this is a sharded cluster, asked through its routers.
+    async fn is_sharded(&self) -> Result<bool, ClusterError> {
+        if let Some(known) = self.sharded.get() {
+            return Ok(*known);
+        }
+        let hello = self.ask("admin", rawdoc! { "hello": 1 }).await?;
+        Ok(*self.sharded.get_or_init(|| hello.get_str("msg").is_ok_and(|text| text == "isdbgrid")))
+    }
+
+    /// A time of the cluster that nothing read until now is after. `None` where one server answers for
+    /// all: there, what is read later is never older.
+    async fn time_seen(&self) -> Result<Option<Timestamp>, ClusterError> {
+        if !self.is_sharded().await? {
+            return Ok(None);
+        }
+        let reply = self.ask("admin", rawdoc! { "ping": 1 }).await?;
+        let time =
+            reply.get_document("$clusterTime").and_then(|it| it.get_timestamp("clusterTime"));
+        let untold =
+            |_| ClusterError::Unsupported("the routers do not tell the cluster's time".into());
+        time.map(Some).map_err(untold)
+    }
+
+    /// Reads with majority what is at least as new as everything read before, on whatever shard. A
+    /// transaction over several shards becomes visible on one after the other; a read that names a time
+    /// waits for it (MongoDB manual, "Causal Consistency and Read and Write Concerns").
+    async fn read_after_all(
+        &self,
+        namespace: &Namespace,
+        filter: &RawDocument,
+    ) -> Result<Vec<RawDocumentBuf>, ClusterError> {
+        let mut concern = rawdoc! { "level": "majority" };
+        if let Some(time) = self.time_seen().await? {
+            concern.append(cstr!("afterClusterTime"), time);
+        }
+        let mut command = find_command(namespace, filter, ReadOptions::default());
+        command.append(cstr!("readConcern"), concern);
+        self.cursor(&namespace.database, command, None).await?.try_collect().await
     }
 
     /// Runs a command that reads.
@@ -162,7 +205,14 @@ impl Cluster for MongoCluster {
     ) -> Result<Option<CollectionInfo>, ClusterError> {
         let filter = rawdoc! { "name": namespace.collection.as_str() };
         let found = self.listed(&namespace.database, filter).await?;
-        Ok(found.into_iter().find(|info| info.name == namespace.collection))
+        let found = found.into_iter().find(|info| info.name == namespace.collection);
+        let Some(info) = found else { return Ok(None) };
+        let shard_key = shard_key::of(self, namespace).await?;
+        Ok(Some(CollectionInfo { shard_key, ..info }))
+    }
+
+    async fn shard_key(&self, namespace: &Namespace) -> Result<Option<ShardKey>, ClusterError> {
+        shard_key::of(self, namespace).await
     }
 
     async fn read(
@@ -267,7 +317,9 @@ impl Cluster for MongoCluster {
     }
 
     async fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>, ClusterError> {
-        self.listed(database, RawDocumentBuf::new()).await
+        let mut found = self.listed(database, RawDocumentBuf::new()).await?;
+        shard_key::add(self, database, &mut found).await?;
+        Ok(found)
     }
 
     async fn list_indexes(&self, namespace: &Namespace) -> Result<Vec<IndexInfo>, ClusterError> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bson::{RawBson, RawDocument, RawDocumentBuf};
 use futures::stream::BoxStream;
-use portolan_model::{GuardLevel, Namespace};
+use portolan_model::{GuardLevel, Namespace, ShardKey};
 
 use crate::{BatchOutcome, BatchRequest, ClusterError, Fence, FencedStep, Holder, KeptRecord};
 
@@ -21,6 +21,8 @@ pub struct Probe {
     pub level: GuardLevel,
     /// Why that level and not a higher one, for people.
     pub reasons: Vec<String>,
+    /// Whether it is a sharded cluster, asked through a router.
+    pub sharded: bool,
     /// Whether it has time-series collections.
     pub time_series: bool,
     /// Whether multi-document transactions work.
@@ -51,6 +53,8 @@ pub struct CollectionInfo {
     pub kind: CollectionKind,
     /// Whether it is capped: nothing can be deleted from it.
     pub capped: bool,
+    /// Its shard key, if it is sharded.
+    pub shard_key: Option<ShardKey>,
 }
 
 /// An index as the cluster lists it.
@@ -86,6 +90,8 @@ pub struct ReadOptions {
 pub struct DeleteRequest<'a> {
     /// UUID of the collection as pinned; `None` where the server tells none.
     pub uuid: Option<[u8; 16]>,
+    /// The shard key of the collection as pinned: each statement names all of it.
+    pub shard_key: Option<&'a ShardKey>,
     /// The documents to remove, exact bytes: only a document equal to one of these may go.
     pub documents: &'a [RawDocumentBuf],
     /// The guard to use; never higher than what [`Cluster::probe`] found.
@@ -153,7 +159,13 @@ pub trait Cluster: Send + Sync {
         options: ReadOptions,
     ) -> Result<DocumentStream, ClusterError>;
 
-    /// The documents with one of these `_id`s, majority, in no order. At most a thousand at once.
+    /// The shard key of a collection; `None`: it is not sharded, or there is none of that name.
+    async fn shard_key(&self, namespace: &Namespace) -> Result<Option<ShardKey>, ClusterError> {
+        Ok(self.collection(namespace).await?.and_then(|info| info.shard_key))
+    }
+
+    /// The documents with one of these `_id`s, majority, in no order: on a sharded collection there may be
+    /// several with one `_id`. At most a thousand `_id`s at once.
     async fn find_by_ids(
         &self,
         namespace: &Namespace,

@@ -7,9 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bson::{RawBson, RawDocumentBuf};
-use portolan_lake::{DataFile, Table, Version, identity};
-use portolan_model::Namespace;
+use bson::{RawBson, RawDocument, RawDocumentBuf};
+use portolan_lake::{DataFile, Table, Version, identity_under};
+use portolan_model::{Namespace, ShardKey};
 
 use crate::endpoint::EndpointMode;
 use crate::pin::{Candidate, Numbers, Pin};
@@ -39,19 +39,31 @@ pub(crate) struct Judge {
     session: Session,
     namespace: Namespace,
     pins: Arc<Vec<Pin>>,
+    /// What documents are told apart by beside `_id`.
+    shard_key: Option<ShardKey>,
     /// The parts of the pins that hold open moves.
     open: Arc<Vec<(usize, Version)>>,
 }
 
 impl Judge {
-    pub(crate) fn new(session: Session, namespace: Namespace, pins: Arc<Vec<Pin>>) -> Self {
+    pub(crate) fn new(
+        session: Session,
+        namespace: Namespace,
+        pins: Arc<Vec<Pin>>,
+        shard_key: Option<ShardKey>,
+    ) -> Self {
         let open = pins.iter().enumerate().filter_map(|(index, pin)| {
             let open = pin.version.committed > pin.version.confirmed;
             let version = open.then(|| Pin::above(&pin.version, pin.version.confirmed))??;
             Some((index, version))
         });
         let open = Arc::new(open.collect());
-        Self { session, namespace, pins, open }
+        Self { session, namespace, pins, shard_key, open }
+    }
+
+    /// Identity of a document, in whichever table or in the cluster it is.
+    pub(crate) fn identity(&self, document: &RawDocument) -> Vec<u8> {
+        identity_under(document, self.shard_key.as_ref())
     }
 
     /// Whether rows of this file may have a newer row of an open move beside them.
@@ -144,7 +156,8 @@ impl Judge {
         let archive_only = self.session.mode == EndpointMode::Archive;
         for (index, version) in self.open.iter() {
             let pin = &self.pins[*index];
-            for row in pin.table.find_identities(version, &identities, i64::MAX).await? {
+            let sought = (&identities, self.shard_key.as_ref());
+            for row in pin.table.find_identities(version, sought, i64::MAX).await? {
                 let counts = pin.is_open(row.seq)
                     && row.superseded_by.is_none()
                     && !(archive_only && pin.is_beyond(row.seq, row.batch))
@@ -152,7 +165,7 @@ impl Judge {
                 if counts {
                     let moved = pin.is_fenced() && !pin.is_beyond(row.seq, row.batch);
                     let found = OpenRow { seq: row.seq, moved };
-                    let open = open_rows.entry(row.identity).or_insert(found);
+                    let open = open_rows.entry(row.sought).or_insert(found);
                     if open.seq < row.seq {
                         *open = found;
                     }
@@ -178,7 +191,7 @@ impl Judge {
         let cluster = self.session.cluster().await?;
         for group in ids.chunks(LOOK_UP_MAX) {
             let found = cluster.find_by_ids(&self.namespace, group).await?;
-            live.extend(found.into_iter().map(|document| (identity(&document), document)));
+            live.extend(found.into_iter().map(|document| (self.identity(&document), document)));
         }
         Ok(live)
     }
@@ -192,9 +205,10 @@ impl Judge {
         let mut newer = HashSet::new();
         for (table, version, seq) in self.grown().await? {
             let Some(version) = Pin::above(&version, seq) else { continue };
-            for row in table.find_identities(&version, identities, i64::MAX).await? {
+            let sought = (identities, self.shard_key.as_ref());
+            for row in table.find_identities(&version, sought, i64::MAX).await? {
                 if row.seq > seq {
-                    newer.insert(row.identity);
+                    newer.insert(row.sought);
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use bson::RawDocumentBuf;
 use portolan_lake::{Predicate, Row, ScanPlan, Table, Version};
-use portolan_model::Namespace;
+use portolan_model::{Namespace, ShardKey};
 
 use crate::query::Query;
 use crate::session::Session;
@@ -72,17 +72,21 @@ impl Pin {
     }
 }
 
-/// The numbers of a namespace's tables now.
+/// The numbers of a namespace's tables now, and the shard key that the newest of them knows.
 pub(crate) async fn numbers(
     session: &Session,
     namespace: &Namespace,
-) -> Result<Numbers, FederationError> {
-    let mut numbers = Numbers::new();
+) -> Result<(Numbers, Option<ShardKey>), FederationError> {
+    let (mut numbers, mut shard_key) = (Numbers::new(), None);
     for source in session.archives(namespace).await? {
-        let version = session.catalog.table(&source.table_uri).await?.load().await?;
+        let table = session.catalog.table(&source.table_uri).await?;
+        if numbers.is_empty() {
+            shard_key.clone_from(&table.spec().shard_key);
+        }
+        let version = table.load().await?;
         numbers.insert(source.archive_id, (version.confirmed, version.committed));
     }
-    Ok(numbers)
+    Ok((numbers, shard_key))
 }
 
 /// Pins every archive of a namespace, newest first.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bson::RawDocumentBuf;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use portolan_lake::{LakeError, Row, identity};
+use portolan_lake::{LakeError, Row};
+use portolan_model::ShardKey;
 
 use crate::FederationError;
 use crate::judge::{Judge, LOOK_UP_MAX};
@@ -58,9 +59,11 @@ impl ArchiveRows {
         session: Session,
         query: Arc<Query>,
         pins: Vec<Pin>,
+        shard_key: Option<ShardKey>,
     ) -> Result<Self, FederationError> {
         let pins = Arc::new(pins);
-        let judge = Judge::new(session.clone(), query.namespace.clone(), Arc::clone(&pins));
+        let namespace = query.namespace.clone();
+        let judge = Judge::new(session.clone(), namespace, Arc::clone(&pins), shard_key);
         let mut scans = plan::plan(&session, &query, &pins, &judge).await?;
         scans.reverse();
         Ok(Self {
@@ -133,12 +136,12 @@ impl ArchiveRows {
         if !self.query.filter.matches(&row.doc)? {
             return Ok(None);
         }
-        let identity = identity(&row.doc);
         let pin = &self.pins[pin];
-        if pin.is_void(&row, &identity) {
+        if pin.is_void(&row, &pin.table.spec().identity(&row.doc)) {
             Figures::add(&self.session.figures.rows_hidden, 1);
             return Ok(None);
         }
+        let identity = self.judge.identity(&row.doc);
         // Where the source decides, a row that is left was moved, whether its move is confirmed or not.
         let (seq, open) = (row.seq, pin.is_open(row.seq) && !pin.is_fenced());
         let document = row.doc;

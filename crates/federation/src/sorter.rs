@@ -1,8 +1,7 @@
 //! A bounded sort: all documents, or the first few of them, in memory that has a limit.
 
 use bson::RawDocumentBuf;
-use portolan_lake::identity;
-use portolan_mql::Sort;
+use portolan_mql::{Sort, identity};
 
 use crate::FederationError;
 
@@ -28,7 +27,7 @@ impl Sorter {
 
     pub(crate) fn push(&mut self, document: RawDocumentBuf) -> Result<(), FederationError> {
         let mut key = self.sort.key(&document)?;
-        key.extend_from_slice(&identity(&document));
+        key.extend_from_slice(&identity::of(&document, []));
         self.size_bytes += size_of_row(&key, &document);
         self.rows.push((key, document));
         if self.keep.is_some_and(|keep| self.rows.len() >= keep.saturating_mul(2).max(SLACK)) {

@@ -4,6 +4,7 @@ mod archive;
 mod commands;
 mod fenced;
 mod random;
+mod sharded;
 mod union;
 mod wire;
 mod world;

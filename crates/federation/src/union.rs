@@ -13,8 +13,8 @@ use bson::RawDocumentBuf;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use portolan_cluster::ReadOptions;
-use portolan_lake::identity;
-use portolan_model::GuardLevel;
+use portolan_lake::identity_under;
+use portolan_model::{GuardLevel, ShardKey};
 
 use crate::FederationError;
 use crate::endpoint::EndpointMode;
@@ -41,6 +41,9 @@ pub(crate) struct Union {
     query: Arc<Query>,
     returned: Returned,
     seen: Numbers,
+    /// What the collection's documents are told apart by beside `_id`: its shard key today, or that of the
+    /// newest table.
+    shard_key: Option<ShardKey>,
     phase: Phase,
 }
 
@@ -48,7 +51,14 @@ impl Union {
     pub(crate) fn new(session: Session, query: Query) -> Self {
         let returned = session.returned();
         let query = Arc::new(query);
-        Self { session, query, returned, seen: Numbers::new(), phase: Phase::Begin }
+        Self {
+            session,
+            query,
+            returned,
+            seen: Numbers::new(),
+            shard_key: None,
+            phase: Phase::Begin,
+        }
     }
 
     /// The documents as a stream. An error ends it: there is no partial answer, and nothing is begun
@@ -96,14 +106,27 @@ impl Union {
         if self.session.mode == EndpointMode::Archive {
             return self.open_archive().await;
         }
-        self.seen = pin::numbers(&self.session, &self.query.namespace).await?;
+        self.look_first().await?;
         let documents = cluster_part(&self.session, &self.query, None).await?;
         Ok(Phase::Cluster { documents })
     }
 
+    /// What must be known before the cluster is scanned.
+    async fn look_first(&mut self) -> Result<(), FederationError> {
+        let namespace = &self.query.namespace;
+        let (seen, of_table) = pin::numbers(&self.session, namespace).await?;
+        let of_collection = self.session.cluster().await?.shard_key(namespace).await?;
+        (self.seen, self.shard_key) = (seen, of_collection.or(of_table));
+        Ok(())
+    }
+
     async fn open_archive(&mut self) -> Result<Phase, FederationError> {
         let pins = pin::pin_all(&self.session, &self.query.namespace, &self.seen).await?;
-        let rows = ArchiveRows::open(self.session.clone(), Arc::clone(&self.query), pins).await?;
+        if self.session.mode == EndpointMode::Archive {
+            self.shard_key = pins.first().and_then(|pin| pin.table.spec().shard_key.clone());
+        }
+        let (session, query) = (self.session.clone(), Arc::clone(&self.query));
+        let rows = ArchiveRows::open(session, query, pins, self.shard_key.clone()).await?;
         Ok(Phase::Archive(Box::new(rows)))
     }
 
@@ -117,7 +140,7 @@ impl Union {
         self.session.spend(documents.iter().map(|document| document.as_bytes().len()).sum())?;
         let mut new = Vec::with_capacity(documents.len());
         for document in documents {
-            if self.returned.insert(identity(&document))? {
+            if self.returned.insert(identity_under(&document, self.shard_key.as_ref()))? {
                 new.push(document);
             }
         }
@@ -137,7 +160,7 @@ impl Union {
         );
         self.session.ask_allowance().await?;
         if self.session.mode == EndpointMode::ClusterAndArchive {
-            self.seen = pin::numbers(&self.session, &self.query.namespace).await?;
+            self.look_first().await?;
             self.sort_cluster_part(&mut sorter).await?;
         }
         self.phase = self.open_archive().await?;

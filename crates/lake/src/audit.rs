@@ -10,7 +10,7 @@ use crate::prune::Select;
 use crate::read::{FileReader, stored_rows};
 use crate::row::derive;
 use crate::verify::check_columns;
-use crate::{DataFile, LakeError, Table, identity};
+use crate::{DataFile, LakeError, Table};
 
 /// What was found in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,7 +96,7 @@ impl Table {
             if row.place.superseded_by.is_some() {
                 continue;
             }
-            let hash = blake3::hash(&identity(&row.doc));
+            let hash = blake3::hash(&self.spec().identity(&row.doc));
             let bytes = hash.as_bytes();
             if share.contains(&bytes[0]) {
                 let mut half = [0; 16];

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use bson::RawDocumentBuf;
 use futures::TryStreamExt;
+use portolan_model::ShardKey;
 
 use crate::layout::ID_KEY;
 use crate::prune::{Keys, Select};
 use crate::row::prune_key_of;
-use crate::{LakeError, Table, Version, identity};
+use crate::{LakeError, Table, Version, identity_under};
 
 /// A row as it was committed: the only reference for deleting at the source.
 #[derive(Debug, Clone)]
@@ -32,8 +33,10 @@ pub struct FoundRow {
     pub batch: i32,
     /// Set when a hold keeps a superseded row.
     pub superseded_by: Option<i64>,
-    /// Identity of the document.
+    /// Identity of the document, as the table has it.
     pub identity: Vec<u8>,
+    /// Its identity as it was asked for.
+    pub sought: Vec<u8>,
     /// BLAKE3 of its bytes.
     pub hash: [u8; 32],
 }
@@ -52,7 +55,7 @@ impl Table {
         let select = Select { seq: Some((seq, seq)), batch: Some(batch), ..Select::default() };
         let rows = self.plan(&version.files, select).rows();
         rows.map_ok(|row| CommittedRow {
-            identity: identity(&row.doc),
+            identity: self.spec().identity(&row.doc),
             hash: row.hash,
             doc: row.doc,
         })
@@ -81,17 +84,18 @@ impl Table {
         Ok(count)
     }
 
-    /// Rows of the given identities whose move is older than `below_seq`.
+    /// Rows of the given identities whose move is older than `below_seq`. The identities are those under
+    /// `shard_key`, which need not be the table's: the collection may be sharded otherwise today.
     ///
     /// # Errors
     /// Storage errors.
     pub async fn find_identities(
         &self,
         version: &Version,
-        identities: &HashSet<Vec<u8>>,
+        (identities, shard_key): (&HashSet<Vec<u8>>, Option<&ShardKey>),
         below_seq: i64,
     ) -> Result<Vec<FoundRow>, LakeError> {
-        let keys = identities.iter().map(|identity| prune_key_of(identity)).collect();
+        let keys = identities.iter().map(|identity| prune_key_of(identity, shard_key)).collect();
         let select = Select {
             keys: vec![(ID_KEY, Keys::Points(keys))],
             seq: Some((i64::MIN, below_seq.saturating_sub(1))),
@@ -100,14 +104,15 @@ impl Table {
         let mut found = Vec::new();
         let mut rows = self.plan(&version.files, select).rows();
         while let Some(row) = rows.try_next().await? {
-            let identity = identity(&row.doc);
-            if identities.contains(&identity) {
+            let sought = identity_under(&row.doc, shard_key);
+            if identities.contains(&sought) {
                 found.push(FoundRow {
                     file_index: row.file_index,
                     seq: row.seq,
                     batch: row.batch,
                     superseded_by: row.superseded_by,
-                    identity,
+                    identity: self.spec().identity(&row.doc),
+                    sought,
                     hash: row.hash,
                 });
             }

@@ -56,7 +56,7 @@ pub use location::{
 pub use month::{date_ms, month};
 pub use prune::Predicate;
 pub use redact::Redacted;
-pub use row::{hash, identity};
+pub use row::{hash, identity, identity_under};
 pub use scan::{Row, ScanPlan};
 pub use spec::{MonthSpec, TableSpec};
 pub use stage::{Declared, DeclaredRow, StageRequest, Staged, StagedFile};

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use crate::cleanup::Grace;
 use crate::read::StoredRow;
-use crate::{DataFile, LakeError, Leftovers, Location, Staged, Table, Version, identity};
+use crate::{DataFile, LakeError, Leftovers, Location, Staged, Table, Version};
 
 /// What remains of the files that held rows of a document.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +40,13 @@ impl Table {
         if let Some(hold) = &version.spec.rules.hold {
             return Err(LakeError::Held(hold.reason.clone()));
         }
-        let found = self.find_identities(version, redacted, i64::MAX).await?;
+        let sought = (redacted, self.spec().shard_key.as_ref());
+        let found = self.find_identities(version, sought, i64::MAX).await?;
         let mut left = Redacted { rows: found.len() as u64, ..Redacted::default() };
         let files: HashSet<usize> = found.iter().map(|row| row.file_index).collect();
         for (_, file) in version.files.iter().enumerate().filter(|(index, _)| files.contains(index))
         {
-            let stays = |row: &mut StoredRow| !redacted.contains(&identity(&row.doc));
+            let stays = |row: &mut StoredRow| !redacted.contains(&self.spec().identity(&row.doc));
             self.rewrite_file(version, file, stays, &mut left.staged).await?;
             left.removes.push(file.clone());
         }

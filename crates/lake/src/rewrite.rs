@@ -8,7 +8,7 @@ use crate::prune::Select;
 use crate::read::StoredRow;
 use crate::row::{FileRow, derive};
 use crate::stage::{sort, split};
-use crate::{DataFile, DeclaredRow, LakeError, Staged, Table, Version, identity};
+use crate::{DataFile, DeclaredRow, LakeError, Staged, Table, Version};
 
 impl Table {
     /// Writes the rows of `files` again, without those named by `drop` (move number, identity).
@@ -41,7 +41,7 @@ impl Table {
         let mut staged = Staged::default();
         for file in files {
             let fate = |row: &mut StoredRow| {
-                let key = (row.place.seq, identity(&row.doc));
+                let key = (row.place.seq, self.spec().identity(&row.doc));
                 row.place.superseded_by = flag.get(&key).copied().or(row.place.superseded_by);
                 !drop.contains(&key)
             };
@@ -106,7 +106,8 @@ impl Table {
         staged.bytes_raw += doc.as_bytes().len() as u64;
         staged.batches = staged.batches.max(place.batch + 1);
         let (seq, batch) = (place.seq, place.batch);
-        staged.declared.add(DeclaredRow { identity: identity(&doc), hash, seq, batch });
+        let identity = self.spec().identity(&doc);
+        staged.declared.add(DeclaredRow { identity, hash, seq, batch });
         let derived = derive(&doc, self.spec())?;
         Ok(FileRow { doc, hash, derived, place })
     }

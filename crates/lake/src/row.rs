@@ -2,8 +2,8 @@
 //! the same things again from the stored bytes, with this code.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
-use portolan_model::PartitionFieldType;
-use portolan_mql::{key, path};
+use portolan_model::{PartitionFieldType, ShardKey};
+use portolan_mql::{identity, key, path};
 
 use crate::layout::{ID, Layout};
 use crate::month::month;
@@ -12,14 +12,17 @@ use crate::{LakeError, TableSpec, text};
 /// Bytes of a full key that go into a prune key.
 const PRUNE_BYTES: usize = 16;
 
-/// Identity of a document: its `_id` under MongoDB equality. A document without `_id` has the
-/// identity of a missing value; staging refuses it.
+/// Identity of a document of a collection that is not sharded: its `_id` under MongoDB equality. A document
+/// without `_id` has the identity of a missing value; staging refuses it.
 #[must_use]
 pub fn identity(doc: &RawDocument) -> Vec<u8> {
-    match doc.get(ID) {
-        Ok(Some(id)) => key::encode(id),
-        _ => key::missing(),
-    }
+    identity_under(doc, None)
+}
+
+/// Identity of a document of a collection with that shard key: the values of the key belong to it.
+#[must_use]
+pub fn identity_under(doc: &RawDocument, shard_key: Option<&ShardKey>) -> Vec<u8> {
+    identity::of(doc, shard_key.into_iter().flat_map(ShardKey::beside_id))
 }
 
 /// BLAKE3 of a document's bytes.
@@ -28,8 +31,10 @@ pub fn hash(doc: &RawDocument) -> [u8; 32] {
     *blake3::hash(doc.as_bytes()).as_bytes()
 }
 
-/// The prune key of a document's `_id`, from its identity.
-pub(crate) fn prune_key_of(identity: &[u8]) -> String {
+/// The prune key of a document's `_id`, from its identity under that shard key.
+pub(crate) fn prune_key_of(identity: &[u8], shard_key: Option<&ShardKey>) -> String {
+    let is_alone = ShardKey::tell_alike(shard_key, None);
+    let identity = if is_alone { identity } else { identity::id_part(identity) };
     hex::encode(&identity[..identity.len().min(PRUNE_BYTES)])
 }
 

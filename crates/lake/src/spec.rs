@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 
-use portolan_model::{ArchiveDefinition, ArchiveRules, DateFormat, PartitionFieldType};
+use bson::RawDocument;
+use portolan_model::{
+    ArchiveDefinition, ArchiveRules, DateFormat, PartitionFieldType, ShardField, ShardKey,
+};
 
-use crate::{LakeError, definition, rules};
+use crate::{LakeError, definition, identity_under, rules};
 
 /// The layout that this version writes.
 pub(crate) const LAYOUT_VERSION: &str = "1";
@@ -14,12 +17,17 @@ pub(crate) const OWNER: &str = "portolan.owner";
 const ARCHIVE: &str = "portolan.archive";
 const NAMESPACE: &str = "portolan.namespace";
 const UUID: &str = "portolan.collectionUuid";
+const SHARD_KEY: &str = "portolan.shardKey";
 const PATHS: &str = "portolan.partitionPaths";
 const TYPES: &str = "portolan.partitionTypes";
 const MONTH_PATH: &str = "portolan.month.path";
 const MONTH_FORMAT: &str = "portolan.month.format";
 const CONFIG_VERSION: &str = "portolan.configVersion";
 const LAYOUT: &str = "portolan.layoutVersion";
+
+/// Kinds of the fields of a shard key.
+const HASHED: &str = "hashed";
+const RANGED: &str = "ranged";
 
 /// What a table is for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +40,8 @@ pub struct TableSpec {
     pub namespace: String,
     /// UUID of the collection when the table was made.
     pub collection_uuid: Option<String>,
+    /// Shard key of the collection when the table was made: what its documents are known by beside `_id`.
+    pub shard_key: Option<ShardKey>,
     /// Dotted paths of the partition fields, at most three, in order.
     pub partition_paths: Vec<String>,
     /// Types of the partition fields, by position. Absent or `None`: the column `p_<field>` is a
@@ -61,6 +71,12 @@ impl TableSpec {
     #[must_use]
     pub fn collection_uuid(&self) -> Option<[u8; 16]> {
         hex::decode(self.collection_uuid.as_deref()?).ok()?.try_into().ok()
+    }
+
+    /// Identity of a document of the collection.
+    #[must_use]
+    pub fn identity(&self, doc: &RawDocument) -> Vec<u8> {
+        identity_under(doc, self.shard_key.as_ref())
     }
 
     /// Type of the `index`-th partition field, if it is known.
@@ -96,6 +112,9 @@ impl TableSpec {
         if let Some(uuid) = &self.collection_uuid {
             properties.insert(UUID.to_owned(), uuid.clone());
         }
+        if let Some(shard_key) = &self.shard_key {
+            properties.insert(SHARD_KEY.to_owned(), shard_key_to_property(shard_key));
+        }
         if let Some(definition) = &self.definition {
             let value = definition::to_property(definition);
             properties.insert(definition::PROPERTY.to_owned(), value);
@@ -119,6 +138,7 @@ impl TableSpec {
             owner: get(OWNER)?.clone(),
             namespace: get(NAMESPACE)?.clone(),
             collection_uuid: all.get(UUID).cloned(),
+            shard_key: all.get(SHARD_KEY).map(|text| shard_key_of_property(text)).transpose()?,
             partition_paths: parse_json(get(PATHS)?)?,
             partition_types: parse_types(get(TYPES)?)?,
             month: parse_month(all)?,
@@ -127,6 +147,24 @@ impl TableSpec {
             definition: definition::of_property(all.get(definition::PROPERTY).map(String::as_str))?,
         })
     }
+}
+
+/// Pairs of path and kind: a list keeps their order.
+fn shard_key_to_property(shard_key: &ShardKey) -> String {
+    let kind = |field: &ShardField| if field.hashed { HASHED } else { RANGED };
+    let fields = shard_key.fields.iter();
+    let pairs: Vec<_> = fields.map(|field| (field.path.as_str(), kind(field))).collect();
+    serde_json::json!(pairs).to_string()
+}
+
+fn shard_key_of_property(text: &str) -> Result<ShardKey, LakeError> {
+    let pairs: Vec<(String, String)> = parse_json(text)?;
+    let field = |(path, kind): (String, String)| match kind.as_str() {
+        HASHED => Ok(ShardField { path, hashed: true }),
+        RANGED => Ok(ShardField { path, hashed: false }),
+        _ => Err(LakeError::Unsupported(format!("shard key {text}"))),
+    };
+    Ok(ShardKey { fields: pairs.into_iter().map(field).collect::<Result<_, _>>()? })
 }
 
 fn parse_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, LakeError> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::layout::Layout;
 use crate::row::{Cell, FileRow, Place, derive};
 use crate::write::{self, Encoded};
-use crate::{LakeError, Table, TableSpec, hash, identity};
+use crate::{LakeError, Table, TableSpec, hash};
 
 /// Documents of one file hold at most so many bytes before encoding.
 const FILE_BYTES_RAW_MAX: usize = 1 << 30;
@@ -227,7 +227,7 @@ fn plan(
     }
     sort(&mut rows, spec);
     staged.batches = number_batches(&mut rows, request);
-    staged.declared = declare(&rows)?;
+    staged.declared = declare(&rows, spec)?;
     Ok(Plan { groups: split(rows), staged })
 }
 
@@ -263,11 +263,11 @@ fn number_batches(rows: &mut [FileRow], request: &StageRequest) -> i32 {
     if rows.is_empty() { 0 } else { batch + 1 }
 }
 
-fn declare(rows: &[FileRow]) -> Result<Declared, LakeError> {
+fn declare(rows: &[FileRow], spec: &TableSpec) -> Result<Declared, LakeError> {
     let mut identities = HashSet::with_capacity(rows.len());
     let mut declared = Declared::default();
     for row in rows {
-        let identity = identity(&row.doc);
+        let identity = spec.identity(&row.doc);
         if !identities.insert(identity.clone()) {
             let id = row.doc.get("_id").ok().flatten();
             return Err(LakeError::Invalid(format!("two documents with one identity: {id:?}")));

@@ -8,6 +8,7 @@ mod pruning;
 mod readers;
 mod redaction;
 mod roundtrip;
+mod sharded;
 
 use bson::RawDocumentBuf;
 use futures::TryStreamExt;
@@ -31,6 +32,7 @@ pub(crate) fn spec() -> TableSpec {
         owner: "installation".into(),
         namespace: "shop.orders".into(),
         collection_uuid: Some("0b7a".into()),
+        shard_key: None,
         partition_paths: vec!["at".into(), "customer.id".into()],
         partition_types: vec![Some(PartitionFieldType::Date), None],
         month: Some(MonthSpec { path: "at".into(), format: DateFormat::IsoDate }),

@@ -17,7 +17,7 @@ use crate::prune::{Keys, Select};
 use crate::read::{FileReader, stored_rows};
 use crate::row::{Cell, Derived, derive};
 use crate::stats::FileStats;
-use crate::{DataFile, DeclaredRow, LakeError, Staged, StagedFile, Table, VerifyError, identity};
+use crate::{DataFile, DeclaredRow, LakeError, Staged, StagedFile, Table, VerifyError};
 
 /// Besides the first and the last row of each row group, every so many rows are looked up.
 const SAMPLE_STEP: u64 = 20_000;
@@ -95,7 +95,7 @@ impl Table {
         let select = Select { keys: keys.collect(), ..Select::default() };
         let mut rows = self.plan(files, select).rows();
         while let Some(row) = rows.try_next().await? {
-            if row.hash == sample.hash && identity(&row.doc) == sample.identity {
+            if row.hash == sample.hash && self.spec().identity(&row.doc) == sample.identity {
                 return Ok(());
             }
         }
@@ -176,7 +176,7 @@ impl<'a> Check<'a> {
         let stored = stored_rows(batch, &file.path)?;
         for (index, row) in stored.into_iter().enumerate() {
             let derived = derive(&row.doc, table.spec())?;
-            let identity = identity(&row.doc);
+            let identity = table.spec().identity(&row.doc);
             if derived.month != file.month {
                 return Err(unverified(format!("{}: a row of another month", file.path)));
             }

@@ -20,6 +20,7 @@ mod project_settings;
 mod region;
 mod role;
 mod schedule;
+mod shard_key;
 mod tenant;
 
 pub use archive::{
@@ -49,6 +50,7 @@ pub use project_settings::ProjectSwitch;
 pub use region::{CloudProvider, DataProcessRegion};
 pub use role::{OrgRole, ProjectRole, UnknownRole};
 pub use schedule::{InvalidSchedule, Schedule, TimeOfDay, Window};
+pub use shard_key::{ShardField, ShardKey};
 pub use tenant::{ArchiveTenant, OverrunPolicy, QueryLimitName};
 
 /// Milliseconds since the Unix epoch, UTC.

@@ -13,6 +13,7 @@ mod decimal;
 mod error;
 mod expr;
 mod filter;
+pub mod identity;
 pub mod key;
 mod mutate;
 mod number;

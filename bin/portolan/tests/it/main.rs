@@ -13,6 +13,8 @@ mod links;
 mod monitoring;
 mod operators;
 mod replicas;
+mod router;
 mod served;
+mod sharded;
 mod state;
 mod support;

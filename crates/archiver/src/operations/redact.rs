@@ -1,4 +1,5 @@
-//! redact: one document leaves the archives of its collection for good, by its `_id`.
+//! redact: one document leaves the archives of its collection for good, by its `_id`, and on a sharded
+//! collection by its shard-key values where several documents have that `_id`.
 //!
 //! All its rows leave, in every archive of the collection, deleted ones in their days of grace
 //! included; then the older versions of those tables are removed with everything that only they name,
@@ -11,8 +12,11 @@
 
 use std::collections::HashSet;
 
-use bson::RawBson;
-use portolan_lake::{Change, LakeError, Table, identity};
+use bson::{RawBson, RawDocumentBuf};
+use portolan_cluster::Cluster;
+use portolan_lake::{Change, LakeError, Table, Version, identity_under};
+use portolan_model::ShardKey;
+use portolan_mql::path;
 use portolan_store::archives::StoredArchive;
 use serde_json::{Value, json};
 
@@ -27,8 +31,10 @@ use crate::{ArchiverError, effects};
 /// What was asked for.
 struct Request {
     id: RawBson,
-    identity: Vec<u8>,
-    /// BLAKE3 of the BSON document that holds the `_id` alone.
+    /// Its `_id` and the shard-key values that were named.
+    document: RawDocumentBuf,
+    names_shard_key: bool,
+    /// BLAKE3 of that.
     hash: String,
     reason: String,
     even_if_live: bool,
@@ -39,14 +45,80 @@ impl Request {
         let request: Value = serde_json::from_str(&working.operation.request).unwrap_or_default();
         let invalid = |what: &str| ArchiverError::Invalid(format!("_id: {what}"));
         let text = request["id"].as_str().ok_or_else(|| invalid("it is missing"))?;
-        let document = crate::criteria::parse_filter(&format!("{{\"_id\": {text}}}"))?;
+        let mut document = crate::criteria::parse_filter(&format!("{{\"_id\": {text}}}"))?;
+        let shard_key =
+            request["shardKey"].as_str().map(crate::criteria::parse_filter).transpose()?;
+        for element in shard_key.iter().flat_map(|values| values.iter()) {
+            let (name, value) = element.map_err(|error| invalid(&error.to_string()))?;
+            if name.as_str() != "_id" {
+                document.append(name, value);
+            }
+        }
         Ok(Self {
             id: id_of(&document).ok_or_else(|| invalid("it is missing"))?,
-            identity: identity(&document),
             hash: hex::encode(portolan_lake::hash(&document)),
+            document,
+            names_shard_key: shard_key.is_some(),
             reason: request["reason"].as_str().unwrap_or_default().to_owned(),
             even_if_live: request["evenIfLive"].as_bool().unwrap_or(false),
         })
+    }
+
+    /// Identities, as a table has them, of the rows that it means there. `key` tells the documents of the
+    /// collection apart.
+    async fn meant(
+        &self,
+        (table, version): (&Table, &Version),
+        key: Option<&ShardKey>,
+    ) -> Result<HashSet<Vec<u8>>, ArchiverError> {
+        let key = key.filter(|_| self.names_shard_key);
+        let sought = HashSet::from([identity_under(&self.document, key)]);
+        let found = table.find_identities(version, (&sought, key), i64::MAX).await?;
+        Ok(found.into_iter().map(|row| row.identity).collect())
+    }
+
+    /// # Errors
+    /// [`ArchiverError::Denied`] when several documents have this `_id` and it does not say which is meant,
+    /// [`ArchiverError::Invalid`] when it says so by less than the whole key.
+    async fn check(&self, seen: &[Seen], key: Option<&ShardKey>) -> Result<(), ArchiverError> {
+        let Some(key) = key else { return Ok(()) };
+        if self.names_shard_key {
+            let missing = |path: &&str| path::get(&self.document, path).is_none();
+            return match key.beside_id().find(missing) {
+                Some(path) => Err(ArchiverError::Invalid(format!("shardKey: {path} is missing"))),
+                None => Ok(()),
+            };
+        }
+        let mut meant = HashSet::new();
+        for entry in seen {
+            if let (Some(table), Some(version)) = (&entry.table, &entry.version) {
+                meant.extend(self.meant((table, version), None).await?);
+            }
+        }
+        if meant.len() > 1 {
+            let count = meant.len();
+            return Err(ArchiverError::Denied(format!(
+                "{count} documents with this _id are archived, told apart by the shard key {key}: name the \
+                 values of one in shardKey"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether the cluster holds it.
+    async fn is_live(
+        &self,
+        cluster: &dyn Cluster,
+        stored: &StoredArchive,
+    ) -> Result<bool, ArchiverError> {
+        let namespace = &stored.archive.namespace;
+        let found = cluster.find_by_ids(namespace, std::slice::from_ref(&self.id)).await?;
+        if !self.names_shard_key {
+            return Ok(!found.is_empty());
+        }
+        let key = cluster.shard_key(namespace).await?;
+        let identity = |document| identity_under(document, key.as_ref());
+        Ok(found.iter().any(|live| identity(live) == identity(&self.document)))
     }
 
     /// The request as it is kept.
@@ -95,8 +167,7 @@ async fn refuse_live(
     request: &Request,
 ) -> Result<(), ArchiverError> {
     let cluster = working.shared.outside.cluster(stored.archive.cluster_id).await?;
-    let ids = std::slice::from_ref(&request.id);
-    if cluster.find_by_ids(&stored.archive.namespace, ids).await?.is_empty() {
+    if !request.is_live(cluster.as_ref(), stored).await? {
         return Ok(());
     }
     let why = "the cluster holds a document with this _id, which would be archived again; delete it \
@@ -127,12 +198,14 @@ async fn under_lease(
     if !unfinished.is_empty() {
         return Ok(Outcome::NotNow);
     }
+    let key = key_beside_id(seen);
+    request.check(seen, key).await?;
     for entry in seen {
         let Some(table) = &entry.table else { continue };
         working.check()?;
         let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
         change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
-        leave(working, held, table, request).await?;
+        leave(working, held, table, (request, key)).await?;
         held.check()?;
         let location = shared.outside.location(table.uri())?;
         let forget = table.forget_history(&location, (held.epoch, &held.token));
@@ -145,16 +218,23 @@ async fn under_lease(
     Ok(Outcome::Done)
 }
 
+/// The shard key that tells documents with one `_id` apart in the archives of the collection.
+fn key_beside_id(seen: &[Seen]) -> Option<&ShardKey> {
+    let tables = seen.iter().filter_map(|entry| entry.table.as_ref());
+    let mut keys = tables.filter_map(|table| table.spec().shard_key.as_ref());
+    keys.find(|key| key.beside_id().next().is_some())
+}
+
 /// The rows leave the table. Found again after an answer was lost: there are none then.
 async fn leave(
     working: &mut Working<'_>,
     held: &Held,
     table: &Table,
-    request: &Request,
+    (request, key): (&Request, Option<&ShardKey>),
 ) -> Result<(), ArchiverError> {
     let shared = working.shared;
     let version = table.load().await?;
-    let gone = HashSet::from([request.identity.clone()]);
+    let gone = request.meant((table, &version), key).await?;
     let rewrite = async {
         let redacted = table.redact(&version, &gone).await?;
         table.verify(&redacted.staged).await?;

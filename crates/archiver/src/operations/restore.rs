@@ -15,8 +15,8 @@ use std::sync::Arc;
 use bson::{RawBson, RawDocumentBuf};
 use futures::TryStreamExt;
 use portolan_cluster::{Cluster, ClusterError, CollectionKind, FencedStep, Inserted};
-use portolan_lake::{Change, DataFile, Predicate, Table, Version, identity};
-use portolan_model::{GuardLevel, Namespace};
+use portolan_lake::{Change, DataFile, Predicate, Table, Version, identity_under};
+use portolan_model::{GuardLevel, Namespace, ShardKey};
 use portolan_mql::{Context, Filter};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::LeaseKey;
@@ -80,6 +80,8 @@ struct Restoring<'a> {
     cluster: Arc<dyn Cluster>,
     key: LeaseKey,
     request: Request,
+    /// The shard key of the collection that they return to: what its documents are known by.
+    shard_key: Option<ShardKey>,
     held: Option<&'a Held>,
     /// UUID of the collection whose fence the inserts pass, at level L3.
     fence: Option<[u8; 16]>,
@@ -102,10 +104,12 @@ pub(super) async fn run(
     let key = key_of(&stored.archive);
     let load = shared.loads.of(stored.archive.cluster_id, &shared.options, &shared.metrics);
     if request.preview {
-        let mut restoring = Restoring { cluster, key, request, held: None, load, fence: None };
+        let shard_key = None;
+        let mut restoring =
+            Restoring { cluster, key, request, shard_key, held: None, load, fence: None };
         return files(working, &mut restoring, &table).await.map(|()| Outcome::Done);
     }
-    check_target(cluster.as_ref(), &request.target).await?;
+    let shard_key = check_target(cluster.as_ref(), &request.target).await?;
     let (unfinished, _) = shared.journal.moves(&key, &[]).await?;
     let Some(_busy) = shared.leases.begin(&key) else { return Ok(Outcome::NotNow) };
     if !unfinished.is_empty() {
@@ -123,7 +127,7 @@ pub(super) async fn run(
     };
     let taken = Taken::keep(held, &shared.journal, Some(cluster.clone()), &shared.runtime);
     let held = Some(taken.held().as_ref());
-    let mut restoring = Restoring { cluster, key, request, held, load, fence: uuid };
+    let mut restoring = Restoring { cluster, key, request, shard_key, held, load, fence: uuid };
     let done = under_lease(working, &mut restoring, &table).await;
     taken.give_back(&shared.journal).await;
     done
@@ -170,13 +174,24 @@ async fn fenced_uuid(
     Ok(fenced.then_some(uuid))
 }
 
-async fn check_target(cluster: &dyn Cluster, target: &Namespace) -> Result<(), ArchiverError> {
-    let Some(info) = cluster.collection(target).await? else { return Ok(()) };
+/// Gives the shard key of the target.
+async fn check_target(
+    cluster: &dyn Cluster,
+    target: &Namespace,
+) -> Result<Option<ShardKey>, ArchiverError> {
+    let Some(info) = cluster.collection(target).await? else { return Ok(None) };
     if info.capped || info.kind != CollectionKind::Collection {
         let what = "documents return to plain collections only";
         return Err(ArchiverError::Denied(format!("{target}: {what}")));
     }
-    Ok(())
+    Ok(info.shard_key)
+}
+
+impl Restoring<'_> {
+    /// Identity of a document in the collection that it returns to.
+    fn identity(&self, document: &RawDocumentBuf) -> Vec<u8> {
+        identity_under(document, self.shard_key.as_ref())
+    }
 }
 
 /// File after file in order of their paths; rows that were done before are passed over.
@@ -259,7 +274,7 @@ async fn give_back(
         return Ok(());
     }
     if restoring.request.home {
-        let identities: Vec<Vec<u8>> = documents.iter().map(|it| identity(it)).collect();
+        let identities: Vec<Vec<u8>> = documents.iter().map(|it| restoring.identity(it)).collect();
         let until_ms = working.shared.runtime.now_ms().saturating_add(HELD_MS);
         working.shared.journal.hold_back(held, &identities, until_ms).await?;
     }
@@ -335,7 +350,8 @@ async fn send(
     };
     let job = working.operation.id.to_string();
     let holder = source_fence::holder(&working.shared.options.owner, held, uuid);
-    let step = FencedStep { holder, job: &job, step: step_of(working) };
+    let (shard_key, step) = (restoring.shard_key.as_ref(), step_of(working));
+    let step = FencedStep { holder, shard_key, job: &job, step };
     runtime.effect(effects::RESTORE, cluster.insert_fenced(target, documents, &step)).await
 }
 
@@ -379,9 +395,9 @@ async fn refusals(
     let ids: Vec<RawBson> = refused.iter().filter_map(|(document, ..)| id_of(document)).collect();
     let live = restoring.cluster.find_by_ids(&restoring.request.target, &ids).await?;
     let live: HashMap<Vec<u8>, RawDocumentBuf> =
-        live.into_iter().map(|document| (identity(&document), document)).collect();
+        live.into_iter().map(|document| (restoring.identity(&document), document)).collect();
     for (document, message, code) in refused {
-        let (list, why) = match live.get(&identity(document)) {
+        let (list, why) = match live.get(&restoring.identity(document)) {
             Some(there) if there.as_bytes() == document.as_bytes() => {
                 working.add("alreadyThere", 1);
                 continue;

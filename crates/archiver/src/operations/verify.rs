@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use bson::RawBson;
 use futures::TryStreamExt;
 use portolan_cluster::Cluster;
-use portolan_lake::{DataFile, Problem, Table, Version, identity};
+use portolan_lake::{DataFile, Problem, Table, Version};
 use portolan_store::archives::StoredArchive;
 use serde_json::{Value, json};
 
@@ -160,10 +160,11 @@ async fn against_cluster(
         while let Some(row) = rows.try_next().await? {
             group.push(row.doc);
             if group.len() >= LOOK_UP_MAX {
-                look_up(working, stored, cluster.as_ref(), std::mem::take(&mut group)).await?;
+                let full = std::mem::take(&mut group);
+                look_up(working, stored, (cluster.as_ref(), table), full).await?;
             }
         }
-        look_up(working, stored, cluster.as_ref(), group).await?;
+        look_up(working, stored, (cluster.as_ref(), table), group).await?;
         working.progress().await?;
     }
     Ok(())
@@ -172,12 +173,13 @@ async fn against_cluster(
 async fn look_up(
     working: &mut Working<'_>,
     stored: &StoredArchive,
-    cluster: &dyn Cluster,
+    (cluster, table): (&dyn Cluster, &Table),
     documents: Vec<bson::RawDocumentBuf>,
 ) -> Result<(), ArchiverError> {
     let ids: Vec<RawBson> = documents.iter().filter_map(|document| id_of(document)).collect();
     let live = cluster.find_by_ids(&stored.archive.namespace, &ids).await?;
-    let archived: HashSet<Vec<u8>> = documents.iter().map(|document| identity(document)).collect();
+    let identity = |document: &bson::RawDocumentBuf| table.spec().identity(document);
+    let archived: HashSet<Vec<u8>> = documents.iter().map(identity).collect();
     for document in live.iter().filter(|document| archived.contains(&identity(document))) {
         working.add("alsoInCluster", 1);
         let id = id_of(document).and_then(|id| bson::Bson::try_from(id).ok());

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bson::{RawBson, RawDocumentBuf};
-use portolan_lake::{Change, CommittedRow, DataFile, Staged, StagedFile, Table, Version, identity};
+use portolan_lake::{Change, CommittedRow, DataFile, Staged, StagedFile, Table, Version};
 use portolan_model::{GuardLevel, Namespace};
 use portolan_store::moves::{KeptRow, Move, MoveState};
 
@@ -129,7 +129,7 @@ async fn kept_rows(
         scene.check()?;
         let mut rows = table.batch(version, item.seq, batch).await?;
         rows.retain(|row| undone || doubtful.contains_key(&row.identity));
-        let seen = seen(scene, &namespace, item.level, &rows).await?;
+        let seen = seen(scene, &namespace, item, &rows).await?;
         drops.extend(seen.into_iter().map(|identity| (item.seq, identity)));
     }
     Ok(drops)
@@ -140,16 +140,17 @@ async fn kept_rows(
 async fn seen(
     scene: &Scene,
     namespace: &Namespace,
-    level: GuardLevel,
+    item: &Move,
     rows: &[CommittedRow],
 ) -> Result<Vec<Vec<u8>>, ArchiverError> {
     let ids: Vec<RawBson> = rows.iter().filter_map(|row| id_of(&row.doc)).collect();
     let found = scene.cluster.find_by_ids(namespace, &ids).await?;
+    let spec = scene.table(item.archive_id)?.spec();
     let live: HashMap<Vec<u8>, RawDocumentBuf> =
-        found.into_iter().map(|document| (identity(&document), document)).collect();
+        found.into_iter().map(|document| (spec.identity(&document), document)).collect();
     let stays = |row: &&CommittedRow| match live.get(&row.identity) {
         None => false,
-        Some(_) if level > GuardLevel::L0 => true,
+        Some(_) if item.level > GuardLevel::L0 => true,
         Some(document) => document.as_bytes() != row.doc.as_bytes(),
     };
     Ok(rows.iter().filter(stays).map(|row| row.identity.clone()).collect())
@@ -201,7 +202,8 @@ async fn files_with(
 ) -> Result<Vec<DataFile>, ArchiverError> {
     let keys = drops.iter().chain(flags.keys());
     let identities: HashSet<Vec<u8>> = keys.map(|(_, identity)| identity.clone()).collect();
-    let found = table.find_identities(version, &identities, i64::MAX).await?;
+    let sought = (&identities, table.spec().shard_key.as_ref());
+    let found = table.find_identities(version, sought, i64::MAX).await?;
     let indexes: HashSet<usize> = found
         .into_iter()
         .filter(|row| {

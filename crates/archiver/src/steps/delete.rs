@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use bson::{RawBson, RawDocumentBuf};
 use portolan_cluster::{ClusterError, DeleteRequest};
-use portolan_lake::{CommittedRow, Version, identity};
+use portolan_lake::{CommittedRow, Version};
 use portolan_model::GuardLevel;
 use portolan_store::moves::{KeptRow, Move, MoveState};
 use portolan_store::runs::{DocumentKind, RunDocument};
@@ -140,12 +140,12 @@ async fn once(
     scene.check_collection(item.collection_uuid).await?;
     let rows = scene.table(item.archive_id)?.batch(version, item.seq, batch).await?;
     let identities = rows.iter().map(|row| row.identity.clone()).collect();
-    let found = look_up(scene, &rows).await?;
+    let found = look_up(scene, item, &rows).await?;
     let mut work = Sorted::new(rows, &found, batch, !doubtful);
     let deleted = send(scene, item, &work.equal).await?;
     let expected = work.equal.len() as u64;
     if deleted < expected {
-        let left = look_up(scene, &work.equal).await?;
+        let left = look_up(scene, item, &work.equal).await?;
         work.keep_left(&left, batch, !doubtful);
     }
     let gone = expected.saturating_sub(deleted).saturating_sub(work.left);
@@ -156,11 +156,13 @@ async fn once(
 /// The documents that the cluster now holds for these rows, by identity.
 async fn look_up(
     scene: &Scene,
+    item: &Move,
     rows: &[CommittedRow],
 ) -> Result<HashMap<Vec<u8>, RawDocumentBuf>, ArchiverError> {
     let ids: Vec<RawBson> = rows.iter().filter_map(|row| id_of(&row.doc)).collect();
     let found = scene.cluster.find_by_ids(scene.namespace(), &ids).await?;
-    Ok(found.into_iter().map(|document| (identity(&document), document)).collect())
+    let spec = scene.table(item.archive_id)?.spec();
+    Ok(found.into_iter().map(|document| (spec.identity(&document), document)).collect())
 }
 
 async fn send(scene: &Scene, item: &Move, rows: &[CommittedRow]) -> Result<u64, ArchiverError> {
@@ -170,6 +172,7 @@ async fn send(scene: &Scene, item: &Move, rows: &[CommittedRow]) -> Result<u64, 
     let documents: Vec<RawDocumentBuf> = rows.iter().map(|row| row.doc.clone()).collect();
     let request = DeleteRequest {
         uuid: item.collection_uuid,
+        shard_key: scene.table(item.archive_id)?.spec().shard_key.as_ref(),
         documents: &documents,
         level: item.level,
         deadline_ms: scene.held.deadline_ms(),

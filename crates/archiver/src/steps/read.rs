@@ -84,7 +84,7 @@ impl Reading {
         if !frozen.is_candidate(&document) {
             return;
         }
-        let identity = portolan_lake::identity(&document);
+        let identity = scene.identity(&document);
         if scene.excluded.contains(&identity) {
             return;
         }

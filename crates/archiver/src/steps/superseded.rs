@@ -42,10 +42,11 @@ pub(super) async fn find(
     if places.is_empty() {
         return Ok(Vec::new());
     }
+    let shard_key = table.spec().shard_key.as_ref();
     let staying = staying(scene, item, (table, version), drops).await?;
     let mut older = Vec::new();
     for (archive_id, table, version) in places {
-        let found = table.find_identities(&version, &staying, item.seq).await?;
+        let found = table.find_identities(&version, (&staying, shard_key), item.seq).await?;
         // Rows that a hold keeps although they were superseded are flagged already.
         let found = found.into_iter().filter(|row| row.superseded_by.is_none());
         older.extend(found.map(|row| Older { archive_id, key: (row.seq, row.identity) }));

@@ -100,7 +100,10 @@ async fn check(level: GuardLevel, plan: FaultPlan, context: &str) {
 
 /// One pass under each plan, each by a worker of its own, then passes without faults.
 async fn check_after(level: GuardLevel, plans: &[FaultPlan], context: &str) {
-    let mut world = World::with_flights_at(level).await;
+    check_in(World::with_flights_at(level).await, plans, context).await;
+}
+
+async fn check_in(mut world: World, plans: &[FaultPlan], context: &str) {
     world.options.move_documents_max = 6;
     // One process per folder: the second worker takes over at once.
     world.options.exclusive = plans.len() > 1;
@@ -127,6 +130,23 @@ async fn one_lost_answer_anywhere_harms_nothing() {
     for (level, point, passage) in passages_of_levels() {
         let plan = FaultPlan::none().with(point, passage, Fate::ReplyLost);
         check(level, plan, &format!("{level} {point} loses its reply, passage {passage}")).await;
+    }
+}
+
+/// Documents that share an `_id` on different shards are deleted under a fence, each by all of its key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_goes_wrong_mixes_documents_of_two_shards_up() {
+    for (point, passage) in passages(GuardLevel::L3) {
+        for fate in [Fate::FailsBefore, Fate::ReplyLost] {
+            let world = World::with_shards(GuardLevel::L3).await;
+            let plan = FaultPlan::none().with(point, passage, fate);
+            check_in(world, &[plan], &format!("shards, {point} {fate:?}, passage {passage}")).await;
+        }
+    }
+    for point in points() {
+        let world = World::with_shards(GuardLevel::L3).await;
+        let plan = cut_off(point, 1, Fate::ReplyLost);
+        check_in(world, &[plan], &format!("shards, cut off at {point}")).await;
     }
 }
 

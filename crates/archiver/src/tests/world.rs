@@ -12,7 +12,7 @@ use portolan_lake::{LakeError, Location, Predicate, Table};
 use portolan_model::{
     ArchiveEvent, ArchiveId, ArchiveRules, ArchiveState, ClusterId, CollectionType, Criteria,
     DataProcessRegion, DateFormat, GuardLevel, JobId, Namespace, OnlineArchive, OrgId,
-    PartitionField, ProjectId, Schedule,
+    PartitionField, ProjectId, Schedule, ShardKey,
 };
 use portolan_runtime::{FaultPlan, ManualClock, Runtime};
 use portolan_security::KeyRing;
@@ -46,6 +46,8 @@ pub(super) struct World {
     pub(super) between: Option<Arc<dyn Cluster>>,
     pub(super) options: ArchiverOptions,
     pub(super) paused: bool,
+    /// Of the collection: what documents are told apart by beside `_id`.
+    pub(super) shard_key: Option<ShardKey>,
     /// The storage stands still in time.
     pub(super) storage_stands: bool,
 }
@@ -82,8 +84,16 @@ pub(super) fn flight(id: i32, days: i64, text: &str) -> RawDocumentBuf {
 }
 
 pub(super) fn by_identity(documents: impl IntoIterator<Item = RawDocumentBuf>) -> Documents {
+    by_identity_under(documents, None)
+}
+
+fn by_identity_under(
+    documents: impl IntoIterator<Item = RawDocumentBuf>,
+    shard_key: Option<&ShardKey>,
+) -> Documents {
     let entry = |document: RawDocumentBuf| {
-        (portolan_lake::identity(&document), document.as_bytes().to_vec())
+        let identity = portolan_lake::identity_under(&document, shard_key);
+        (identity, document.as_bytes().to_vec())
     };
     documents.into_iter().map(entry).collect()
 }
@@ -123,6 +133,7 @@ impl World {
             between,
             options,
             paused,
+            shard_key: None,
             storage_stands,
         };
         world.cluster.create(&flights(), false);
@@ -140,6 +151,20 @@ impl World {
         let world = Self::at(level).await;
         let cold = (0..10).map(|id| flight(id, 20 + i64::from(id) * 7, "v1"));
         let warm = (10..12).map(|id| flight(id, 1, "v1"));
+        world.cluster.insert(&flights(), cold.chain(warm)).expect("inserted");
+        world
+    }
+
+    /// Ten cold and two warm documents in a collection that is sharded by their text: five `_id`s, each on
+    /// two shards, and a warm one that shares its `_id` with cold ones.
+    pub(super) async fn with_shards(level: GuardLevel) -> Self {
+        let mut world = Self::at(level).await;
+        let key = ShardKey::ranged(&["t"]);
+        world.cluster.create_sharded(&flights(), key.clone());
+        world.shard_key = Some(key);
+        let cold = (0..10)
+            .map(|n| flight(n / 2, 20 + i64::from(n) * 7, if n % 2 == 0 { "a" } else { "b" }));
+        let warm = [flight(0, 1, "c"), flight(11, 1, "a")];
         world.cluster.insert(&flights(), cold.chain(warm)).expect("inserted");
         world
     }
@@ -447,7 +472,7 @@ impl World {
 
     /// What the cluster holds.
     pub(super) fn live(&self) -> Documents {
-        by_identity(self.cluster.documents(&flights()))
+        by_identity_under(self.cluster.documents(&flights()), self.shard_key.as_ref())
     }
 
     /// What the archive's table holds; panics on an identity that occurs twice.
@@ -465,7 +490,8 @@ impl World {
         let rows = table.scan(&version, &Predicate { columns: Vec::new() }).rows();
         let rows: Vec<_> = rows.try_collect().await.expect("rows");
         let count = rows.len();
-        let documents = by_identity(rows.into_iter().map(|row| row.doc));
+        let documents = rows.into_iter().map(|row| row.doc);
+        let documents = by_identity_under(documents, self.shard_key.as_ref());
         assert_eq!(documents.len(), count, "a document is archived twice");
         documents
     }

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_whole_document_its_size_and_the_deadline_are_guarded() {
     let document = rawdoc! { "_id": 7, "a": { "$set": 1 } };
-    let statement = statement(&document, GuardLevel::L1, 1000).expect("a statement");
+    let statement = statement(&document, GuardLevel::L1, 1000, None).expect("a statement");
     let size = i32::try_from(document.as_bytes().len()).expect("small");
     let expected = rawdoc! {
         "q": {
@@ -26,7 +26,7 @@ fn the_whole_document_its_size_and_the_deadline_are_guarded() {
 #[test]
 fn without_expressions_each_field_is_guarded() {
     let document = rawdoc! { "_id": 7, "a": RawBson::Null, "b": "x" };
-    let statement = statement(&document, GuardLevel::L0, 0).expect("a statement");
+    let statement = statement(&document, GuardLevel::L0, 0, None).expect("a statement");
     let expected = rawdoc! {
         "q": { "_id": { "$eq": 7 }, "a": { "$eq": RawBson::Null, "$exists": true }, "b": { "$eq": "x" } },
         "limit": 1,
@@ -59,4 +59,24 @@ fn regular_expressions_as_ids_are_values() {
     });
     let filter = ids_filter(&[RawBson::Int32(1), pattern]);
     assert!(filter.get_array("$or").is_ok());
+}
+
+#[test]
+fn statements_name_the_whole_shard_key() {
+    let key = ShardKey::ranged(&["customer", "place.zone", "_id", "none"]);
+    let document = rawdoc! { "_id": 1, "customer": "a", "place": { "zone": 4 } };
+    let guarded = statement(&document, GuardLevel::L1, 1000, Some(&key)).expect("a statement");
+    let in_batch = batch_statement(&document, None, Some(&key)).expect("a statement");
+    let unguarded = statement(&document, GuardLevel::L0, 0, Some(&key)).expect("a statement");
+    for statement in [guarded, in_batch, unguarded] {
+        let query = statement.get_document("q").expect("a query");
+        for (path, value) in [
+            ("_id", rawdoc! { "$eq": 1 }),
+            ("customer", rawdoc! { "$eq": "a" }),
+            ("place.zone", rawdoc! { "$eq": 4 }),
+            ("none", rawdoc! { "$eq": RawBson::Null }),
+        ] {
+            assert_eq!(query.get_document(path).expect(path), &*value);
+        }
+    }
 }

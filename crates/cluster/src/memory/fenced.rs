@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use bson::RawDocumentBuf;
 use portolan_model::Namespace;
 
-use super::{MemoryCluster, found, identity};
+use super::{MemoryCluster, found};
 use crate::fence::sort_batch;
+use crate::guard::batch_statement;
 use crate::{
     BatchOutcome, BatchRequest, ClusterError, Fence, FencedBatch, FencedStep, Holder, Inserted,
     KeptRecord,
@@ -147,16 +148,16 @@ impl MemoryCluster {
         if request.uuid.is_some_and(|uuid| uuid != collection.uuid) {
             return Err(ClusterError::CollectionReplaced(namespace.clone()));
         }
-        let keys: Vec<Vec<u8>> = request
-            .documents
-            .iter()
-            .map(|document| identity(document))
-            .collect::<Result<_, ClusterError>>()?;
-        let live: Vec<_> =
-            keys.iter().filter_map(|key| collection.documents.get(key).cloned()).collect();
+        let live = collection.with_ids_of(request.documents);
         let outcome = sort_batch(request, &live);
-        for &index in &outcome.deleted {
-            collection.documents.remove(&keys[index]);
+        let mut gone = Vec::new();
+        for document in outcome.deleted.iter().map(|&index| &request.documents[index]) {
+            let statement = batch_statement(document, None, request.shard_key)?;
+            let none = || ClusterError::Aborted("a document did not go".to_owned());
+            gone.push(collection.aimed_at(document, &statement, 0)?.ok_or_else(none)?);
+        }
+        for identity in gone {
+            collection.documents.remove(&identity);
         }
         if let Some(fenced) = &request.fenced {
             let identities = outcome.not_deleted();

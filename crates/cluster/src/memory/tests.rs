@@ -12,6 +12,7 @@ async fn delete(cluster: &MemoryCluster, document: &RawDocumentBuf, deadline_ms:
     let info = cluster.collection(&flights()).await.expect("up").expect("there");
     let request = DeleteRequest {
         uuid: info.uuid,
+        shard_key: info.shard_key.as_ref(),
         documents: std::slice::from_ref(document),
         level: GuardLevel::L1,
         deadline_ms,
@@ -42,6 +43,7 @@ async fn another_collection_of_that_name_is_left_alone() {
     cluster.insert(&flights(), [document.clone()]).expect("inserted");
     let request = DeleteRequest {
         uuid: Some([9; 16]),
+        shard_key: None,
         documents: &[document],
         level: GuardLevel::L1,
         deadline_ms: i64::MAX,
@@ -80,6 +82,7 @@ async fn a_fenced_batch_is_deleted_once_by_its_holder_alone() {
         async move {
             let request = BatchRequest {
                 uuid: Some(uuid),
+                shard_key: None,
                 documents,
                 identities,
                 deadline_ms: 0,
@@ -105,4 +108,55 @@ async fn a_fenced_batch_is_deleted_once_by_its_holder_alone() {
     assert!(matches!(batch(holder, 5, 1).await, Err(ClusterError::Fenced)), "closed");
     cluster.clear_kept(&holder, 5).await.expect("cleared");
     assert!(cluster.kept_records(uuid, 5).await.expect("up").is_empty());
+}
+
+fn orders() -> (MemoryCluster, ShardKey) {
+    let (runtime, _clock) = Runtime::manual(1_000_000, 1);
+    let cluster = MemoryCluster::with_level(&runtime, GuardLevel::L3);
+    let key = ShardKey::ranged(&["customer"]);
+    cluster.create_sharded(&flights(), key.clone());
+    let both = [rawdoc! { "_id": 7, "customer": "a" }, rawdoc! { "_id": 7, "customer": "b" }];
+    cluster.insert(&flights(), both).expect("two shards, two documents");
+    (cluster, key)
+}
+
+async fn delete_batch(
+    cluster: &MemoryCluster,
+    shard_key: Option<&ShardKey>,
+) -> Result<BatchOutcome, ClusterError> {
+    let documents = [rawdoc! { "_id": 7, "customer": "b" }];
+    let identities = [vec![7]];
+    let info = cluster.collection(&flights()).await.expect("up").expect("there");
+    let request = BatchRequest {
+        uuid: info.uuid,
+        shard_key,
+        documents: &documents,
+        identities: &identities,
+        deadline_ms: i64::MAX,
+        fenced: None,
+    };
+    cluster.delete_batch(&flights(), &request).await
+}
+
+#[tokio::test]
+async fn documents_with_one_id_on_two_shards_are_two() {
+    let (cluster, key) = orders();
+    let again = cluster.insert(&flights(), [rawdoc! { "_id": 7, "customer": "a", "x": 1 }]);
+    assert!(matches!(again, Err(ClusterError::Server { code: 11_000, .. })));
+    assert_eq!(cluster.find_by_ids(&flights(), &[7.into()]).await.expect("up").len(), 2);
+    let outcome = delete_batch(&cluster, Some(&key)).await.expect("done");
+    assert_eq!(outcome.deleted, [0]);
+    assert_eq!(cluster.documents(&flights()), [rawdoc! { "_id": 7, "customer": "a" }]);
+}
+
+#[tokio::test]
+async fn a_pattern_that_lacks_fields_deletes_nothing() {
+    let (cluster, _) = orders();
+    let outcome = delete_batch(&cluster, None).await.expect("done");
+    assert_eq!(outcome.kept, [0], "which of the two is meant is not known");
+    assert!(cluster.remove(&flights(), RawBsonRef::Int32(7)));
+    cluster.insert(&flights(), [rawdoc! { "_id": 7, "customer": "b" }]).expect("inserted");
+    let refused = delete_batch(&cluster, None).await;
+    assert!(matches!(refused, Err(ClusterError::Server { code: SHARD_KEY_NOT_FOUND, .. })));
+    assert_eq!(cluster.documents(&flights()).len(), 1);
 }

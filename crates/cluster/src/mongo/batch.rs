@@ -161,7 +161,7 @@ impl Batch<'_> {
     ) -> Result<Attempt, ClusterError> {
         self.update_fence(fence::before_step_filter(step), fence::step_update(step)).await?;
         let live = self.look_up(documents).await?;
-        let missing = fence::not_there(documents, &live);
+        let missing = fence::not_there(documents, &live, step.shard_key);
         let mut done = Inserted { n: 0, refused: refused.to_vec() };
         let there = (0..documents.len()).filter(|at| !missing.iter().any(|(index, _)| index == at));
         done.refused.extend(there.map(already_there));
@@ -307,7 +307,7 @@ fn delete_command(
     let deadline_ms = request.fenced.is_none().then_some(request.deadline_ms);
     let mut statements = RawArrayBuf::new();
     for document in indexes.iter().filter_map(|&index| request.documents.get(index)) {
-        statements.push(batch_statement(document, deadline_ms)?);
+        statements.push(batch_statement(document, deadline_ms, request.shard_key)?);
     }
     let mut command = rawdoc! {
         "delete": namespace.collection.as_str(),

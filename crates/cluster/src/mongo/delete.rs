@@ -63,9 +63,10 @@ fn command(
     request: &DeleteRequest<'_>,
     uuid: Option<[u8; 16]>,
 ) -> Result<RawDocumentBuf, ClusterError> {
+    let (level, deadline_ms) = (request.level, request.deadline_ms);
     let mut statements = RawArrayBuf::new();
     for document in request.documents {
-        statements.push(guard::statement(document, request.level, request.deadline_ms)?);
+        statements.push(guard::statement(document, level, deadline_ms, request.shard_key)?);
     }
     let mut command = rawdoc! {
         "delete": namespace.collection.as_str(),

@@ -2,12 +2,11 @@
 //! a move is confirmed, cleared of its records afterwards.
 
 use bson::{RawDocumentBuf, rawdoc};
-use futures::TryStreamExt;
 use portolan_model::Namespace;
 
 use super::{MongoCluster, OWN_DATABASE, delete, replies};
+use crate::ClusterError;
 use crate::fence::{self, FENCES, Fence, Holder, KEPT, KeptRecord};
-use crate::{Cluster, ClusterError, ReadOptions};
 
 /// The server's code for a collection that exists already.
 const NAMESPACE_EXISTS: i32 = 48;
@@ -24,9 +23,8 @@ pub(super) async fn read(
     uuid: [u8; 16],
 ) -> Result<Option<Fence>, ClusterError> {
     let filter = rawdoc! { "_id": fence::uuid_binary(uuid) };
-    let options = ReadOptions { majority: true, limit: Some(1), ..ReadOptions::default() };
-    let mut found = cluster.read(&place(FENCES), &filter, options).await?;
-    found.try_next().await?.map(|document| fence::read_fence(&document)).transpose()
+    let found = cluster.read_after_all(&place(FENCES), &filter).await?;
+    found.first().map(|document| fence::read_fence(document)).transpose()
 }
 
 /// Raises the fence to the holder's epoch. A request that was sent before counts as its success.
@@ -140,8 +138,7 @@ pub(super) async fn kept(
     uuid: [u8; 16],
     seq: i64,
 ) -> Result<Vec<KeptRecord>, ClusterError> {
-    let options = ReadOptions { majority: true, ..ReadOptions::default() };
     let filter = fence::kept_filter(uuid, seq, seq);
-    let found: Vec<_> = cluster.read(&place(KEPT), &filter, options).await?.try_collect().await?;
+    let found = cluster.read_after_all(&place(KEPT), &filter).await?;
     found.iter().map(|document| fence::read_kept(document)).collect()
 }

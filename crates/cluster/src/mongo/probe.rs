@@ -14,7 +14,7 @@ use bson::spec::BinarySubtype;
 use bson::{Binary, Document, RawBson, RawDocumentBuf, rawdoc};
 use portolan_model::{GuardLevel, Namespace};
 
-use super::{MongoCluster, OWN_DATABASE, UUID_REFUSED, UUID_TAKEN, errors, replies};
+use super::{MongoCluster, OWN_DATABASE, UUID_REFUSED, UUID_TAKEN, errors, replies, shard_key};
 use crate::{Cluster, ClusterError, CollectionKind, DeleteRequest, Probe};
 
 /// How often an update and a delete are let run into each other.
@@ -30,13 +30,17 @@ pub(super) async fn run(cluster: &MongoCluster) -> Result<Probe, ClusterError> {
     let build = cluster.ask("admin", rawdoc! { "buildInfo": 1 }).await?;
     let version = build.get_str("version").unwrap_or("unknown").to_owned();
     let product = product(&build, &version);
-    refuse_sharded(cluster).await?;
+    let sharded = cluster.is_sharded().await?;
+    if sharded {
+        check_routers(cluster).await?;
+    }
     let scratch = Scratch::open(cluster).await;
     let mut probe = Probe {
         version,
         product,
         level: GuardLevel::L0,
         reasons: Vec::new(),
+        sharded,
         time_series: false,
         transactions: false,
         collection_uuid: false,
@@ -54,6 +58,13 @@ pub(super) async fn run(cluster: &MongoCluster) -> Result<Probe, ClusterError> {
             judge_without_scratch(cluster, &mut probe).await;
         }
         Err(other) => return Err(other),
+    }
+    if sharded && probe.level < GuardLevel::L3 {
+        let why = probe.reasons.join("; ");
+        return Err(ClusterError::Unsupported(format!(
+            "a sharded cluster is archived from at level L3 only, and this one has {}: {why}",
+            probe.level
+        )));
     }
     Ok(probe)
 }
@@ -74,14 +85,11 @@ fn product(build: &Document, version: &str) -> Option<String> {
     names_ferret.then(|| format!("FerretDB (as MongoDB {version})"))
 }
 
-/// On a sharded cluster one `_id` may stand for several documents; the move protocol would need the
-/// shard key.
-async fn refuse_sharded(cluster: &MongoCluster) -> Result<(), ClusterError> {
-    let hello = cluster.ask("admin", rawdoc! { "hello": 1 }).await?;
-    if hello.get_str("msg").is_ok_and(|text| text == "isdbgrid") {
-        return Err(ClusterError::Unsupported("sharded clusters are not supported yet".into()));
-    }
-    Ok(())
+/// What only a sharded cluster must be able to do: tell its shard keys, and its time. Below level L3 it is
+/// refused altogether: what a transaction over several shards did cannot be told from time alone there.
+async fn check_routers(cluster: &MongoCluster) -> Result<(), ClusterError> {
+    shard_key::check(cluster).await?;
+    cluster.time_seen().await.map(|_| ())
 }
 
 struct Scratch<'a> {
@@ -296,6 +304,7 @@ impl<'a> Scratch<'a> {
         let deadline_ms = self.cluster.clock_ms().await?.saturating_add(from_now_ms);
         let request = DeleteRequest {
             uuid: self.uuid,
+            shard_key: None,
             documents: std::slice::from_ref(document),
             level: GuardLevel::L1,
             deadline_ms,

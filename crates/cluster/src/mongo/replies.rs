@@ -18,7 +18,7 @@ pub(super) fn collection(entry: &RawDocument) -> Result<CollectionInfo, ClusterE
     };
     let capped = entry.get_document("options").is_ok_and(|options| truthy(options, "capped"));
     let uuid = entry.get_document("info").ok().and_then(uuid);
-    Ok(CollectionInfo { name: name.to_owned(), uuid, kind, capped })
+    Ok(CollectionInfo { name: name.to_owned(), uuid, kind, capped, shard_key: None })
 }
 
 /// One entry of `listIndexes`.

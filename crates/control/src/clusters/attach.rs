@@ -13,6 +13,7 @@ use portolan_model::{
 use portolan_security::SecretString;
 use portolan_security::mongo_uri::{self, CheckedUri};
 use portolan_store::clusters::{self, ClusterLife, StoredCluster};
+use serde_json::Value;
 
 use super::{FoundCluster, note};
 use crate::{Caller, Control, ControlError, HostError};
@@ -96,10 +97,19 @@ impl Control {
             },
             level_reasons: probe.reasons,
             time_series: probe.time_series,
-            settings_json: serde_json::Value::Object(default_settings()).to_string(),
+            settings_json: settings(probe.sharded).to_string(),
             life: ClusterLife::default(),
         }
     }
+}
+
+/// What an attached cluster shows of its settings.
+fn settings(sharded: bool) -> Value {
+    let mut settings = default_settings();
+    if sharded {
+        settings.insert("clusterType".to_owned(), Value::from("SHARDED"));
+    }
+    Value::Object(settings)
 }
 
 fn unguarded(probe: &Probe) -> ControlError {

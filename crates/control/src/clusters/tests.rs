@@ -3,7 +3,7 @@
 use portolan_api_types::{ErrorCode, Paging};
 use portolan_cluster::Probe;
 use portolan_model::{ClusterState, GuardLevel, Limits};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fixture::House;
 use crate::hosts::fake::sandbox_probe;
@@ -128,6 +128,16 @@ async fn a_live_cluster_is_probed_before_it_is_kept() {
     let standard = found.connection_strings.standard.expect("a string");
     assert_eq!(standard, "mongodb://db1:27017,db2:27018/");
     assert_eq!(code(house.attach(body).await), ErrorCode::DuplicateClusterName);
+}
+
+#[tokio::test]
+async fn a_sharded_cluster_shows_what_it_is() {
+    let house = House::build().await;
+    house.host.answer_probe(Ok(Probe { sharded: true, level: GuardLevel::L3, ..sandbox_probe() }));
+    let body = json!({ "name": "Live", "connectionString": "mongodb://u:secret@router1:27017/" });
+    let found = house.attach(body).await.expect("attached");
+    let settings: Value = serde_json::from_str(&found.stored.settings_json).expect("JSON");
+    assert_eq!(settings["clusterType"], "SHARDED");
 }
 
 #[tokio::test]

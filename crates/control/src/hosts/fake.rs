@@ -161,6 +161,7 @@ pub fn sandbox_probe() -> Probe {
         product: None,
         level: GuardLevel::L1,
         reasons: vec!["no transactions".to_owned()],
+        sharded: false,
         time_series: false,
         transactions: false,
         collection_uuid: true,

@@ -3,7 +3,7 @@
 use portolan_api_types::online_archive::{parse_create, parse_update};
 use portolan_api_types::{ErrorCode, Paging};
 use portolan_auth::Action;
-use portolan_cluster::{CollectionInfo, CollectionKind};
+use portolan_cluster::{CollectionInfo, CollectionKind, Probe};
 use portolan_model::{
     ArchiveEvent, ArchiveId, ArchiveState, JobId, Limits, Namespace, OnlineArchive,
 };
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::clusters::SYSTEM;
 use crate::clusters::fixture::{House, fields};
+use crate::hosts::fake::sandbox_probe;
 use crate::{Caller, ControlError};
 
 fn body(collection: &str) -> Value {
@@ -158,6 +159,11 @@ async fn limits_count_active_and_all() {
     assert!(fourth.problem().detail.contains("3 online archives"), "{fourth}");
 }
 
+fn add_collection(house: &House, name: &str, kind: CollectionKind, capped: bool) {
+    let info = CollectionInfo { name: name.into(), uuid: None, kind, capped, shard_key: None };
+    house.host.add_collection(Namespace::new("sales", name).unwrap(), info);
+}
+
 #[tokio::test]
 async fn what_the_cluster_cannot_have_is_refused() {
     let house = House::build().await;
@@ -174,17 +180,31 @@ async fn what_the_cluster_cannot_have_is_refused() {
     let mut filter = body("orders");
     filter["criteria"] = json!({ "type": "CUSTOM", "query": "{\"a\":{\"$bogus\":1}}" });
     assert_eq!(field(create(&house, &filter).await), "criteria.query");
-    for (name, kind, capped) in [
-        ("log", CollectionKind::Collection, true),
-        ("view", CollectionKind::View, false),
-        ("weather", CollectionKind::TimeSeries, false),
-    ] {
-        let info = CollectionInfo { name: name.into(), uuid: None, kind, capped };
-        house.host.add_collection(Namespace::new("sales", name).unwrap(), info);
+    for (name, kind, capped) in
+        [("log", CollectionKind::Collection, true), ("view", CollectionKind::View, false)]
+    {
+        add_collection(&house, name, kind, capped);
         assert_eq!(field(create(&house, &body(name)).await), "collName");
     }
     let list = house.control.list_archives(&house.owner, house.project_id, "C", Paging::default());
     assert_eq!(list.await.expect("a list").total, 0, "a refusal writes nothing");
+}
+
+#[tokio::test]
+async fn time_series_are_refused_by_name() {
+    let house = House::build().await;
+    house.cluster("C").await;
+    add_collection(&house, "weather", CollectionKind::TimeSeries, false);
+    let refused = create(&house, &body("weather")).await.expect_err("a time-series collection");
+    assert_eq!(refused.problem().code, ErrorCode::FeatureUnsupported);
+    let probe = Probe { time_series: true, ..sandbox_probe() };
+    house.host.answer_probe(Ok(probe));
+    let live = json!({ "name": "Measuring", "connectionString": "mongodb://u:secret@db1/" });
+    house.attach(live).await.expect("attached");
+    let mut series = body("weather");
+    series["collectionType"] = json!("TIMESERIES");
+    let refused = create_on(&house, "Measuring", &series).await.expect_err("time series");
+    assert_eq!(refused.problem().code, ErrorCode::FeatureUnsupported);
 }
 
 #[tokio::test]

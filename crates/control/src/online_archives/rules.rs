@@ -28,6 +28,9 @@ pub(super) fn check_against_cluster(
         let rule = "the cluster has no time-series collections";
         return Err(Problem::invalid_attribute("collectionType", rule).into());
     }
+    if draft.collection_type == CollectionType::TimeSeries {
+        return Err(no_time_series().into());
+    }
     let Some(region) = &draft.region else { return Ok(()) };
     let own = cluster::provider_of(&cluster.cluster.replication_specs_json);
     // An attached cluster names no provider: there the region only selects a storage location.
@@ -40,6 +43,14 @@ pub(super) fn check_against_cluster(
     }
     let rule = format!("{} is not the provider of the cluster", region.provider);
     Err(Problem::invalid_attribute("dataProcessRegion.cloudProvider", rule).into())
+}
+
+/// A measurement of a time-series collection cannot be deleted by its `_id`, nor by its content: only all
+/// measurements that share values of the meta field (MongoDB manual, "Time Series Collection Limitations").
+fn no_time_series() -> Problem {
+    let what = "online archives of time-series collections: their measurements cannot be deleted one by \
+                one, so none could be proved to be archived before it goes";
+    Problem::unsupported(what).at("collectionType", "must be STANDARD")
 }
 
 /// A CUSTOM rule must be a filter that can be evaluated.
@@ -99,9 +110,7 @@ pub(super) fn check_kind(draft: &ArchiveDraft, info: &CollectionInfo) -> Result<
     }
     match (info.kind, draft.collection_type) {
         (CollectionKind::View, _) => refuse("it is a view"),
-        (CollectionKind::TimeSeries, CollectionType::Standard) => {
-            refuse("it is a time-series collection; set collectionType to TIMESERIES")
-        }
+        (CollectionKind::TimeSeries, _) => Err(no_time_series().into()),
         (CollectionKind::Collection, CollectionType::TimeSeries) => {
             refuse("it is no time-series collection; set collectionType to STANDARD")
         }

@@ -10,7 +10,7 @@ use portolan_cluster::{BatchRequest, Cluster, FencedBatch, Holder, MemoryCluster
 use portolan_lake::{
     Change, DataFile, Location, MonthSpec, StageRequest, StagedFile, Table, TableSpec, identity,
 };
-use portolan_model::{ClusterId, DateFormat, GuardLevel, Namespace};
+use portolan_model::{ClusterId, DateFormat, GuardLevel, Namespace, ShardKey};
 use portolan_mql::Context;
 use portolan_runtime::Runtime;
 use portolan_wire::Account;
@@ -170,8 +170,16 @@ impl World {
         Self { _folder: Arc::new(folder), location, runtime, cluster, facts, namespace }
     }
 
+    /// The same with a collection that is sharded.
+    pub(super) fn sharded(shard_key: ShardKey) -> Self {
+        let world = Self::new();
+        world.cluster.create_sharded(&world.namespace, shard_key);
+        world
+    }
+
     /// One archive more, newer than those before.
     pub(super) async fn archive(&self) -> Table {
+        let info = self.cluster.collection(&self.namespace).await.expect("up");
         let number = self.facts.state().archives.len() + 1;
         let archive_id = format!("{number:024x}");
         let uri = self.location.table_uri(&archive_id);
@@ -179,6 +187,7 @@ impl World {
             archive_id: archive_id.clone(),
             owner: "installation".into(),
             namespace: self.namespace.to_string(),
+            shard_key: info.and_then(|info| info.shard_key),
             partition_paths: vec!["at".into()],
             month: Some(MonthSpec { path: "at".into(), format: DateFormat::IsoDate }),
             ..TableSpec::default()
@@ -227,6 +236,7 @@ impl World {
         let holder = self.holder().await;
         let request = BatchRequest {
             uuid: Some(holder.uuid),
+            shard_key: table.spec().shard_key.as_ref(),
             documents: &documents,
             identities: &identities,
             deadline_ms: 0,

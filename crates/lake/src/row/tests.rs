@@ -28,7 +28,7 @@ fn a_prune_key_is_the_beginning_of_the_identity() {
     ];
     for id in ids {
         let doc = rawdoc! {"_id": id};
-        assert_eq!(prune_key(&doc, "_id").unwrap(), prune_key_of(&identity(&doc)));
+        assert_eq!(prune_key(&doc, "_id").unwrap(), prune_key_of(&identity(&doc), None));
     }
 }
 

@@ -63,7 +63,7 @@ async fn confirm_drops_kept_and_superseded_rows_and_keeps_places() {
     fixture.append(2, newer.clone()).await;
     let version = table.load().await.unwrap();
     let moved: HashSet<Vec<u8>> = newer[..10].iter().map(|doc| identity(doc)).collect();
-    let older = table.find_identities(&version, &moved, 2).await.unwrap();
+    let older = table.find_identities(&version, (&moved, None), 2).await.unwrap();
     assert_eq!(older.len(), 10);
     assert!(older.iter().all(|row| row.seq == 1 && moved.contains(&row.identity)));
     let kept = newer[10..15].iter().map(|doc| (2, identity(doc)));

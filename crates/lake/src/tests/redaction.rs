@@ -110,7 +110,7 @@ async fn the_log_is_cut_and_the_table_stays_whole() {
     assert_eq!((version.number, version.fence, version.confirmed), (before.number, 1, 3));
     assert_eq!(version.fence_token, Some(token(1)));
     assert_eq!(version.files_digest(), before.files_digest());
-    let key = row::prune_key_of(&identity(&orders(100, 1)[0]));
+    let key = row::prune_key_of(&identity(&orders(100, 1)[0]), None);
     assert!(version.files.iter().all(|file| file.id_range.as_ref().unwrap().0 > key));
     // And the table goes on.
     fixture.archive(4, orders(400, 60)).await;

@@ -100,7 +100,7 @@ async fn tampered(fixture: &Fixture, change: impl Fn(&mut FileRow)) -> Staged {
         let mut row = FileRow { hash: hash(&doc), doc, derived, place };
         change(&mut row);
         staged.declared.add(DeclaredRow {
-            identity: identity(&row.doc),
+            identity: crate::identity(&row.doc),
             hash: row.hash,
             seq: 1,
             batch: 0,

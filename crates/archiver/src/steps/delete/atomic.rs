@@ -3,7 +3,7 @@
 
 use portolan_cluster::{BatchOutcome, BatchRequest, ClusterError, FencedBatch};
 use portolan_lake::{CommittedRow, Version};
-use portolan_model::GuardLevel;
+use portolan_model::{GuardLevel, ShardKey};
 use portolan_store::moves::Move;
 use portolan_store::runs::DocumentKind;
 
@@ -19,6 +19,7 @@ const CONFLICTS_MAX: u32 = 3;
 /// A batch in hand.
 struct Batch {
     number: i32,
+    shard_key: Option<ShardKey>,
     rows: Vec<CommittedRow>,
     documents: Vec<bson::RawDocumentBuf>,
     identities: Vec<Vec<u8>>,
@@ -35,7 +36,8 @@ pub(super) async fn run(
     let rows = scene.table(item.archive_id)?.batch(version, item.seq, number).await?;
     let documents = rows.iter().map(|row| row.doc.clone()).collect();
     let identities = rows.iter().map(|row| row.identity.clone()).collect();
-    let batch = Batch { number, rows, documents, identities };
+    let shard_key = scene.table(item.archive_id)?.spec().shard_key.clone();
+    let batch = Batch { number, shard_key, rows, documents, identities };
     let (mut attempt, mut conflicts) = (1, 0);
     loop {
         let error = match send(scene, item, &batch, conflicts >= CONFLICTS_MAX).await {
@@ -81,6 +83,7 @@ async fn send(
     });
     let request = BatchRequest {
         uuid: item.collection_uuid,
+        shard_key: batch.shard_key.as_ref(),
         documents: &batch.documents,
         identities: &batch.identities,
         deadline_ms: scene.held.deadline_ms(),

@@ -89,6 +89,7 @@ impl Scratch<'_> {
             documents.iter().map(|document| document.as_bytes().to_vec()).collect();
         let request = BatchRequest {
             uuid: self.uuid,
+            shard_key: None,
             documents,
             identities: &identities,
             deadline_ms: i64::MAX,
