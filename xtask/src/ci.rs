@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{conformance, run, tidy};
+use crate::{conformance, run, sim, tidy};
 
 /// Runs everything.
 pub(crate) fn run() -> Result<()> {
@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result<()> {
     )?;
     run::run(&cargo, &["test", "--quiet", "--package", "xtask"])?;
     quickstart()?;
+    sim::of_ci()?;
     conformance::run(&conformance::Options::default())
 }
 

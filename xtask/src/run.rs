@@ -70,12 +70,18 @@ pub(crate) fn output_with(
 
 /// The built `portolan` binary, of the dev or the release profile.
 pub(crate) fn portolan(release: bool) -> Result<PathBuf> {
-    let mut arguments = vec!["build", "--package", "portolan"];
+    Ok(built(&["--package", "portolan"], release)?.join("portolan"))
+}
+
+/// Builds what is named; the folder of the profile that it was built in.
+pub(crate) fn built(what: &[&str], release: bool) -> Result<PathBuf> {
+    let mut arguments = vec!["build"];
+    arguments.extend(what);
     arguments.extend(release.then_some("--release"));
     run(&cargo(), &arguments)?;
     let metadata = output(&cargo(), &["metadata", "--format-version", "1", "--no-deps"])?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
     let profile = if release { "release" } else { "debug" };
-    Ok(Path::new(target).join(profile).join("portolan"))
+    Ok(Path::new(target).join(profile))
 }

@@ -1,7 +1,7 @@
 //! Starts the simulation: worlds in which effects fail while clients write. The worlds themselves are
 //! in the room `simulation`.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::run;
@@ -19,9 +19,16 @@ pub(crate) struct Options {
 
 /// Plays; a broken rule is an error.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut arguments = vec!["run", "--quiet", "-p", "portolan-simulation", "--example", "sim"];
-    arguments.extend(options.release.then_some("--release"));
-    arguments.push("--");
-    arguments.extend(options.rest.iter().map(String::as_str));
-    run::run(&run::cargo(), &arguments)
+    let program = run::built(&["--workspace", "--example", "sim"], options.release)?;
+    let program = program.join("examples/sim");
+    let program = program.to_str().context("the target folder has no UTF-8 name")?;
+    let rest: Vec<&str> = options.rest.iter().map(String::as_str).collect();
+    run::run(program, &rest)
+}
+
+/// What CI plays: every single fault, a part of all pairs, random worlds, some of them on Delta tables.
+pub(crate) fn of_ci() -> Result<()> {
+    let rest = ["--pairs", "4000", "--worlds", "8000", "--delta", "100"];
+    let rest = rest.into_iter().map(str::to_owned).collect();
+    run(&Options { rest, ..Options::default() })
 }

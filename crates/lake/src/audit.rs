@@ -2,12 +2,10 @@
 //! against its hash, every key, month and typed column against the document, every bound in the log
 //! against every row. The same checks that a file passes before it is committed.
 
-use std::sync::Arc;
-
 use futures::TryStreamExt;
 
 use crate::prune::Select;
-use crate::read::{FileReader, stored_rows};
+use crate::read::stored_rows;
 use crate::row::derive;
 use crate::verify::check_columns;
 use crate::{DataFile, LakeError, Table};
@@ -59,8 +57,7 @@ impl Table {
     }
 
     async fn audit_rows(&self, file: &DataFile, audit: &mut FileAudit) -> Result<(), LakeError> {
-        let reader = FileReader::open(self.objects(), &file.path, file.size_bytes).await?;
-        let mut batches = reader.batches(&Arc::new(Select::default()), None)?;
+        let mut batches = self.files().open(&file.path, file.size_bytes).await?.batches()?;
         while let Some(batch) = batches.try_next().await? {
             for (index, row) in stored_rows(&batch, &file.path)?.into_iter().enumerate() {
                 let derived = derive(&row.doc, self.spec())?;

@@ -165,7 +165,7 @@ impl Change {
         }
     }
 
-    fn adds(&self) -> &[StagedFile] {
+    pub(crate) fn adds(&self) -> &[StagedFile] {
         match self {
             Self::Append { files: adds, .. }
             | Self::Confirm { adds, .. }
@@ -177,7 +177,7 @@ impl Change {
         }
     }
 
-    fn removes(&self) -> &[DataFile] {
+    pub(crate) fn removes(&self) -> &[DataFile] {
         match self {
             Self::Confirm { removes, .. }
             | Self::Rewrite { removes, .. }
@@ -303,19 +303,23 @@ impl Change {
         Ok(())
     }
 
+    /// The table property that the change sets.
+    pub(crate) fn property(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Rules(rules) => Some((rules::PROPERTY, rules::to_property(rules))),
+            Self::Define(it) => Some((definition::PROPERTY, definition::to_property(it))),
+            Self::Own { owner, .. } => Some((spec::OWNER, owner.clone())),
+            _ => None,
+        }
+    }
+
     /// The actions of the log entry on top of `table`.
     pub(crate) fn actions(
         &self,
         table: &DeltaTable,
         now_ms: i64,
     ) -> Result<Vec<Action>, LakeError> {
-        let property = match self {
-            Self::Rules(rules) => Some((rules::PROPERTY, rules::to_property(rules))),
-            Self::Define(it) => Some((definition::PROPERTY, definition::to_property(it))),
-            Self::Own { owner, .. } => Some((spec::OWNER, owner.clone())),
-            _ => None,
-        };
-        if let Some((name, value)) = property {
+        if let Some((name, value)) = self.property() {
             let name = name.to_owned();
             let metadata = table.snapshot()?.metadata().clone();
             let metadata = metadata.add_config_key(name, value).map_err(LakeError::internal)?;

@@ -220,7 +220,7 @@ fn epoch_of(path: &str) -> Option<i64> {
 }
 
 /// The version of a log entry.
-fn entry_number(path: &str) -> Option<u64> {
+pub(crate) fn entry_number(path: &str) -> Option<u64> {
     let name = path.strip_prefix("_delta_log/")?.strip_suffix(".json")?;
     if name.len() == 20 { name.parse().ok() } else { None }
 }

@@ -65,10 +65,7 @@ impl Table {
     /// One attempt. Its answer is logged and otherwise ignored.
     async fn attempt(&self, change: &Change, loaded: &Loaded) {
         let marker = change.marker(&loaded.version);
-        let attempt = async {
-            let actions = change.actions(loaded.table(), self.runtime().now_ms())?;
-            self.log().attempt(loaded, actions, change.txns(), &marker).await
-        };
+        let attempt = self.log().attempt(loaded, change, &marker);
         if let Err(error) = self.runtime().effect("lake.commit", attempt).await {
             let (kind, on) = (change.kind(), loaded.version.number);
             tracing::warn!(kind, on, %error, "a commit was answered with an error");

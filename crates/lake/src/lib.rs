@@ -18,6 +18,7 @@ mod compact;
 mod definition;
 mod error;
 mod expiry;
+mod files;
 mod find;
 mod folder;
 mod layout;

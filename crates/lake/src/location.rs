@@ -5,6 +5,7 @@
 
 mod fitness;
 mod remote;
+mod simulated;
 
 pub use fitness::Fitness;
 pub use remote::{AzureAccess, AzureSecret, GcsAccess, Protocol, Remote, S3Access, S3Key};
@@ -19,6 +20,8 @@ use url::Url;
 
 use crate::LakeError;
 use crate::folder::DurableFolder;
+use crate::log::Histories;
+use simulated::Memory;
 
 /// A place that holds tables. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +37,7 @@ enum Place {
     Folder(PathBuf),
     /// A store whose `/` is the location itself.
     Store(Arc<dyn ObjectStore>),
+    Simulated(Arc<Memory>),
 }
 
 impl Location {
@@ -75,6 +79,21 @@ impl Location {
         let root_url = Url::parse("memory:///").expect("a constant that is a URL");
         let store = Arc::new(InMemory::new());
         Self { place: Place::Store(store), root_url, on_runtime_clock: false }
+    }
+
+    /// The memory of this process, with tables in formats of their own that cost little, and with the
+    /// runtime's clock: for simulations. Nothing else can read such tables.
+    #[must_use]
+    pub fn simulated() -> Self {
+        Self { place: Place::Simulated(Arc::default()), ..Self::memory() }
+    }
+
+    /// What the log entries of simulated tables say; `None` in every other location.
+    pub(crate) fn histories(&self) -> Option<Arc<Histories>> {
+        match &self.place {
+            Place::Simulated(memory) => Some(Arc::clone(&memory.histories)),
+            Place::Folder(_) | Place::Store(_) => None,
+        }
     }
 
     /// The same location as a store whose own clock is the runtime's: for tests on simulated time.
@@ -134,6 +153,7 @@ impl Location {
         Ok(match &self.place {
             Place::Folder(root) => Arc::new(self.durable(root, runtime)?),
             Place::Store(store) => Arc::clone(store),
+            Place::Simulated(memory) => Arc::new(memory.store(runtime)),
         })
     }
 
@@ -145,7 +165,7 @@ impl Location {
     ) -> Result<(), LakeError> {
         match &self.place {
             Place::Folder(root) => Ok(self.durable(root, runtime)?.settle(path).await?),
-            Place::Store(_) => Ok(()),
+            Place::Store(_) | Place::Simulated(_) => Ok(()),
         }
     }
 

@@ -1,61 +1,53 @@
-//! The table's log through `deltalake-core`: create, load from scratch, one attempt to commit.
+//! A table's log: create, load from scratch, one attempt to commit.
 //!
 //! No attempt is ever rebased or repeated in here, and nothing runs after a commit: no checkpoint,
-//! no clean-up. Those decisions are the caller's.
+//! no clean-up. Those decisions are the caller's. A simulated location has a log of its own kind, which
+//! [`simulated`] describes; everywhere else it is a Delta log.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod delta;
+mod simulated;
+
+use std::sync::Arc;
 
 use deltalake_core::DeltaTable;
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, Transaction};
-use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
-use deltalake_core::operations::create::CreateBuilder;
-use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::prefix::PrefixStore;
 use portolan_runtime::Runtime;
-use url::Url;
 
-use crate::layout::{Layout, MONTH};
+pub(crate) use simulated::Histories;
+
 use crate::location::Location;
-use crate::marker::{Entry, Marker, TXN_COMMITTED, TXN_CONFIRMED, TXN_FENCE};
-use crate::stats::FileStats;
-use crate::{DataFile, LakeError, TableSpec, Version};
-
-/// Log entries looked at, at most, when a table is loaded for the first time by this process.
-const HISTORY_ENTRIES_MAX: u64 = 1_000;
+use crate::marker::Marker;
+use crate::{Change, LakeError, TableSpec, Version};
+use delta::DeltaLog;
+use simulated::SimulatedLog;
 
 /// Kind of the commit by which an operator accepts what another engine did before it.
 pub(crate) const ADOPT: &str = "adopt";
 
 /// The log of one table.
 pub(crate) struct Log {
-    store: LogStoreRef,
+    kind: Kind,
     location: Location,
     name: String,
     runtime: Runtime,
-    /// Which entries were looked at for commits of other engines; entries never change.
-    seen: Mutex<Seen>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Seen {
-    through: Option<u64>,
-    foreign: Option<i64>,
-    last: Option<Marker>,
+enum Kind {
+    Delta(DeltaLog),
+    Simulated(SimulatedLog),
 }
 
 /// A version together with what a commit on top of it needs.
 pub(crate) struct Loaded {
     pub(crate) version: Version,
-    table: DeltaTable,
+    /// `None` in a simulated log.
+    table: Option<DeltaTable>,
 }
 
 impl Loaded {
-    pub(crate) fn table(&self) -> &DeltaTable {
-        &self.table
+    fn table(&self) -> Result<&DeltaTable, LakeError> {
+        self.table.as_ref().ok_or_else(|| LakeError::internal("a version of another log"))
     }
 }
 
@@ -65,131 +57,62 @@ impl Log {
         name: &str,
         runtime: &Runtime,
     ) -> Result<Self, LakeError> {
-        let objects = location.store(runtime)?;
-        // The scheme only has to be one that no storage registry acts upon: both stores are given.
-        let url = Url::parse(&format!("portolan:///{name}/")).map_err(LakeError::internal)?;
-        let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(objects.clone(), name));
-        let store = default_logstore(prefixed, objects, &url, &StorageConfig::default());
-        Ok(Self {
-            store,
-            location: location.clone(),
-            name: name.to_owned(),
-            runtime: runtime.clone(),
-            seen: Mutex::default(),
-        })
+        let kind = match location.histories() {
+            Some(histories) => {
+                Kind::Simulated(SimulatedLog::new(location, name, histories, runtime)?)
+            }
+            None => Kind::Delta(DeltaLog::new(location, name, runtime)?),
+        };
+        let (location, name) = (location.clone(), name.to_owned());
+        Ok(Self { kind, location, name, runtime: runtime.clone() })
     }
 
     /// The table's objects, `/` being the table's folder.
     pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
-        self.store.object_store(None)
+        match &self.kind {
+            Kind::Delta(log) => log.objects(),
+            Kind::Simulated(log) => log.objects(),
+        }
     }
 
     pub(crate) async fn exists(&self) -> Result<bool, LakeError> {
-        Ok(self.store.is_delta_table_location().await?)
+        match &self.kind {
+            Kind::Delta(log) => log.exists().await,
+            Kind::Simulated(log) => log.exists().await,
+        }
     }
 
     /// One attempt to create the table. Whether it is there, and whose it is, only loading tells.
     pub(crate) async fn create(&self, spec: &TableSpec) -> Result<(), LakeError> {
-        let layout = Layout::new(spec);
-        let mut properties = spec.to_properties();
-        properties.insert("delta.dataSkippingStatsColumns".into(), layout.stats_columns());
-        // Log entries are what tells commits apart; they are cleaned up by us or not at all.
-        properties.insert("delta.enableExpiredLogCleanup".into(), "false".into());
         let marker = Marker {
             kind: "create".into(),
             owner: spec.owner.clone(),
             config_version: spec.config_version,
             ..Marker::default()
         };
-        CreateBuilder::new()
-            .with_log_store(Arc::clone(&self.store))
-            .with_table_name(spec.archive_id.clone())
-            .with_columns(layout.delta_fields())
-            .with_partition_columns(layout.month.then_some(MONTH))
-            .with_configuration(properties.into_iter().map(|(name, value)| (name, Some(value))))
-            .with_raise_if_key_not_exists(false)
-            .with_save_mode(SaveMode::ErrorIfExists)
-            .with_commit_properties(properties_of(marker.to_metadata()))
-            .await?;
-        Ok(())
+        match &self.kind {
+            Kind::Delta(log) => log.create(spec, marker).await,
+            Kind::Simulated(log) => log.create(spec, marker).await,
+        }
     }
 
     /// Loads the newest version from scratch.
     pub(crate) async fn load(&self) -> Result<Loaded, LakeError> {
-        let mut table = DeltaTable::new(Arc::clone(&self.store));
-        table.load().await?;
-        let number = table.version().ok_or_else(|| LakeError::internal("no version"))?;
-        let state = table.snapshot()?;
-        let spec = TableSpec::from_properties(state.metadata().configuration())?;
-        let seen = self.look_through(number).await?;
-        let last = seen.last.unwrap_or_default();
-        let (fence, committed, confirmed) = futures::try_join!(
-            self.txn(&table, TXN_FENCE),
-            self.txn(&table, TXN_COMMITTED),
-            self.txn(&table, TXN_CONFIRMED)
-        )?;
-        let version = Version {
-            number: to_i64(number)?,
-            fence,
-            // Every commit of ours names the epoch it was made under, so the newest one knows.
-            fence_token: (fence > 0 && last.epoch == fence).then_some(last.token),
-            committed,
-            confirmed,
-            files: data_files(&table)?,
-            config_version: spec.config_version.max(last.config_version),
-            spec,
-            foreign: seen.foreign,
-        };
-        Ok(Loaded { version, table })
-    }
-
-    async fn txn(&self, table: &DeltaTable, id: &str) -> Result<i64, LakeError> {
-        let version = table.snapshot()?.transaction_version(&self.store, id).await?;
-        Ok(version.unwrap_or(0))
-    }
-
-    /// Reads the entries that were not read before, newest first, and remembers what they say.
-    async fn look_through(&self, newest: u64) -> Result<Seen, LakeError> {
-        let known = self.seen().clone();
-        let known = if known.through > Some(newest) { Seen::default() } else { known };
-        let mut found = Seen { through: Some(newest), ..Seen::default() };
-        let floor = newest.saturating_sub(HISTORY_ENTRIES_MAX);
-        let first = known.through.map_or(0, |through| through + 1).max(floor);
-        let mut adopted = false;
-        for number in (first..=newest).rev() {
-            let Some(entry) = self.entry(number).await? else { break };
-            match entry.marker {
-                Some(marker) => {
-                    adopted |= marker.kind == ADOPT;
-                    found.last = found.last.or(Some(marker));
-                }
-                None if entry.changes_files && !adopted => {
-                    found.foreign = found.foreign.max(Some(to_i64(number)?));
-                }
-                None => {}
+        match &self.kind {
+            Kind::Delta(log) => {
+                let (version, table) = log.load().await?;
+                Ok(Loaded { version, table: Some(table) })
             }
+            Kind::Simulated(log) => Ok(Loaded { version: log.load().await?, table: None }),
         }
-        if !adopted {
-            found.foreign = found.foreign.max(known.foreign);
-        }
-        found.last = found.last.or(known.last);
-        *self.seen() = found.clone();
-        Ok(found)
-    }
-
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A log entry; `None` when it is not there (any more).
-    async fn entry(&self, number: u64) -> Result<Option<Entry>, LakeError> {
-        let bytes = self.store.read_commit_entry(number).await?;
-        bytes.map(|bytes| Entry::parse(&bytes)).transpose()
     }
 
     /// The files that an entry added or removed.
     pub(crate) async fn files_of_entry(&self, number: u64) -> Result<Vec<String>, LakeError> {
-        Ok(self.entry(number).await?.map(|entry| entry.files).unwrap_or_default())
+        match &self.kind {
+            Kind::Delta(log) => log.files_of_entry(number).await,
+            Kind::Simulated(log) => log.files_of_entry(number),
+        }
     }
 
     /// The newest of our commits at or below `newest` that `wanted` accepts.
@@ -198,14 +121,10 @@ impl Log {
         newest: i64,
         wanted: impl Fn(&Marker) -> bool + Send,
     ) -> Result<Option<Marker>, LakeError> {
-        let newest = u64::try_from(newest).map_err(LakeError::internal)?;
-        for number in (newest.saturating_sub(HISTORY_ENTRIES_MAX)..=newest).rev() {
-            let Some(entry) = self.entry(number).await? else { break };
-            if let Some(marker) = entry.marker.filter(|marker| wanted(marker)) {
-                return Ok(Some(marker));
-            }
+        match &self.kind {
+            Kind::Delta(log) => log.find(newest, wanted).await,
+            Kind::Simulated(log) => log.find(newest, wanted),
         }
-        Ok(None)
     }
 
     /// Makes a log entry that was found, not acknowledged, durable.
@@ -223,73 +142,21 @@ impl Log {
     pub(crate) async fn attempt(
         &self,
         loaded: &Loaded,
-        actions: Vec<Action>,
-        txns: Vec<Transaction>,
+        change: &Change,
         marker: &Marker,
     ) -> Result<(), LakeError> {
-        let properties = properties_of(marker.to_metadata()).with_application_transactions(txns);
-        let operation = operation_of(&actions);
-        let prepared = CommitBuilder::from(properties)
-            .with_actions(actions)
-            .build(Some(loaded.table.snapshot()?), Arc::clone(&self.store), operation)
-            .into_prepared_commit_future()
-            .await?;
-        prepared.await?;
-        Ok(())
+        match &self.kind {
+            Kind::Delta(log) => log.attempt(loaded.table()?, change, marker).await,
+            Kind::Simulated(log) => log.attempt(&loaded.version, change, marker).await,
+        }
     }
 
     /// Writes a checkpoint of `loaded`, so that later loads need not read the whole log.
     pub(crate) async fn checkpoint(&self, loaded: &Loaded) -> Result<(), LakeError> {
-        Ok(deltalake_core::checkpoints::create_checkpoint(&loaded.table, None).await?)
+        match &self.kind {
+            Kind::Delta(log) => log.checkpoint(loaded.table()?).await,
+            // Loads read one entry anyway.
+            Kind::Simulated(_) => Ok(()),
+        }
     }
-}
-
-fn properties_of(metadata: HashMap<String, serde_json::Value>) -> CommitProperties {
-    CommitProperties::default()
-        .with_metadata(metadata)
-        .with_max_retries(0)
-        .with_create_checkpoint(false)
-        .with_cleanup_expired_logs(Some(false))
-}
-
-fn operation_of(actions: &[Action]) -> DeltaOperation {
-    if let [Action::Metadata(metadata)] = actions {
-        let properties = metadata.configuration().clone();
-        return DeltaOperation::SetTableProperties { properties };
-    }
-    if actions.iter().any(|action| matches!(action, Action::Remove(file) if !file.data_change)) {
-        return DeltaOperation::Optimize { predicate: None, target_size: 0 };
-    }
-    if actions.iter().any(|action| matches!(action, Action::Remove(_))) {
-        return DeltaOperation::Delete { predicate: None };
-    }
-    DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
-}
-
-fn data_files(table: &DeltaTable) -> Result<Vec<DataFile>, LakeError> {
-    table
-        .snapshot()?
-        .log_data()
-        .iter()
-        .map(|file| {
-            if file.deletion_vector_descriptor().is_some() {
-                return Err(LakeError::Unsupported("a deletion vector of another engine".into()));
-            }
-            let stats =
-                file.stats().map_or_else(|| Ok(FileStats::default()), |s| FileStats::parse(&s))?;
-            let month = file.partition_values_map().remove(MONTH).flatten();
-            let size_bytes = u64::try_from(file.size()).map_err(LakeError::internal)?;
-            Ok(DataFile::new(
-                file.path().into_owned(),
-                size_bytes,
-                month,
-                file.modification_time(),
-                stats,
-            ))
-        })
-        .collect()
-}
-
-fn to_i64(number: u64) -> Result<i64, LakeError> {
-    i64::try_from(number).map_err(LakeError::internal)
 }

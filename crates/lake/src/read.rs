@@ -1,4 +1,4 @@
-//! The one reader of data files: scans, look-ups and the verifier all come through here.
+//! The one reader of Parquet files: scans, look-ups and the verifier all come through here.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,8 +60,10 @@ impl FileReader {
         Ok(Self { path: path.to_owned(), builder })
     }
 
-    pub(crate) fn metadata(&self) -> &ParquetMetaData {
-        self.builder.metadata()
+    /// Rows of each row group.
+    pub(crate) fn row_groups(&self) -> Vec<u64> {
+        let groups = self.builder.metadata().row_groups();
+        groups.iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).collect()
     }
 
     /// Streams record batches of the rows that `select` cannot rule out, by row group first and
@@ -138,7 +140,7 @@ fn row_filter(select: &Arc<Select>, schema: &SchemaDescriptor) -> RowFilter {
 }
 
 /// Which rows of a batch `select` cannot rule out. A column that is not there rules nothing out.
-fn keep(select: &Select, batch: &RecordBatch) -> BooleanArray {
+pub(crate) fn keep(select: &Select, batch: &RecordBatch) -> BooleanArray {
     let mut kept = vec![true; batch.num_rows()];
     for (name, keys) in &select.keys {
         let Some(column) = batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()) else {
@@ -190,7 +192,7 @@ pub(crate) fn stored_rows(batch: &RecordBatch, path: &str) -> Result<Vec<StoredR
         .collect()
 }
 
-fn checked(
+pub(crate) fn checked(
     bytes: &[u8],
     stored: &[u8],
     path: &str,

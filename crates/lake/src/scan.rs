@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bson::RawDocumentBuf;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
 
+use crate::files::Files;
 use crate::prune::Select;
-use crate::read::{FileReader, StoredRow};
+use crate::read::StoredRow;
 use crate::{DataFile, LakeError, Predicate, Table, Version};
 
 /// One row of a scan.
@@ -54,7 +54,7 @@ pub struct ScanPlan {
     pub bytes_read: u64,
     /// The files to read, with their index in [`Version::files`].
     pub files: Vec<(usize, DataFile)>,
-    objects: Arc<dyn ObjectStore>,
+    source: Files,
     select: Arc<Select>,
 }
 
@@ -88,7 +88,7 @@ impl Table {
             bytes_total: all.iter().map(|file| file.size_bytes).sum(),
             bytes_read: files.iter().map(|(_, file)| file.size_bytes).sum(),
             files,
-            objects: Arc::clone(self.objects()),
+            source: self.files().clone(),
             select: Arc::new(select),
         }
     }
@@ -104,13 +104,13 @@ impl ScanPlan {
     }
 
     pub(crate) fn stored_rows(self) -> BoxStream<'static, Result<(usize, StoredRow), LakeError>> {
-        let Self { files, objects, select, .. } = self;
+        let Self { files, source, select, .. } = self;
         futures::stream::iter(files)
             .then(move |(index, file)| {
-                let (objects, select) = (Arc::clone(&objects), Arc::clone(&select));
+                let (source, select) = (source.clone(), Arc::clone(&select));
                 async move {
-                    let reader = FileReader::open(&objects, &file.path, file.size_bytes).await?;
-                    let rows = reader.rows(&select)?;
+                    let open = source.open(&file.path, file.size_bytes).await?;
+                    let rows = open.rows(&select)?;
                     Ok::<_, LakeError>(rows.map_ok(move |row| (index, row)))
                 }
             })

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 use crate::row::{Cell, FileRow, Place, derive};
-use crate::write::{self, Encoded};
+use crate::write::Encoded;
 use crate::{LakeError, Table, TableSpec, hash};
 
 /// Documents of one file hold at most so many bytes before encoding.
@@ -153,8 +153,8 @@ impl Table {
         rows: Vec<FileRow>,
     ) -> Result<StagedFile, LakeError> {
         let month = rows.first().and_then(|row| row.derived.month.clone());
-        let layout = self.layout().clone();
-        let encode = self.runtime().spawn_blocking(move || write::encode(&layout, &rows));
+        let files = self.files().clone();
+        let encode = self.runtime().spawn_blocking(move || files.encode(&rows));
         let Encoded { bytes, stats, rows } = encode.await??;
         let size_bytes = bytes.len() as u64;
         let checksum = blake3::hash(&bytes).to_hex().to_string();

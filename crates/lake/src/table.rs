@@ -5,6 +5,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use portolan_runtime::Runtime;
 
+use crate::files::Files;
 use crate::layout::Layout;
 use crate::log::Log;
 use crate::{LakeError, Location, TableSpec, Version};
@@ -18,9 +19,8 @@ pub struct Table {
 struct Inner {
     uri: String,
     spec: TableSpec,
-    layout: Layout,
+    files: Files,
     log: Log,
-    objects: Arc<dyn ObjectStore>,
     runtime: Runtime,
 }
 
@@ -74,9 +74,8 @@ impl Table {
         let spec = log.load().await?.version.spec;
         let inner = Inner {
             uri: uri.to_owned(),
-            layout: Layout::new(&spec),
+            files: Files::new(log.objects(), Layout::new(&spec), location.histories().is_some()),
             spec,
-            objects: log.objects(),
             log,
             runtime: runtime.clone(),
         };
@@ -107,12 +106,16 @@ impl Table {
         &self.inner.log
     }
 
+    pub(crate) fn files(&self) -> &Files {
+        &self.inner.files
+    }
+
     pub(crate) fn layout(&self) -> &Layout {
-        &self.inner.layout
+        self.inner.files.layout()
     }
 
     pub(crate) fn objects(&self) -> &Arc<dyn ObjectStore> {
-        &self.inner.objects
+        self.inner.files.objects()
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {

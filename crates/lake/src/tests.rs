@@ -19,7 +19,7 @@ use super::*;
 
 pub(crate) const NAME: &str = "65f000000000000000000001";
 
-/// A fresh table in a temporary folder.
+/// A fresh table in a temporary folder, or in a simulated location.
 pub(crate) struct Fixture {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) location: Location,
@@ -46,6 +46,17 @@ impl Fixture {
     pub(crate) async fn new(spec: TableSpec) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let location = Location::folder(dir.path()).unwrap();
+        Self::at(dir, location, spec).await
+    }
+
+    /// A table of each kind, for what must be true of all of them.
+    pub(crate) async fn everywhere(spec: TableSpec) -> Vec<Self> {
+        let real = Self::new(spec.clone()).await;
+        let simulated = Self::at(tempfile::tempdir().unwrap(), Location::simulated(), spec).await;
+        vec![real, simulated]
+    }
+
+    async fn at(dir: tempfile::TempDir, location: Location, spec: TableSpec) -> Self {
         let uri = location.table_uri(NAME);
         let table = Table::create(&location, &uri, &spec, &Runtime::system()).await.unwrap();
         Self { dir, location, table }

@@ -4,7 +4,6 @@
 //! the source. So nothing that a file claims is believed: all of it is computed again from `_doc`.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
@@ -12,9 +11,10 @@ use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use crate::files::OpenFile;
 use crate::layout::{Column, Kind, Layout};
 use crate::prune::{Keys, Select};
-use crate::read::{FileReader, stored_rows};
+use crate::read::stored_rows;
 use crate::row::{Cell, Derived, derive};
 use crate::stats::FileStats;
 use crate::{DataFile, DeclaredRow, LakeError, Staged, StagedFile, Table, VerifyError};
@@ -75,9 +75,9 @@ impl Table {
     }
 
     async fn verify_file(&self, file: &StagedFile, check: &mut Check<'_>) -> Result<(), LakeError> {
-        let reader = FileReader::open(self.objects(), &file.path, file.size_bytes).await?;
-        check.begin(file, &reader)?;
-        let mut batches = reader.batches(&Arc::new(Select::default()), None)?;
+        let open = self.files().open(&file.path, file.size_bytes).await?;
+        check.begin(file, &open)?;
+        let mut batches = open.batches()?;
         while let Some(batch) = batches.try_next().await? {
             check.batch(&batch, file, self)?;
             // Checking is work for the processor: let others run in between.
@@ -153,13 +153,12 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn begin(&mut self, file: &StagedFile, reader: &FileReader) -> Result<(), LakeError> {
+    fn begin(&mut self, file: &StagedFile, open: &OpenFile) -> Result<(), LakeError> {
         self.stats = FileStats::parse(&file.stats)?;
         self.rows = 0;
         self.sampled.clear();
         let mut first = 0;
-        for group in reader.metadata().row_groups() {
-            let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+        for rows in open.row_groups() {
             self.sampled.extend([first, (first + rows).saturating_sub(1)]);
             first += rows;
         }

@@ -41,12 +41,11 @@ pub(crate) fn encode(layout: &Layout, rows: &[FileRow]) -> Result<Encoded, LakeE
         ArrowWriterOptions::new().with_properties(properties()?).with_skip_arrow_metadata(true);
     let mut writer =
         ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&layout.arrow), options)?;
-    let mut stats = StatsBuilder::default();
     for chunk in chunks(rows) {
         writer.write(&record_batch(layout, chunk)?)?;
-        collect(layout, chunk, &mut stats);
     }
-    Ok(Encoded { bytes: writer.into_inner()?, stats: stats.finish(), rows: rows.len() as u64 })
+    let stats = statistics(layout, rows);
+    Ok(Encoded { bytes: writer.into_inner()?, stats, rows: rows.len() as u64 })
 }
 
 fn properties() -> Result<WriterProperties, LakeError> {
@@ -86,7 +85,7 @@ fn chunks(rows: &[FileRow]) -> impl Iterator<Item = &[FileRow]> {
     })
 }
 
-fn record_batch(layout: &Layout, rows: &[FileRow]) -> Result<RecordBatch, LakeError> {
+pub(crate) fn record_batch(layout: &Layout, rows: &[FileRow]) -> Result<RecordBatch, LakeError> {
     let mut docs = BinaryBuilder::new();
     let mut hashes = BinaryBuilder::new();
     for row in rows {
@@ -107,7 +106,9 @@ fn record_batch(layout: &Layout, rows: &[FileRow]) -> Result<RecordBatch, LakeEr
     Ok(RecordBatch::try_new(Arc::clone(&layout.arrow), arrays)?)
 }
 
-fn collect(layout: &Layout, rows: &[FileRow], stats: &mut StatsBuilder) {
+/// What the log will say about a file of these rows.
+pub(crate) fn statistics(layout: &Layout, rows: &[FileRow]) -> FileStats {
+    let mut stats = StatsBuilder::default();
     for row in rows {
         stats.row();
         let place = row.place.cells();
@@ -116,6 +117,7 @@ fn collect(layout: &Layout, rows: &[FileRow], stats: &mut StatsBuilder) {
             stats.cell(&column.name, cell);
         }
     }
+    stats.finish()
 }
 
 fn array<'a>(

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use portolan_model::GuardLevel;
 use portolan_runtime::{Entropy, Runtime, SeededEntropy};
-use portolan_simulation::{Case, pairs, play, random_case, singles, trace};
+use portolan_simulation::{Case, Outcome, Tables, pairs, play, random_case, singles, trace};
 
 /// Plays worlds in which things fail.
 #[derive(Parser)]
@@ -24,6 +24,9 @@ struct Options {
     /// So many pairs of faults, taken evenly from all of them; 0 for none.
     #[arg(long, default_value_t = 0)]
     pairs: usize,
+    /// So many of the random cases are played once more on Delta tables.
+    #[arg(long, default_value_t = 0)]
+    delta: usize,
     /// Every pair.
     #[arg(long)]
     all_pairs: bool,
@@ -31,6 +34,9 @@ struct Options {
     #[arg(long, default_value_t = 2)]
     threads: usize,
 }
+
+/// A case whose seed is a multiple of this is played twice.
+const TWICE_EVERY: u64 = 100;
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -57,11 +63,25 @@ fn work(queue: &Mutex<VecDeque<Case>>) -> Result<usize> {
         let next = queue.lock().map(|mut queue| queue.pop_front()).unwrap_or_default();
         let Some(case) = next else { return Ok(failed) };
         let outcome = runtime()?.block_on(play(&case))?;
-        if let Some(violation) = outcome.violation {
+        let violation = match &outcome.violation {
+            None if case.seed.is_multiple_of(TWICE_EVERY) => play_again(&case, &outcome)?,
+            found => found.clone(),
+        };
+        if let Some(violation) = violation {
             failed += 1;
             println!("{case}\n  {violation}\n  {}", outcome.trace.join("\n  "));
         }
     }
+}
+
+/// Equal cases play equally; what is different, if anything is.
+fn play_again(case: &Case, first: &Outcome) -> Result<Option<String>> {
+    let second = runtime()?.block_on(play(case))?;
+    let differs = first.trace.iter().zip(&second.trace).position(|(one, other)| one != other);
+    Ok((*first != second).then(|| {
+        let line = differs.unwrap_or_else(|| first.trace.len().min(second.trace.len()));
+        format!("played again it differs at line {line}: {:?}", second.trace.get(line))
+    }))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -90,7 +110,10 @@ fn cases(options: &Options) -> Result<Vec<Case>> {
         cases.extend(sample(all, wanted, options.seed));
     }
     let seeds = options.seed..options.seed.saturating_add(options.worlds);
-    cases.extend(seeds.map(|seed| random_case(seed, &counts, None)));
+    let random: Vec<Case> = seeds.map(|seed| random_case(seed, &counts, None)).collect();
+    let delta = random.iter().take(options.delta).cloned();
+    cases.extend(delta.map(|case| Case { tables: Tables::Delta, ..case }));
+    cases.extend(random);
     Ok(cases)
 }
 

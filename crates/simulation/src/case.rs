@@ -5,11 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use portolan_archiver::effects;
 use portolan_model::GuardLevel;
 use portolan_runtime::{Fate, FaultPlan, Watcher};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::{self, ProcessClock};
 use crate::oracle::Oracle;
 use crate::world::{LEASE_TTL_MS, World, namespace};
 use crate::writer::Writer;
@@ -54,13 +56,36 @@ pub struct Case {
     pub seed: u64,
     /// The lives before those without faults.
     pub lives: Vec<Life>,
+    /// What holds the archive.
+    pub tables: Tables,
     /// A planted bug.
     pub bug: Option<Bug>,
+}
+
+/// What holds the archive of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    /// Tables in formats of their own, which cost little.
+    Simulated,
+    /// Delta tables, in memory.
+    Delta,
+}
+
+impl Case {
+    /// A case without faults or a bug, with simulated tables: one life, then rest.
+    #[must_use]
+    pub fn quiet(level: GuardLevel, writer: WriterKind, seed: u64) -> Self {
+        let lives = vec![Life::default()];
+        Self { level, writer, seed, lives, tables: Tables::Simulated, bug: None }
+    }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {:?} seed {}", self.level, self.writer, self.seed)?;
+        if self.tables == Tables::Delta {
+            formatter.write_str(" on Delta tables")?;
+        }
         for life in &self.lives {
             formatter.write_str(" |")?;
             for (point, passage, fate) in &life.faults {
@@ -102,6 +127,10 @@ impl Play {
         lock(&self.outcome).trace.push(line);
     }
 
+    fn note_passage(&self, point: &'static str, after: bool) {
+        self.note(format!("{point} {}", if after { "done" } else { "begins" }));
+    }
+
     fn blame(&self, line: String) {
         let mut outcome = lock(&self.outcome);
         outcome.trace.push(format!("VIOLATION {line}"));
@@ -110,7 +139,7 @@ impl Play {
 
     async fn pass(&self, point: &'static str, after: bool) {
         let _turn = self.turn.lock().await;
-        self.note(format!("{point} {}", if after { "done" } else { "begins" }));
+        self.note_passage(point, after);
         let live = self.world.cluster.documents(&namespace());
         self.world.model().look(&live);
         if after && TELLING.contains(&point) {
@@ -131,7 +160,13 @@ impl Play {
     }
 }
 
-struct Eyes(Arc<Play>);
+/// Sees what one process does.
+struct Eyes {
+    play: Arc<Play>,
+    clock: Arc<ProcessClock>,
+    /// Whether clients write and the oracle is asked meanwhile.
+    beside: bool,
+}
 
 impl Watcher for Eyes {
     fn see(
@@ -139,7 +174,15 @@ impl Watcher for Eyes {
         point: &'static str,
         after: bool,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.0.pass(point, after))
+        Box::pin(async move {
+            match self.beside {
+                true => self.play.pass(point, after).await,
+                false => self.play.note_passage(point, after),
+            }
+            if after && point == effects::LEASE_RENEW {
+                self.clock.renewed();
+            }
+        })
     }
 }
 
@@ -148,8 +191,8 @@ impl Watcher for Eyes {
 /// # Errors
 /// What keeps the simulation itself from working, such as a full disk.
 pub async fn play(case: &Case) -> Result<Outcome> {
-    let world = Arc::new(World::new(case.level, case.seed, case.bug).await?);
-    let oracle = Oracle::new(&world).await?;
+    let world = Arc::new(World::new(case).await?);
+    let oracle = Oracle::new(&world);
     let writer = Mutex::new(Writer::new(case.writer, case.seed ^ 0x5eed, WRITES));
     let outcome = Mutex::new(Outcome { trace: Vec::new(), violation: None });
     let turn = tokio::sync::Mutex::default();
@@ -159,16 +202,36 @@ pub async fn play(case: &Case) -> Result<Outcome> {
         Box::pin(live(&play, life)).await?;
         world.wait();
     }
-    for _ in 0..LOOKS_TO_REST {
-        play.note("a look without faults".to_owned());
-        Box::pin(world.quiet_look()).await?;
-        world.wait();
-    }
-    if let Err(error) = play.oracle.check_rest().await {
+    if let Err(error) = rest(&play).await? {
         play.blame(format!("at rest: {error}"));
     }
-    play.oracle.close().await;
+    world.close().await;
     Ok(lock(&play.outcome).clone())
+}
+
+/// Looks without faults until the world is at rest, and once more: what rests stays at rest.
+async fn rest(play: &Arc<Play>) -> Result<Result<()>> {
+    let (mut looks, mut rested) = (0, false);
+    loop {
+        play.note("a look without faults".to_owned());
+        Box::pin(quiet_look(play)).await?;
+        play.world.wait();
+        looks += 1;
+        let outcome = play.oracle.check_rest().await;
+        if rested || looks >= LOOKS_TO_REST {
+            return Ok(outcome);
+        }
+        rested = outcome.is_ok();
+    }
+}
+
+/// One look at everything by a worker that meets no faults.
+async fn quiet_look(play: &Arc<Play>) -> Result<()> {
+    let clock = Arc::new(ProcessClock::new(play.world.clock.clone()));
+    let eyes = Eyes { play: play.clone(), clock: clock.clone(), beside: false };
+    let worker = play.world.worker(clock, FaultPlan::none().watched(Arc::new(eyes)));
+    worker.pass(&CancellationToken::new()).await.context("a look without faults")?;
+    Ok(())
 }
 
 /// A worker looks once, until it is done or dies. One whose effect is delayed past its lease goes on
@@ -178,8 +241,10 @@ async fn live(play: &Arc<Play>, life: &Life) -> Result<()> {
         .faults
         .iter()
         .fold(FaultPlan::none(), |plan, (point, passage, fate)| plan.with(point, *passage, *fate));
-    let plan = plan.in_process().watched(Arc::new(Eyes(play.clone())));
-    let (worker, store) = play.world.worker(plan.clone()).await?;
+    let clock = Arc::new(ProcessClock::new(play.world.clock.clone()));
+    let eyes = Eyes { play: play.clone(), clock: clock.clone(), beside: true };
+    let plan = plan.in_process().watched(Arc::new(eyes));
+    let worker = play.world.worker(clock.clone(), plan.clone());
     let shutdown = CancellationToken::new();
     let mut look = Box::pin(worker.pass(&shutdown));
     tokio::select! {
@@ -187,9 +252,11 @@ async fn live(play: &Arc<Play>, life: &Life) -> Result<()> {
         () = plan.died() => play.note("the worker dies".to_owned()),
         () = plan.was_delayed() => {
             play.note("the worker is suspended; another one takes over".to_owned());
+            clock.suspend(true);
             play.world.clock.advance_ms(LEASE_TTL_MS * 2);
-            Box::pin(play.world.quiet_look()).await?;
+            Box::pin(quiet_look(play)).await?;
             play.note("the worker wakes".to_owned());
+            clock.suspend(false);
             play.world.clock.advance_ms(LEASE_TTL_MS * 100);
             tokio::select! {
                 _ended = &mut look => {}
@@ -197,8 +264,8 @@ async fn live(play: &Arc<Play>, life: &Life) -> Result<()> {
             }
         }
     }
-    // What a dead worker left open ends with it.
     drop(look);
-    store.close().await;
+    // What it had spawned ends at its next turn; before that it may hold the journal.
+    clock::let_others_run().await;
     Ok(())
 }

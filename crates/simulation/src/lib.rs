@@ -1,6 +1,6 @@
-//! Worlds in which everything fails: the real archiver, its real journal and a real table in memory,
-//! on a simulated cluster, with faults at its effect points and clients that write between any two of
-//! them. An oracle asks the read endpoint, as users do, after every effect that could show something.
+//! Worlds in which everything fails: the real archiver and its real journal, on a simulated cluster and
+//! a simulated table (or a Delta one), with faults at its effect points and clients that write between
+//! any two of them. An oracle asks the read endpoint, as users do, after every effect that could show something.
 //!
 //! A case is one world from its beginning to rest: a few lives of a worker, each under a fault plan,
 //! then lives without faults. Everything is decided by the case, so that one that fails can be played
@@ -15,7 +15,7 @@ mod sweep;
 mod world;
 mod writer;
 
-pub use case::{Case, Fault, Life, Outcome, play};
+pub use case::{Case, Fault, Life, Outcome, Tables, play};
 pub use planted::Bug;
 pub use sweep::{Counts, pairs, random_case, singles, trace};
 pub use writer::WriterKind;

@@ -11,7 +11,7 @@ use portolan_cluster::Cluster;
 use portolan_federation::{ArchiveSource, Catalog, Endpoint, EndpointMode, FederationError, Kept};
 use portolan_lake::{Predicate, Table};
 use portolan_model::{ClusterId, Namespace};
-use portolan_runtime::FaultPlan;
+
 use portolan_store::{Store, StoreError, moves};
 use portolan_wire::{Account, Command, CommandContext, Reply, User, UserRole};
 use tokio_util::sync::CancellationToken;
@@ -83,20 +83,14 @@ impl Catalog for Facts {
 pub(crate) struct Oracle {
     world: Arc<World>,
     backend: Arc<dyn portolan_wire::Backend>,
-    store: Store,
 }
 
 impl Oracle {
-    pub(crate) async fn new(world: &Arc<World>) -> Result<Self> {
-        let store = world.store(FaultPlan::none()).await?;
-        let facts = Arc::new(Facts { world: Arc::downgrade(world), store: store.clone() });
+    pub(crate) fn new(world: &Arc<World>) -> Self {
+        let facts = Arc::new(Facts { world: Arc::downgrade(world), store: world.store().clone() });
         let mode = EndpointMode::ClusterAndArchive;
         let backend = Endpoint::new(mode, cluster_id(), facts, world.runtime.clone());
-        Ok(Self { world: world.clone(), backend, store })
-    }
-
-    pub(crate) async fn close(&self) {
-        self.store.close().await;
+        Self { world: world.clone(), backend }
     }
 
     async fn find(&self) -> Result<Vec<RawDocumentBuf>> {

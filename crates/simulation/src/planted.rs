@@ -2,6 +2,7 @@
 //! that the simulation can see, before its silence is believed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bson::{RawBson, RawDocument, RawDocumentBuf};
@@ -10,7 +11,7 @@ use portolan_cluster::{
     DocumentStream, Fence, FencedStep, Holder, IndexInfo, Inserted, KeptRecord, MemoryCluster,
     Probe, ReadOptions,
 };
-use portolan_model::Namespace;
+use portolan_model::{GuardLevel, Namespace};
 
 /// A bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,22 +20,44 @@ pub enum Bug {
     DeletesById,
     /// Documents that were kept are not recorded: rows of changed documents stay.
     ForgetsKept,
+    /// The first batch of a process is torn: its documents go, what the fence says of them does not come.
+    TearsBatch,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 2] = [Self::DeletesById, Self::ForgetsKept];
+    pub const ALL: [Self; 3] = [Self::DeletesById, Self::ForgetsKept, Self::TearsBatch];
 }
 
 /// The simulated cluster with a bug.
 pub(crate) struct Buggy {
-    pub(crate) inner: Arc<MemoryCluster>,
-    pub(crate) bug: Bug,
+    inner: Arc<MemoryCluster>,
+    bug: Bug,
+    has_torn: AtomicBool,
 }
 
 type Answer<T> = Result<T, ClusterError>;
 
 impl Buggy {
+    pub(crate) fn new(inner: Arc<MemoryCluster>, bug: Bug) -> Self {
+        Self { inner, bug, has_torn: AtomicBool::new(false) }
+    }
+
+    async fn tearing(
+        &self,
+        namespace: &Namespace,
+        request: &BatchRequest<'_>,
+    ) -> Answer<BatchOutcome> {
+        if self.has_torn.swap(true, Ordering::AcqRel) {
+            return self.inner.delete_batch(namespace, request).await;
+        }
+        let BatchRequest { uuid, shard_key, documents, deadline_ms, .. } = *request;
+        let plain =
+            DeleteRequest { uuid, shard_key, documents, level: GuardLevel::L1, deadline_ms };
+        self.inner.delete_guarded(namespace, &plain).await?;
+        Err(ClusterError::Unknown("no answer came".to_owned()))
+    }
+
     /// The documents as the cluster holds them, so that every comparison finds them equal.
     async fn as_they_are(
         &self,
@@ -80,6 +103,7 @@ impl Cluster for Buggy {
                 self.inner.delete_batch(namespace, &request).await
             }
             Bug::ForgetsKept => self.forgetting(namespace, request).await,
+            Bug::TearsBatch => self.tearing(namespace, request).await,
         }
     }
 

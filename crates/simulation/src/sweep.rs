@@ -48,9 +48,7 @@ const OUTSIDE: [&str; 14] = [
 /// # Errors
 /// Those of [`play`].
 pub async fn trace(level: GuardLevel) -> Result<Counts> {
-    let case =
-        Case { level, writer: WriterKind::Quiet, seed: 0, lives: vec![Life::default()], bug: None };
-    let outcome = play(&case).await?;
+    let outcome = play(&Case::quiet(level, WriterKind::Quiet, 0)).await?;
     let mut counts = Counts::new();
     for line in &outcome.trace {
         let point = line.strip_suffix(" begins").unwrap_or_default();
@@ -77,7 +75,7 @@ fn writers(level: GuardLevel) -> impl Iterator<Item = WriterKind> {
 
 fn case(level: GuardLevel, writer: WriterKind, seed: u64, faults: &[&[Fault]]) -> Case {
     let lives = faults.iter().map(|faults| Life { faults: faults.to_vec() }).collect();
-    Case { level, writer, seed, lives, bug: None }
+    Case { lives, ..Case::quiet(level, writer, seed) }
 }
 
 /// Every single fault under every writer.
@@ -127,5 +125,5 @@ pub fn random_case(seed: u64, counts: &Counts, bug: Option<Bug>) -> Case {
     let lives = (0..=roll(3))
         .map(|_| Life { faults: (0..=roll(3)).map(|_| faults[roll(faults.len())]).collect() })
         .collect();
-    Case { level, writer, seed, lives, bug }
+    Case { lives, bug, ..Case::quiet(level, writer, seed) }
 }

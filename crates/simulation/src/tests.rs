@@ -2,7 +2,7 @@
 
 use portolan_model::GuardLevel;
 
-use crate::{Bug, Case, Life, WriterKind, play, random_case, singles, trace};
+use crate::{Bug, Case, Life, Tables, WriterKind, play, random_case, singles, trace};
 
 /// Seeds of the client among which one must show a planted bug.
 const SEEDS_TO_FIND_A_BUG: u64 = 10;
@@ -11,10 +11,12 @@ const SEEDS_TO_FIND_A_BUG: u64 = 10;
 async fn a_world_without_faults_comes_to_rest() {
     for level in [GuardLevel::L3, GuardLevel::L2, GuardLevel::L1] {
         for writer in [WriterKind::Quiet, WriterKind::Updates, WriterKind::Inserts] {
-            let lives = vec![Life::default(), Life::default()];
-            let case = Case { level, writer, seed: 7, lives, bug: None };
-            let outcome = play(&case).await.expect("a world");
-            assert_eq!(outcome.violation, None, "{case}: {:#?}", outcome.trace);
+            for tables in [Tables::Simulated, Tables::Delta] {
+                let lives = vec![Life::default(), Life::default()];
+                let case = Case { lives, tables, ..Case::quiet(level, writer, 7) };
+                let outcome = play(&case).await.expect("a world");
+                assert_eq!(outcome.violation, None, "{case}: {:#?}", outcome.trace);
+            }
         }
     }
 }
@@ -22,7 +24,7 @@ async fn a_world_without_faults_comes_to_rest() {
 #[tokio::test]
 async fn equal_cases_play_equally() {
     let counts = trace(GuardLevel::L3).await.expect("a trace");
-    for seed in 1..3 {
+    for seed in 1..=20 {
         let case = random_case(seed, &counts, None);
         let (first, second) =
             (play(&case).await.expect("a world"), play(&case).await.expect("a world"));
@@ -35,6 +37,7 @@ fn hunt(bug: Bug) -> (WriterKind, Vec<Life>) {
     match bug {
         Bug::DeletesById => (WriterKind::Updates, vec![Life::default(); 2]),
         Bug::ForgetsKept => (WriterKind::Deletes, vec![Life::default(); 2]),
+        Bug::TearsBatch => (WriterKind::Quiet, vec![Life::default(); 2]),
     }
 }
 
@@ -42,7 +45,7 @@ fn hunt(bug: Bug) -> (WriterKind, Vec<Life>) {
 async fn every_planted_bug_is_found() {
     for bug in Bug::ALL {
         let (writer, lives) = hunt(bug);
-        let planted = Case { level: GuardLevel::L3, writer, seed: 0, lives, bug: Some(bug) };
+        let planted = Case { lives, bug: Some(bug), ..Case::quiet(GuardLevel::L3, writer, 0) };
         let mut found = None;
         for seed in 1..=SEEDS_TO_FIND_A_BUG {
             let case = Case { seed, ..planted.clone() };
@@ -63,5 +66,18 @@ async fn the_trace_of_a_fenced_world_passes_the_source() {
     for point in ["archiver.source_fence", "archiver.delete", "archiver.source_close"] {
         assert!(counts.contains_key(point), "{point}: {counts:?}");
     }
-    assert!(singles(GuardLevel::L3, &counts).len() > 300, "{counts:?}");
+    let passages: u64 = counts.values().sum();
+    let singles = singles(GuardLevel::L3, &counts).len() as u64;
+    // Five fates under each of three writers, but for delays of the journal's transactions.
+    assert!((passages * 12..=passages * 15).contains(&singles), "{singles} of {counts:?}");
+}
+
+/// Once the lease of such a worker ran out by itself: the clock ran on while it was being renewed.
+#[tokio::test]
+async fn waiting_for_a_predecessor_costs_no_lease() {
+    let counts = trace(GuardLevel::L3).await.expect("a trace");
+    let case = random_case(27, &counts, None);
+    assert_eq!(case.level, GuardLevel::L2, "{case}");
+    let outcome = play(&case).await.expect("a world");
+    assert_eq!(outcome.violation, None, "{case}: {:#?}", outcome.trace);
 }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use portolan_archiver::{ArchiverMetrics, ArchiverOptions, Outside, Worker};
 use portolan_auth::Authorized;
@@ -17,12 +17,11 @@ use portolan_runtime::{FaultPlan, ManualClock, Runtime, SeededEntropy};
 use portolan_security::KeyRing;
 use portolan_store::archives::{self, StoredArchive};
 use portolan_store::{Store, StoreError};
-use tokio_util::sync::CancellationToken;
 
-use crate::Bug;
-use crate::clock::SimulatedClock;
+use crate::clock::ProcessClock;
 use crate::model::{Model, NOW_MS, document};
 use crate::planted::Buggy;
+use crate::{Bug, Case, Tables};
 
 /// Documents at the beginning: so many cold ones, then warm ones.
 const COLD: i32 = 6;
@@ -32,15 +31,17 @@ pub(crate) const LEASE_TTL_MS: u64 = 600_000;
 const LOOK_MS: u64 = 5 * 3_600_000;
 
 pub(crate) struct World {
+    /// Of everything that is no worker.
     pub(crate) runtime: Runtime,
     pub(crate) clock: Arc<ManualClock>,
+    entropy: Arc<SeededEntropy>,
     pub(crate) cluster: Arc<MemoryCluster>,
     pub(crate) level: GuardLevel,
     pub(crate) location: Location,
     pub(crate) archive: ArchiveId,
     pub(crate) model: Mutex<Model>,
     bug: Option<Bug>,
-    url: String,
+    store: Store,
     _folder: tempfile::TempDir,
 }
 
@@ -69,23 +70,29 @@ pub(crate) fn cluster_id() -> ClusterId {
 }
 
 impl World {
-    pub(crate) async fn new(level: GuardLevel, seed: u64, bug: Option<Bug>) -> Result<Self> {
+    pub(crate) async fn new(case: &Case) -> Result<Self> {
+        let Case { level, seed, bug, .. } = *case;
         let clock = Arc::new(ManualClock::new(NOW_MS));
-        let simulated = Arc::new(SimulatedClock::new(clock.clone()));
         let entropy = Arc::new(SeededEntropy::new(seed));
-        let runtime = Runtime::new(simulated, entropy, FaultPlan::none());
+        let process = Arc::new(ProcessClock::new(clock.clone()));
+        let runtime = Runtime::new(process, entropy.clone(), FaultPlan::none());
         let cluster = Arc::new(MemoryCluster::with_level(&runtime, level));
-        let folder = tempfile::tempdir()?;
+        let location = match case.tables {
+            Tables::Simulated => Location::simulated(),
+            Tables::Delta => Location::memory(),
+        };
+        let folder = scratch_folder()?;
         let path = folder.path().join("control.db");
         std::fs::write(&path, empty_database().await?)?;
         let world = Self {
             archive: ArchiveId::new(runtime.object_id()),
-            location: Location::memory().on_runtime_clock(),
-            url: format!("sqlite:{}", path.display()),
+            location,
+            store: Store::open_file(&path, KeyRing::new(&[1; 32], &[]), runtime.clone()).await?,
             model: Mutex::default(),
             _folder: folder,
             runtime,
             clock,
+            entropy,
             cluster,
             level,
             bug,
@@ -120,16 +127,14 @@ impl World {
             hold: None,
             purging_at: None,
         };
-        let store = self.store(FaultPlan::none()).await?;
         let witness = Authorized::system("a simulated world")
             .in_project(OrgId::new([3; 12]), ProjectId::new([1; 12]));
-        store
+        self.store
             .run_tx::<_, StoreError, _>("simulation.archive", |tx| {
                 let (witness, stored) = (&witness, &stored);
                 Box::pin(async move { archives::insert(tx, witness, stored).await })
             })
             .await?;
-        store.close().await;
         Ok(())
     }
 
@@ -169,9 +174,8 @@ impl World {
         Table::open(&self.location, &self.table_uri(), &self.runtime).await
     }
 
-    pub(crate) async fn store(&self, faults: FaultPlan) -> Result<Store, StoreError> {
-        let runtime = self.runtime.with_faults(faults);
-        Store::open(&self.url, KeyRing::new(&[1; 32], &[]), runtime).await
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     fn options() -> ArchiverOptions {
@@ -187,33 +191,34 @@ impl World {
         }
     }
 
-    /// A worker of a process of its own.
-    pub(crate) async fn worker(&self, faults: FaultPlan) -> Result<(Worker, Store)> {
-        let runtime = self.runtime.with_faults(faults.clone());
-        let store = self.store(faults).await?;
+    /// A worker of a process of its own, which has this clock.
+    pub(crate) fn worker(&self, clock: Arc<ProcessClock>, faults: FaultPlan) -> Worker {
+        let runtime = Runtime::new(clock, self.entropy.clone(), faults);
+        let store = self.store.with_runtime(runtime.clone());
         let inner = self.cluster.clone();
         let cluster: Arc<dyn Cluster> = match self.bug {
-            Some(bug) => Arc::new(Buggy { inner, bug }),
+            Some(bug) => Arc::new(Buggy::new(inner, bug)),
             None => inner,
         };
         let reach = Arc::new(Reach { cluster, location: self.location.clone() });
         let metrics = ArchiverMetrics::default();
-        let worker = Worker::new(store.clone(), reach, Self::options(), metrics, &runtime);
-        Ok((worker, store))
+        Worker::new(store, reach, Self::options(), metrics, &runtime)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.store.close().await;
     }
 
     /// Until every lease has run out and every archive is due again.
     pub(crate) fn wait(&self) {
         self.clock.advance_ms(2 * LEASE_TTL_MS + LOOK_MS);
     }
+}
 
-    /// One look at everything by a worker that meets no faults.
-    pub(crate) async fn quiet_look(&self) -> Result<()> {
-        let (worker, store) = self.worker(FaultPlan::none()).await?;
-        worker.pass(&CancellationToken::new()).await.context("a look without faults")?;
-        store.close().await;
-        Ok(())
-    }
+/// In memory where the system has such a place: no world outlives its process.
+fn scratch_folder() -> std::io::Result<tempfile::TempDir> {
+    let shared = std::path::Path::new("/dev/shm");
+    if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }
 }
 
 /// A control database with nothing in it, made once.

@@ -114,6 +114,23 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// The same database for another runtime, which has a clock or faults of its own: simulated
+    /// processes share one database and die one by one. Closing one store closes all.
+    #[must_use]
+    pub fn with_runtime(&self, runtime: Runtime) -> Self {
+        let Inner { pool, dialect, writers, .. } = &*self.inner;
+        let inner = Inner {
+            pool: pool.clone(),
+            dialect: *dialect,
+            keys: RwLock::new(self.keys()),
+            key_source: OnceLock::new(),
+            runtime,
+            writers: writers.clone(),
+            memory: OnceLock::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Remembers what was read from a SQLite file until it changes. For a process that alone writes to
     /// it; on PostgreSQL, where others do, nothing is remembered.
     ///

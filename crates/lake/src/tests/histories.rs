@@ -46,8 +46,7 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
-        let location = Location::memory();
+    async fn new(location: Location) -> Self {
         let uri = location.table_uri(NAME);
         let table = Table::create(&location, &uri, &spec(), &Runtime::system()).await.unwrap();
         table.commit(&fence(1)).await.unwrap();
@@ -162,9 +161,11 @@ proptest! {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let mut world = World::new().await;
-            for step in &steps {
-                world.take(step).await;
+            for location in [Location::memory(), Location::simulated()] {
+                let mut world = World::new(location).await;
+                for step in &steps {
+                    world.take(step).await;
+                }
             }
         });
     }

@@ -75,19 +75,21 @@ fn every_type() -> Vec<RawDocumentBuf> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_type_comes_back_byte_by_byte() {
-    let fixture = Fixture::new(spec()).await;
-    fixture.table.commit(&fence(1)).await.unwrap();
-    let docs = every_type();
-    let staged = fixture.append(1, docs.clone()).await;
-    assert_eq!(staged.documents, docs.len() as u64);
-    let rows = fixture.rows().await;
-    let stored: HashMap<Vec<u8>, &Row> = rows.iter().map(|row| (identity(&row.doc), row)).collect();
-    assert_eq!(stored.len(), docs.len());
-    for doc in &docs {
-        let row = stored[&identity(doc)];
-        assert_eq!(row.doc.as_bytes(), doc.as_bytes());
-        assert_eq!(row.hash, hash(doc));
-        assert_eq!((row.seq, row.superseded_by), (1, None));
+    for fixture in Fixture::everywhere(spec()).await {
+        fixture.table.commit(&fence(1)).await.unwrap();
+        let docs = every_type();
+        let staged = fixture.append(1, docs.clone()).await;
+        assert_eq!(staged.documents, docs.len() as u64);
+        let rows = fixture.rows().await;
+        let stored: HashMap<Vec<u8>, &Row> =
+            rows.iter().map(|row| (identity(&row.doc), row)).collect();
+        assert_eq!(stored.len(), docs.len());
+        for doc in &docs {
+            let row = stored[&identity(doc)];
+            assert_eq!(row.doc.as_bytes(), doc.as_bytes());
+            assert_eq!(row.hash, hash(doc));
+            assert_eq!((row.seq, row.superseded_by), (1, None));
+        }
     }
 }
 
@@ -108,25 +110,26 @@ async fn a_table_without_month_has_no_folders() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_documents_and_many_rows() {
-    let fixture = Fixture::new(spec()).await;
-    fixture.table.commit(&fence(1)).await.unwrap();
-    let mut docs = orders(0, 20_000);
-    let big = "y".repeat(9 << 20);
-    docs.push(rawdoc! {"_id": "big", "text": big});
-    let staged = fixture.append(1, docs).await;
-    assert_eq!(staged.files.len(), 3, "two months and one without a date");
-    assert!(staged.files.iter().any(|file| file.path.starts_with("month=0000-00/")));
-    let rows = fixture.rows().await;
-    assert_eq!(rows.len(), 20_001);
-    let version = fixture.table.load().await.unwrap();
-    assert_eq!(fixture.table.batches(&version, 1).await.unwrap(), staged.batches);
-    let mut count = 0;
-    for batch in [0, 7, staged.batches - 1] {
-        let rows = fixture.table.batch(&version, 1, batch).await.unwrap();
-        assert!(!rows.is_empty() && rows.len() <= 500);
-        let declared = staged.declared.rows().filter(|row| row.batch == batch).count();
-        assert_eq!(rows.len(), declared);
-        count += rows.len();
+    for fixture in Fixture::everywhere(spec()).await {
+        fixture.table.commit(&fence(1)).await.unwrap();
+        let mut docs = orders(0, 20_000);
+        let big = "y".repeat(9 << 20);
+        docs.push(rawdoc! {"_id": "big", "text": big});
+        let staged = fixture.append(1, docs).await;
+        assert_eq!(staged.files.len(), 3, "two months and one without a date");
+        assert!(staged.files.iter().any(|file| file.path.starts_with("month=0000-00/")));
+        let rows = fixture.rows().await;
+        assert_eq!(rows.len(), 20_001);
+        let version = fixture.table.load().await.unwrap();
+        assert_eq!(fixture.table.batches(&version, 1).await.unwrap(), staged.batches);
+        let mut count = 0;
+        for batch in [0, 7, staged.batches - 1] {
+            let rows = fixture.table.batch(&version, 1, batch).await.unwrap();
+            assert!(!rows.is_empty() && rows.len() <= 500);
+            let declared = staged.declared.rows().filter(|row| row.batch == batch).count();
+            assert_eq!(rows.len(), declared);
+            count += rows.len();
+        }
+        assert!(count > 500);
     }
-    assert!(count > 500);
 }

@@ -53,41 +53,43 @@ async fn another_object_under_the_name_is_caught() {
 
 #[tokio::test]
 async fn wrong_statistics_are_caught() {
-    let fixture = Fixture::new(spec()).await;
-    let staged = staged(&fixture).await;
-    for (from, to) in [
-        ("\"numRecords\":", "\"numRecords\":1"),
-        ("\"_seq\":1", "\"_seq\":2"),
-        ("2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.001Z"),
-        ("\"_superseded_by\":", "\"_superseded_by\":0,\"x\":"),
-    ] {
-        let mut bad = staged.clone();
-        bad.files[0].stats = bad.files[0].stats.replace(from, to);
-        assert_ne!(bad.files[0].stats, staged.files[0].stats, "{from}");
-        assert!(caught(&fixture, &bad).await, "{from}");
+    for fixture in Fixture::everywhere(spec()).await {
+        let staged = staged(&fixture).await;
+        for (from, to) in [
+            ("\"numRecords\":", "\"numRecords\":1"),
+            ("\"_seq\":1", "\"_seq\":2"),
+            ("2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.001Z"),
+            ("\"_superseded_by\":", "\"_superseded_by\":0,\"x\":"),
+        ] {
+            let mut bad = staged.clone();
+            bad.files[0].stats = bad.files[0].stats.replace(from, to);
+            assert_ne!(bad.files[0].stats, staged.files[0].stats, "{from}");
+            assert!(caught(&fixture, &bad).await, "{from}");
+        }
     }
 }
 
 #[tokio::test]
 async fn other_rows_than_declared_are_caught() {
-    let fixture = Fixture::new(spec()).await;
-    let staged = staged(&fixture).await;
-    let row = staged.declared.rows().next().unwrap().clone();
-    let mut fewer = staged.clone();
-    fewer.declared.rows.remove(&row);
-    assert!(caught(&fixture, &fewer).await);
-    let mut more = staged.clone();
-    more.declared.add(DeclaredRow { identity: vec![1], ..row.clone() });
-    assert!(caught(&fixture, &more).await);
-    let mut twice = staged.clone();
-    twice.declared.add(row);
-    assert!(caught(&fixture, &twice).await);
-    let mut doubled = staged.clone();
-    doubled.files.push(staged.files[0].clone());
-    assert!(caught(&fixture, &doubled).await);
-    let mut month = staged.clone();
-    month.files[0].month = Some("2023-01".into());
-    assert!(caught(&fixture, &month).await);
+    for fixture in Fixture::everywhere(spec()).await {
+        let staged = staged(&fixture).await;
+        let row = staged.declared.rows().next().unwrap().clone();
+        let mut fewer = staged.clone();
+        fewer.declared.rows.remove(&row);
+        assert!(caught(&fixture, &fewer).await);
+        let mut more = staged.clone();
+        more.declared.add(DeclaredRow { identity: vec![1], ..row.clone() });
+        assert!(caught(&fixture, &more).await);
+        let mut twice = staged.clone();
+        twice.declared.add(row);
+        assert!(caught(&fixture, &twice).await);
+        let mut doubled = staged.clone();
+        doubled.files.push(staged.files[0].clone());
+        assert!(caught(&fixture, &doubled).await);
+        let mut month = staged.clone();
+        month.files[0].month = Some("2023-01".into());
+        assert!(caught(&fixture, &month).await);
+    }
 }
 
 /// Writes rows whose derived values were tampered with, declared truthfully.
@@ -113,31 +115,33 @@ async fn tampered(fixture: &Fixture, change: impl Fn(&mut FileRow)) -> Staged {
 
 #[tokio::test]
 async fn values_that_do_not_follow_from_the_document_are_caught() {
-    let fixture = Fixture::new(spec()).await;
-    fixture.table.verify(&tampered(&fixture, |_| {}).await).await.unwrap();
-    for cell in 0..6 {
-        let bad = tampered(&fixture, |row| {
-            if row.doc.get_i32("_id").ok() == Some(7) {
-                row.derived.cells[cell] = Cell::Null;
-            }
-        });
-        assert!(caught(&fixture, &bad.await).await, "cell {cell}");
+    for fixture in Fixture::everywhere(spec()).await {
+        fixture.table.verify(&tampered(&fixture, |_| {}).await).await.unwrap();
+        for cell in 0..6 {
+            let bad = tampered(&fixture, |row| {
+                if row.doc.get_i32("_id").ok() == Some(7) {
+                    row.derived.cells[cell] = Cell::Null;
+                }
+            });
+            assert!(caught(&fixture, &bad.await).await, "cell {cell}");
+        }
+        let bad = tampered(&fixture, |row| row.hash[0] ^= 1).await;
+        assert!(fixture.table.verify(&bad).await.is_err());
     }
-    let bad = tampered(&fixture, |row| row.hash[0] ^= 1).await;
-    assert!(fixture.table.verify(&bad).await.is_err());
 }
 
 #[tokio::test]
 async fn two_versions_of_one_document_are_caught() {
-    let fixture = Fixture::new(spec()).await;
-    let bad = tampered(&fixture, |row| {
-        if row.doc.get_i32("_id").ok() == Some(8) {
-            let mut doc = orders(7, 1).remove(0);
-            doc.append(bson::cstr!("v"), 2);
-            row.hash = hash(&doc);
-            row.derived = derive(&doc, fixture.table.spec()).unwrap();
-            row.doc = doc;
-        }
-    });
-    assert!(caught(&fixture, &bad.await).await);
+    for fixture in Fixture::everywhere(spec()).await {
+        let bad = tampered(&fixture, |row| {
+            if row.doc.get_i32("_id").ok() == Some(8) {
+                let mut doc = orders(7, 1).remove(0);
+                doc.append(bson::cstr!("v"), 2);
+                row.hash = hash(&doc);
+                row.derived = derive(&doc, fixture.table.spec()).unwrap();
+                row.doc = doc;
+            }
+        });
+        assert!(caught(&fixture, &bad.await).await);
+    }
 }

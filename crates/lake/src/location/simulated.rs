@@ -1,0 +1,118 @@
+//! The store of a simulated location: memory whose objects carry the time of the runtime that wrote
+//! them, as those of a real store carry the store's own, so that ages are those of the simulation.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use portolan_runtime::Runtime;
+
+use crate::log::Histories;
+
+/// What a simulated location holds.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    objects: InMemory,
+    written_ms: Mutex<HashMap<Path, i64>>,
+    /// What the log entries of its tables say.
+    pub(super) histories: Arc<Histories>,
+}
+
+impl Memory {
+    /// As one process sees it.
+    pub(super) fn store(self: &Arc<Self>, runtime: &Runtime) -> Stamped {
+        Stamped { memory: Arc::clone(self), runtime: runtime.clone() }
+    }
+
+    fn stamp(&self, path: Path, now_ms: i64) {
+        self.written_ms.lock().unwrap_or_else(PoisonError::into_inner).insert(path, now_ms);
+    }
+
+    fn stamped(&self, meta: ObjectMeta) -> ObjectMeta {
+        let written_ms = self.written_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(&ms) = written_ms.get(&meta.location) else { return meta };
+        let since = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        ObjectMeta { last_modified: (UNIX_EPOCH + since).into(), ..meta }
+    }
+}
+
+/// The store of one process.
+pub(super) struct Stamped {
+    memory: Arc<Memory>,
+    runtime: Runtime,
+}
+
+impl fmt::Debug for Stamped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stamped")
+    }
+}
+
+impl fmt::Display for Stamped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stamped")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Stamped {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let put = self.memory.objects.put_opts(location, payload, options).await?;
+        self.memory.stamp(location.clone(), self.runtime.now_ms());
+        Ok(put)
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.memory.stamp(location.clone(), self.runtime.now_ms());
+        self.memory.objects.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let mut got = self.memory.objects.get_opts(location, options).await?;
+        got.meta = self.memory.stamped(got.meta);
+        Ok(got)
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.memory.objects.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let memory = Arc::clone(&self.memory);
+        self.memory.objects.list(prefix).map_ok(move |meta| memory.stamped(meta)).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let mut listed = self.memory.objects.list_with_delimiter(prefix).await?;
+        listed.objects = listed.objects.into_iter().map(|meta| self.memory.stamped(meta)).collect();
+        Ok(listed)
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.memory.objects.copy_opts(from, to, options).await?;
+        self.memory.stamp(to.clone(), self.runtime.now_ms());
+        Ok(())
+    }
+}
