@@ -22,11 +22,21 @@ pub enum Bug {
     ForgetsKept,
     /// The first batch of a process is torn: its documents go, what the fence says of them does not come.
     TearsBatch,
+    /// What was recorded as kept is not found again.
+    FindsNoKept,
+    /// Raising the fence is acknowledged and not done.
+    RaisesNothing,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 3] = [Self::DeletesById, Self::ForgetsKept, Self::TearsBatch];
+    pub const ALL: [Self; 5] = [
+        Self::DeletesById,
+        Self::ForgetsKept,
+        Self::TearsBatch,
+        Self::FindsNoKept,
+        Self::RaisesNothing,
+    ];
 }
 
 /// The simulated cluster with a bug.
@@ -104,6 +114,9 @@ impl Cluster for Buggy {
             }
             Bug::ForgetsKept => self.forgetting(namespace, request).await,
             Bug::TearsBatch => self.tearing(namespace, request).await,
+            Bug::FindsNoKept | Bug::RaisesNothing => {
+                self.inner.delete_batch(namespace, request).await
+            }
         }
     }
 
@@ -145,7 +158,10 @@ impl Cluster for Buggy {
     }
 
     async fn raise_fence(&self, holder: &Holder<'_>, seq: i64) -> Answer<()> {
-        self.inner.raise_fence(holder, seq).await
+        match self.bug {
+            Bug::RaisesNothing => Ok(()),
+            _ => self.inner.raise_fence(holder, seq).await,
+        }
     }
 
     async fn close_fence(&self, holder: &Holder<'_>, seq: i64) -> Answer<()> {
@@ -153,7 +169,10 @@ impl Cluster for Buggy {
     }
 
     async fn kept_records(&self, uuid: [u8; 16], seq: i64) -> Answer<Vec<KeptRecord>> {
-        self.inner.kept_records(uuid, seq).await
+        match self.bug {
+            Bug::FindsNoKept => Ok(Vec::new()),
+            _ => self.inner.kept_records(uuid, seq).await,
+        }
     }
 
     async fn clear_kept(&self, holder: &Holder<'_>, seq: i64) -> Answer<()> {

@@ -1,6 +1,8 @@
 //! The simulation is trusted only after it was seen to be deterministic and to find planted bugs.
 
+use portolan_archiver::effects;
 use portolan_model::GuardLevel;
+use portolan_runtime::Fate;
 
 use crate::{Bug, Case, Life, Tables, WriterKind, play, random_case, singles, trace};
 
@@ -32,12 +34,24 @@ async fn equal_cases_play_equally() {
     }
 }
 
+/// A worker that ends before it wrote down what the cluster answered to its first batch.
+fn dying() -> Life {
+    Life { faults: vec![(effects::DELETE, 1, Fate::DiesAfter)] }
+}
+
+/// A worker whose first batch arrives after another one took over.
+fn suspended() -> Life {
+    Life { faults: vec![(effects::DELETE, 1, Fate::Delayed { ms: 1_800_000 })] }
+}
+
 /// Cases in which a planted bug can show: who writes, and what happens to the worker.
 fn hunt(bug: Bug) -> (WriterKind, Vec<Life>) {
     match bug {
         Bug::DeletesById => (WriterKind::Updates, vec![Life::default(); 2]),
         Bug::ForgetsKept => (WriterKind::Deletes, vec![Life::default(); 2]),
         Bug::TearsBatch => (WriterKind::Quiet, vec![Life::default(); 2]),
+        Bug::FindsNoKept => (WriterKind::Deletes, vec![dying(), Life::default()]),
+        Bug::RaisesNothing => (WriterKind::Quiet, vec![suspended(), Life::default()]),
     }
 }
 
