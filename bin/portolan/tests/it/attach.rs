@@ -1,42 +1,24 @@
 //! A lost control database, in real processes: the tables are attached to a new one, every archived document
 //! is read through the endpoint as it was, and archiving goes on.
 
-use std::path::Path;
-
 use bson::doc;
 use mongodb::Client;
 use portolan_runtime::Runtime;
 use serde_json::{Value, json};
 
 use crate::kill_stage::{self, Documents};
-use crate::served::{Api, Process, Setting, text, until, with_login};
+use crate::lent;
+use crate::served::{Api, Setting, text};
 
 const DAY_MS: i64 = 86_400_000;
 const COLD: i64 = 300;
 const WARM: i64 = 20;
 
-/// An instance that only lends its sandbox cluster; the one under test attaches it.
-async fn source(dir: &Path) -> (Process, String) {
-    let setting = Setting::write(&dir.join("source"), "127.0.0.1", (29_800, 29_809), "");
-    let founded = setting.bootstrap();
-    let process = setting.serve(&[]).await;
-    let api = setting.api(&founded).await;
-    let group = api.project(&founded).await;
-    let uri = api.sandbox(&group, "Live").await;
-    (process, uri)
-}
-
 /// An organization, a project with a reader, the cluster attached.
 async fn settle(setting: &Setting, founded: &Value, uri: &str) -> (Api, String) {
     let api = setting.api(founded).await;
     let group = api.project(founded).await;
-    let body = json!({ "name": "Live", "connectionString": uri, "writesQuiesced": false });
-    api.post(&format!("portolan/v1/groups/{group}/clusters:attach"), &body).await;
-    let user = json!({
-        "databaseName": "admin", "username": "reader", "password": "correct-horse-9",
-        "roles": [{ "databaseName": "admin", "roleName": "readAnyDatabase" }],
-    });
-    api.post(&format!("atlas/v2/groups/{group}/databaseUsers"), &user).await;
+    lent::attach(&api, &group, uri).await;
     (api, group)
 }
 
@@ -54,25 +36,13 @@ async fn read(uri: &str) -> Documents {
 }
 
 async fn endpoint(api: &Api, group: &str, which: &str) -> Documents {
-    let path = format!("portolan/v1/groups/{group}/clusters/Live/connectionStrings");
-    let plain = text(&api.get(&path).await, which);
-    read(&with_login(&plain, "reader", "correct-horse-9")).await
-}
-
-async fn moved(api: &Api, group: &str, id: &str, documents: i64) {
-    let path = format!("portolan/v1/groups/{group}/clusters/Live/onlineArchives/{id}/statistics");
-    until("the documents in the archive", 60, async || {
-        let shown = api.get(&path).await;
-        let there = shown["documents"] == documents && shown["openMove"] == false;
-        there.then_some(())
-    })
-    .await;
+    read(&lent::endpoint(api, group, which).await).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn archives_outlive_their_control_database() {
     let dir = tempfile::tempdir().expect("a folder");
-    let (_source, uri) = source(dir.path()).await;
+    let (_source, uri) = lent::lend(dir.path(), (29_800, 29_809)).await;
     let live = Client::with_uri_str(&uri).await.expect("a client");
     insert(&live, 0..COLD, 40).await;
     insert(&live, COLD..COLD + WARM, 1).await;
@@ -83,16 +53,8 @@ async fn archives_outlive_their_control_database() {
     let founded = setting.bootstrap();
     let process = setting.serve(&[]).await;
     let (api, group) = settle(&setting, &founded, &uri).await;
-    let body = json!({
-        "dbName": "sales", "collName": "orders",
-        "criteria": {
-            "type": "DATE", "dateField": "at", "dateFormat": "ISODATE", "expireAfterDays": 10,
-        },
-        "partitionFields": [{ "fieldName": "at", "order": 0 }],
-    });
-    let archives = format!("atlas/v2/groups/{group}/clusters/Live/onlineArchives");
-    let id = text(&api.post(&archives, &body).await, "_id");
-    moved(&api, &group, &id, COLD).await;
+    let id = lent::archive_orders(&api, &group).await;
+    lent::archived(&api, &group, &id, COLD).await;
     let archived = endpoint(&api, &group, "archive").await;
     assert_eq!(archived.len(), 300);
     process.stop().await;
@@ -131,7 +93,7 @@ async fn archives_outlive_their_control_database() {
     let (status, answer) =
         api.call(reqwest::Method::PATCH, &archive, Some(&json!({ "paused": false }))).await;
     assert_eq!(status, 200, "{answer}");
-    moved(&api, &group, &id, COLD + 100).await;
+    lent::archived(&api, &group, &id, COLD + 100).await;
     assert_eq!(read(&uri).await.len(), 20, "what was cold left the cluster");
     assert_eq!(endpoint(&api, &group, "clusterAndArchive").await.len(), 420);
     process.stop().await;

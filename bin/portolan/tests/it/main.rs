@@ -9,6 +9,7 @@ mod docs;
 mod kill;
 mod kill_operations;
 mod kill_stage;
+mod lent;
 mod links;
 mod monitoring;
 mod operators;

@@ -10,24 +10,20 @@ use portolan_runtime::Runtime;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::lent;
 use crate::router::Router;
 use crate::served::{Process, Setting, text, until, with_login};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// An instance that only lends its sandbox cluster, and the router before it: the cluster's own connection
-/// string and the one through the router.
+/// A lent cluster and a router before it: the cluster's own connection string and the one through the
+/// router.
 async fn source(
     dir: &Path,
     ports: (u16, u16),
     entries: Option<Vec<Document>>,
 ) -> (Process, String, Router, String) {
-    let setting = Setting::write(&dir.join("source"), "127.0.0.1", ports, "");
-    let founded = setting.bootstrap();
-    let process = setting.serve(&[]).await;
-    let api = setting.api(&founded).await;
-    let group = api.project(&founded).await;
-    let uri = api.sandbox(&group, "Live").await;
+    let (process, uri) = lent::lend(dir, ports).await;
     let host = uri.rsplit_once('@').map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
     let router = Router::start(host.expect("a host").to_owned(), entries).await;
     let through = format!("mongodb://{}/", router.address);
@@ -70,36 +66,15 @@ async fn a_sharded_collection_is_archived_by_its_whole_key() {
     let process = setting.serve(&[]).await;
     let api = setting.api(&founded).await;
     let group = api.project(&founded).await;
-    let body = json!({ "name": "Live", "connectionString": through, "writesQuiesced": false });
-    let attached = api.post(&format!("portolan/v1/groups/{group}/clusters:attach"), &body).await;
+    let attached = lent::attach(&api, &group, &through).await;
     assert_eq!(text(&attached, "level"), "L3", "{attached}");
     let shown = api.get(&format!("atlas/v2/groups/{group}/clusters/Live")).await;
     assert_eq!(text(&shown, "clusterType"), "SHARDED", "{shown}");
-    let user = json!({
-        "databaseName": "admin", "username": "reader", "password": "correct-horse-9",
-        "roles": [{ "databaseName": "admin", "roleName": "readAnyDatabase" }],
-    });
-    api.post(&format!("atlas/v2/groups/{group}/databaseUsers"), &user).await;
-    let body = json!({
-        "dbName": "sales", "collName": "orders",
-        "criteria": {
-            "type": "DATE", "dateField": "at", "dateFormat": "ISODATE", "expireAfterDays": 10,
-        },
-        "partitionFields": [{ "fieldName": "at", "order": 0 }],
-    });
-    let archives = format!("atlas/v2/groups/{group}/clusters/Live/onlineArchives");
-    let id = text(&api.post(&archives, &body).await, "_id");
+    let id = lent::archive_orders(&api, &group).await;
     let own = format!("portolan/v1/groups/{group}/clusters/Live/onlineArchives/{id}");
-    let statistics = format!("{own}/statistics");
-    until("the documents in the archive", 60, async || {
-        let shown = api.get(&statistics).await;
-        (shown["documents"] == 200 && shown["openMove"] == false).then_some(())
-    })
-    .await;
+    lent::archived(&api, &group, &id, 200).await;
     assert_eq!(numbers(&uri).await, (200..220).collect::<Vec<_>>());
-    let strings = format!("portolan/v1/groups/{group}/clusters/Live/connectionStrings");
-    let both = text(&api.get(&strings).await, "clusterAndArchive");
-    let both = with_login(&both, "reader", "correct-horse-9");
+    let both = lent::endpoint(&api, &group, "clusterAndArchive").await;
     assert_eq!(numbers(&both).await, (0..220).collect::<Vec<_>>(), "each once");
 
     {
@@ -138,7 +113,7 @@ async fn a_router_that_hides_its_shard_keys_is_refused() {
     let api = setting.api(&founded).await;
     let group = api.project(&founded).await;
     let path = format!("portolan/v1/groups/{group}/clusters:attach");
-    let body = json!({ "name": "Live", "connectionString": through, "writesQuiesced": false });
+    let body = lent::attach_body(&through);
     let (status, answer) = api.call(Method::POST, &path, Some(&body)).await;
     assert_eq!(status, 400, "{answer}");
     assert!(answer.to_string().contains("config.collections"), "{answer}");

@@ -6,34 +6,16 @@ use portolan_store::leases::LeaseKey;
 use super::*;
 
 fn item(state: MoveState, done: i32) -> Move {
+    let namespace = Namespace { database: "d".into(), collection: "c".into() };
+    let key = LeaseKey { cluster_id: ClusterId::new([4; 12]), namespace };
+    let run = (ArchiveId::new([2; 12]), JobId::new([3; 12]));
     Move {
-        id: JobId::new([1; 12]),
-        archive_id: ArchiveId::new([2; 12]),
-        run_id: JobId::new([3; 12]),
-        key: LeaseKey {
-            cluster_id: ClusterId::new([4; 12]),
-            namespace: Namespace { database: "d".into(), collection: "c".into() },
-        },
-        seq: 5,
-        epoch: 1,
         state,
         criteria_version: 1,
-        cutoff_ms: None,
         level: GuardLevel::L1,
-        collection_uuid: None,
-        files: "[]".into(),
         batches: 2,
         done,
-        documents: 0,
-        bytes_raw: 0,
-        bytes_stored: 0,
-        deleted: 0,
-        kept: 0,
-        vanished: 0,
-        unanswered_epoch: None,
-        quiet_at_ms: None,
-        closed_because: None,
-        created_at: 0,
+        ..Move::new(JobId::new([1; 12]), run, key, (5, 1), 0)
     }
 }
 
