@@ -4,8 +4,8 @@
 //! ([`Location::probe`]).
 
 mod fitness;
+mod memory;
 mod remote;
-mod simulated;
 
 pub use fitness::Fitness;
 pub use remote::{AzureAccess, AzureSecret, GcsAccess, Protocol, Remote, S3Access, S3Key};
@@ -13,7 +13,6 @@ pub use remote::{AzureAccess, AzureSecret, GcsAccess, Protocol, Remote, S3Access
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use portolan_runtime::Runtime;
 use url::Url;
@@ -21,7 +20,7 @@ use url::Url;
 use crate::LakeError;
 use crate::folder::DurableFolder;
 use crate::log::Histories;
-use simulated::Memory;
+use memory::Memory;
 
 /// A place that holds tables. Cheap to clone.
 #[derive(Clone)]
@@ -37,7 +36,7 @@ enum Place {
     Folder(PathBuf),
     /// A store whose `/` is the location itself.
     Store(Arc<dyn ObjectStore>),
-    Simulated(Arc<Memory>),
+    Memory(Arc<Memory>),
 }
 
 impl Location {
@@ -70,28 +69,28 @@ impl Location {
         Ok(Self { place: Place::Store(store), root_url, on_runtime_clock: false })
     }
 
-    /// The memory of this process, shared by the clones of this value: for tests and simulations.
+    /// The memory of this process, shared by the clones of this value, on the runtime's clock: for tests and
+    /// simulations.
     ///
     /// # Panics
     /// Never: the URL is a constant.
     #[must_use]
     pub fn memory() -> Self {
         let root_url = Url::parse("memory:///").expect("a constant that is a URL");
-        let store = Arc::new(InMemory::new());
-        Self { place: Place::Store(store), root_url, on_runtime_clock: false }
+        Self { place: Place::Memory(Arc::default()), root_url, on_runtime_clock: true }
     }
 
-    /// The memory of this process, with tables in formats of their own that cost little, and with the
-    /// runtime's clock: for simulations. Nothing else can read such tables.
+    /// The same with tables in formats of their own, which cost little: for simulations. Nothing else can
+    /// read such tables.
     #[must_use]
     pub fn simulated() -> Self {
-        Self { place: Place::Simulated(Arc::default()), ..Self::memory() }
+        Self { place: Place::Memory(Arc::new(Memory::simulating())), ..Self::memory() }
     }
 
     /// What the log entries of simulated tables say; `None` in every other location.
     pub(crate) fn histories(&self) -> Option<Arc<Histories>> {
         match &self.place {
-            Place::Simulated(memory) => Some(Arc::clone(&memory.histories)),
+            Place::Memory(memory) => memory.histories.clone(),
             Place::Folder(_) | Place::Store(_) => None,
         }
     }
@@ -153,7 +152,7 @@ impl Location {
         Ok(match &self.place {
             Place::Folder(root) => Arc::new(self.durable(root, runtime)?),
             Place::Store(store) => Arc::clone(store),
-            Place::Simulated(memory) => Arc::new(memory.store(runtime)),
+            Place::Memory(memory) => Arc::new(memory.store(runtime)),
         })
     }
 
@@ -165,7 +164,7 @@ impl Location {
     ) -> Result<(), LakeError> {
         match &self.place {
             Place::Folder(root) => Ok(self.durable(root, runtime)?.settle(path).await?),
-            Place::Store(_) | Place::Simulated(_) => Ok(()),
+            Place::Store(_) | Place::Memory(_) => Ok(()),
         }
     }
 

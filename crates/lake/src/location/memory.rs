@@ -1,5 +1,5 @@
-//! The store of a simulated location: memory whose objects carry the time of the runtime that wrote
-//! them, as those of a real store carry the store's own, so that ages are those of the simulation.
+//! A location in the memory of this process, whose objects carry the time of the runtime that wrote them,
+//! as those of a real store carry the store's own: ages are those of a test's clock.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,16 +19,20 @@ use portolan_runtime::Runtime;
 
 use crate::log::Histories;
 
-/// What a simulated location holds.
+/// What a location in memory holds.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     objects: InMemory,
     written_ms: Mutex<HashMap<Path, i64>>,
-    /// What the log entries of its tables say.
-    pub(super) histories: Arc<Histories>,
+    /// What the log entries of its tables say, where they are simulated.
+    pub(super) histories: Option<Arc<Histories>>,
 }
 
 impl Memory {
+    pub(super) fn simulating() -> Self {
+        Self { histories: Some(Arc::default()), ..Self::default() }
+    }
+
     /// As one process sees it.
     pub(super) fn store(self: &Arc<Self>, runtime: &Runtime) -> Stamped {
         Stamped { memory: Arc::clone(self), runtime: runtime.clone() }
