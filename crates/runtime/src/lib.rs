@@ -1,7 +1,7 @@
 //! Time, randomness, ids, spawning and effect points, in one handle.
 //!
 //! This is the only crate that reads a clock or asks the operating system for randomness, so that
-//! tests (and one day a simulator) can drive everything else. What is not here: scheduling policy,
+//! tests and the simulation can drive everything else. What is not here: scheduling policy,
 //! retries, leases. They live where their rules live and take their time from [`Runtime`].
 
 mod clock;
