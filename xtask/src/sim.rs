@@ -26,9 +26,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     run::run(program, &rest)
 }
 
-/// What CI plays: every single fault, a part of all pairs, random worlds, some of them on Delta tables.
+/// What CI plays: every single fault, every two faults, random worlds, some of them on Delta tables.
 pub(crate) fn of_ci() -> Result<()> {
-    let rest = ["--pairs", "4000", "--worlds", "8000", "--delta", "100"];
+    let rest = ["--all-pairs", "--worlds", "20000", "--delta", "100"];
     let rest = rest.into_iter().map(str::to_owned).collect();
     run(&Options { rest, ..Options::default() })
 }

@@ -81,6 +81,7 @@ fn keep(
     let guard = stop.clone().drop_guard();
     runtime.spawn("archiver.lease", async move {
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = renew_always(&held, &journal, cluster.as_deref()) => {}
         }

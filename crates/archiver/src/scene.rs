@@ -185,8 +185,9 @@ impl Scene {
     pub(crate) async fn pause_ms(&self, ms: u64) -> Result<(), ArchiverError> {
         self.check()?;
         tokio::select! {
-            () = self.runtime.sleep_ms(ms) => self.check(),
+            biased;
             () = self.shutdown.cancelled() => Err(ArchiverError::Stopping),
+            () = self.runtime.sleep_ms(ms) => self.check(),
         }
     }
 }

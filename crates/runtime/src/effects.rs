@@ -158,10 +158,13 @@ impl FaultPlan {
         }
     }
 
-    /// Waits until an effect of it is delayed, likewise.
+    /// Waits until an effect of it is delayed, likewise; each one is told once.
     pub async fn was_delayed(&self) {
         match &self.life {
-            Some(life) => life.wait_for(&life.delayed).await,
+            Some(life) => {
+                life.wait_for(&life.delayed).await;
+                life.delayed.store(false, Ordering::Release);
+            }
             None => std::future::pending().await,
         }
     }
@@ -206,6 +209,15 @@ impl FaultPlan {
                 Ok(plan.with(point, passage, fate))
             },
         )
+    }
+
+    /// How many of its fates nobody has met.
+    #[must_use]
+    pub fn unmet(&self) -> usize {
+        let Some(points) = &self.points else { return 0 };
+        let points = lock(points);
+        let ahead = |point: &Point| point.fates.keys().filter(|n| **n > point.passages).count();
+        points.values().map(ahead).sum()
     }
 
     pub(crate) fn fate_of(&self, point: &'static str) -> Option<Fate> {

@@ -4,10 +4,12 @@
 //! tests and the simulation can drive everything else. What is not here: scheduling policy,
 //! retries, leases. They live where their rules live and take their time from [`Runtime`].
 
+mod blocking;
 mod clock;
 mod effects;
 mod entropy;
 
+pub use blocking::Blocking;
 pub use clock::{Clock, ManualClock, ShiftedClock, SystemClock};
 pub use effects::{Fate, FaultPlan, InjectedFault, PlanError, Watcher};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
@@ -28,6 +30,8 @@ struct Inner {
     faults: FaultPlan,
     id_process: [u8; 5],
     id_counter: AtomicU32,
+    /// Blocking work gets no thread of its own.
+    in_place: bool,
 }
 
 /// A deadline passed before the future was ready.
@@ -53,7 +57,16 @@ impl Runtime {
         let mut counter = [0; 4];
         entropy.fill(&mut counter);
         let id_counter = AtomicU32::new(u32::from_be_bytes(counter));
-        Self { inner: Arc::new(Inner { clock, entropy, faults, id_process, id_counter }) }
+        let in_place = false;
+        Self { inner: Arc::new(Inner { clock, entropy, faults, id_process, id_counter, in_place }) }
+    }
+
+    /// Of a runtime that nobody shares yet: blocking work is done by whoever asks for it, before anything
+    /// else goes on. What needs no other thread can be played again.
+    #[must_use]
+    pub fn in_place(mut self) -> Self {
+        Arc::get_mut(&mut self.inner).expect("a new runtime has one owner").in_place = true;
+        self
     }
 
     /// A runtime whose clock stands at `now_ms` until it is advanced, with randomness from `seed`.
@@ -67,14 +80,19 @@ impl Runtime {
     /// The same clock and randomness, with faults at effect points.
     #[must_use]
     pub fn with_faults(&self, faults: FaultPlan) -> Self {
-        Self::new(self.inner.clock.clone(), self.inner.entropy.clone(), faults)
+        self.with(self.inner.clock.clone(), faults)
     }
 
     /// The same, but so many milliseconds later.
     #[must_use]
     pub fn ahead(&self, ms: i64) -> Self {
         let clock = Arc::new(ShiftedClock::new(self.inner.clock.clone(), ms));
-        Self::new(clock, self.inner.entropy.clone(), self.inner.faults.clone())
+        self.with(clock, self.inner.faults.clone())
+    }
+
+    fn with(&self, clock: Arc<dyn Clock>, faults: FaultPlan) -> Self {
+        let other = Self::new(clock, self.inner.entropy.clone(), faults);
+        if self.inner.in_place { other.in_place() } else { other }
     }
 
     /// Wall-clock time in milliseconds since the Unix epoch.
@@ -101,6 +119,8 @@ impl Runtime {
     /// [`TimedOut`] when the time is up first; the future is dropped then.
     pub async fn timeout_ms<F: Future>(&self, ms: u64, future: F) -> Result<F::Output, TimedOut> {
         tokio::select! {
+            // Equal cases end equally: what is ready in time is not late.
+            biased;
             output = future => Ok(output),
             () = self.sleep_ms(ms) => Err(TimedOut { after_ms: ms }),
         }
@@ -152,14 +172,17 @@ impl Runtime {
         tokio::spawn(future)
     }
 
-    /// Runs blocking work on a thread of its own.
+    /// Runs blocking work on a thread of its own, unless this runtime does all in its place.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
-    pub fn spawn_blocking<F, T>(&self, work: F) -> tokio::task::JoinHandle<T>
+    pub fn spawn_blocking<F, T>(&self, work: F) -> Blocking<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        tokio::task::spawn_blocking(work)
+        match self.inner.in_place {
+            true => Blocking::done(work()),
+            false => Blocking::on_thread(tokio::task::spawn_blocking(work)),
+        }
     }
 
     /// Runs one effect on the outside world through the named effect point, where a fault plan

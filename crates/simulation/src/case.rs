@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context as _, Result};
 use portolan_archiver::effects;
 use portolan_model::GuardLevel;
-use portolan_runtime::{Fate, FaultPlan, Watcher};
+use portolan_runtime::{Fate, FaultPlan, Runtime, Watcher};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, ProcessClock};
@@ -19,6 +19,8 @@ use crate::{Bug, WriterKind};
 
 /// Looks without faults after which a world must be at rest.
 const LOOKS_TO_REST: usize = 4;
+/// Real time after which a world, which needs a few milliseconds, is given up.
+const STUCK_MS: u64 = 60_000;
 /// Writes of a client in one case.
 const WRITES: u32 = 6;
 
@@ -38,6 +40,12 @@ const TELLING: [&str; 9] = [
 /// A passage of a life through an effect point that meets a fate.
 pub type Fault = (&'static str, u64, Fate);
 
+/// What divides the lives in a trace.
+const LIFE: &str = "a life begins";
+const SUSPENDED: &str = "the worker is suspended; another one takes over";
+const LOOK: &str = "a look without faults";
+const WAKES: &str = "the worker wakes";
+
 /// The faults of one life of a worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Life {
@@ -56,27 +64,39 @@ pub struct Case {
     pub seed: u64,
     /// The lives before those without faults.
     pub lives: Vec<Life>,
-    /// What holds the archive.
+    /// What holds the archive and the journal.
     pub tables: Tables,
+    /// How the cold documents are divided.
+    pub moves: Moves,
     /// A planted bug.
     pub bug: Option<Bug>,
 }
 
-/// What holds the archive of a world.
+/// What holds the archive and the journal of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tables {
-    /// Tables in formats of their own, which cost little.
+    /// Tables in formats of their own, which cost little, and a journal in memory.
     Simulated,
-    /// Delta tables, in memory.
+    /// Delta tables in memory, and a journal in a file.
     Delta,
 }
 
+/// How the cold documents of a world are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moves {
+    /// One move of three batches.
+    One,
+    /// A move of two batches and one of a single batch.
+    Two,
+}
+
 impl Case {
-    /// A case without faults or a bug, with simulated tables: one life, then rest.
+    /// A case without faults or a bug, with simulated tables and two moves: one life, then rest.
     #[must_use]
     pub fn quiet(level: GuardLevel, writer: WriterKind, seed: u64) -> Self {
         let lives = vec![Life::default()];
-        Self { level, writer, seed, lives, tables: Tables::Simulated, bug: None }
+        let (tables, moves) = (Tables::Simulated, Moves::Two);
+        Self { level, writer, seed, lives, tables, moves, bug: None }
     }
 }
 
@@ -85,6 +105,9 @@ impl fmt::Display for Case {
         write!(formatter, "{} {:?} seed {}", self.level, self.writer, self.seed)?;
         if self.tables == Tables::Delta {
             formatter.write_str(" on Delta tables")?;
+        }
+        if self.moves == Moves::One {
+            formatter.write_str(" in one move")?;
         }
         for life in &self.lives {
             formatter.write_str(" |")?;
@@ -106,6 +129,31 @@ pub struct Outcome {
     pub trace: Vec<String>,
     /// The first rule that was broken.
     pub violation: Option<String>,
+    /// Faults that were planned and not met: the worker did not come so far.
+    pub unmet: usize,
+}
+
+impl Outcome {
+    /// The effects that each life of the case passed, in order, without those of other workers.
+    #[must_use]
+    pub fn passages(&self) -> Vec<Vec<&str>> {
+        let (mut lives, mut others) = (Vec::new(), false);
+        for line in &self.trace {
+            match line.as_str() {
+                LIFE => lives.push(Vec::new()),
+                LOOK => break,
+                SUSPENDED => others = true,
+                WAKES => others = false,
+                _ => {
+                    let point = line.strip_suffix(" begins").filter(|_| !others);
+                    if let (Some(point), Some(life)) = (point, lives.last_mut()) {
+                        life.push(point);
+                    }
+                }
+            }
+        }
+        lives
+    }
 }
 
 /// Watches a life: lets the client write, asks the oracle, writes the trace.
@@ -138,8 +186,15 @@ impl Play {
     }
 
     async fn pass(&self, point: &'static str, after: bool) {
-        let _turn = self.turn.lock().await;
         self.note_passage(point, after);
+        // Who is about to commit has the journal, for which whoever has the turn may wait.
+        let _turn = match after {
+            true => self.turn.lock().await,
+            false => match self.turn.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return,
+            },
+        };
         let live = self.world.cluster.documents(&namespace());
         self.world.model().look(&live);
         if after && TELLING.contains(&point) {
@@ -194,26 +249,34 @@ pub async fn play(case: &Case) -> Result<Outcome> {
     let world = Arc::new(World::new(case).await?);
     let oracle = Oracle::new(&world);
     let writer = Mutex::new(Writer::new(case.writer, case.seed ^ 0x5eed, WRITES));
-    let outcome = Mutex::new(Outcome { trace: Vec::new(), violation: None });
+    let outcome = Mutex::new(Outcome { trace: Vec::new(), violation: None, unmet: 0 });
     let turn = tokio::sync::Mutex::default();
     let play = Arc::new(Play { world: world.clone(), oracle, writer, outcome, turn });
-    for life in &case.lives {
-        play.note("a life begins".to_owned());
-        Box::pin(live(&play, life)).await?;
-        world.wait();
-    }
-    if let Err(error) = rest(&play).await? {
-        play.blame(format!("at rest: {error}"));
+    match Runtime::system().timeout_ms(STUCK_MS, Box::pin(lives(&play, case))).await {
+        Ok(lived) => lived?,
+        Err(_) => play.blame("it stands still: somebody waits for ever".to_owned()),
     }
     world.close().await;
     Ok(lock(&play.outcome).clone())
+}
+
+async fn lives(play: &Arc<Play>, case: &Case) -> Result<()> {
+    for life in &case.lives {
+        play.note(LIFE.to_owned());
+        Box::pin(live(play, life)).await?;
+        play.world.wait();
+    }
+    if let Err(error) = rest(play).await? {
+        play.blame(format!("at rest: {error}"));
+    }
+    Ok(())
 }
 
 /// Looks without faults until the world is at rest, and once more: what rests stays at rest.
 async fn rest(play: &Arc<Play>) -> Result<Result<()>> {
     let (mut looks, mut rested) = (0, false);
     loop {
-        play.note("a look without faults".to_owned());
+        play.note(LOOK.to_owned());
         Box::pin(quiet_look(play)).await?;
         play.world.wait();
         looks += 1;
@@ -234,6 +297,18 @@ async fn quiet_look(play: &Arc<Play>) -> Result<()> {
     Ok(())
 }
 
+/// Another worker looks, while the one whose effect is delayed past its lease is suspended.
+async fn take_over(play: &Arc<Play>, clock: &ProcessClock) -> Result<()> {
+    play.note(SUSPENDED.to_owned());
+    clock.suspend(true);
+    play.world.clock.advance_ms(LEASE_TTL_MS * 2);
+    Box::pin(quiet_look(play)).await?;
+    play.note(WAKES.to_owned());
+    clock.suspend(false);
+    play.world.clock.advance_ms(LEASE_TTL_MS * 100);
+    Ok(())
+}
+
 /// A worker looks once, until it is done or dies. One whose effect is delayed past its lease goes on
 /// after its successor has looked.
 async fn live(play: &Arc<Play>, life: &Life) -> Result<()> {
@@ -247,24 +322,19 @@ async fn live(play: &Arc<Play>, life: &Life) -> Result<()> {
     let worker = play.world.worker(clock.clone(), plan.clone());
     let shutdown = CancellationToken::new();
     let mut look = Box::pin(worker.pass(&shutdown));
-    tokio::select! {
-        _ended = &mut look => {}
-        () = plan.died() => play.note("the worker dies".to_owned()),
-        () = plan.was_delayed() => {
-            play.note("the worker is suspended; another one takes over".to_owned());
-            clock.suspend(true);
-            play.world.clock.advance_ms(LEASE_TTL_MS * 2);
-            Box::pin(quiet_look(play)).await?;
-            play.note("the worker wakes".to_owned());
-            clock.suspend(false);
-            play.world.clock.advance_ms(LEASE_TTL_MS * 100);
-            tokio::select! {
-                _ended = &mut look => {}
-                () = plan.died() => {}
+    loop {
+        tokio::select! {
+            biased;
+            _ended = &mut look => break,
+            () = plan.died() => {
+                play.note("the worker dies".to_owned());
+                break;
             }
+            () = plan.was_delayed() => take_over(play, &clock).await?,
         }
     }
     drop(look);
+    lock(&play.outcome).unmet += plan.unmet();
     // What it had spawned ends at its next turn; before that it may hold the journal.
     clock::let_others_run().await;
     Ok(())

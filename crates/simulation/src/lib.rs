@@ -15,9 +15,9 @@ mod sweep;
 mod world;
 mod writer;
 
-pub use case::{Case, Fault, Life, Outcome, Tables, play};
+pub use case::{Case, Fault, Life, Moves, Outcome, Tables, play};
 pub use planted::Bug;
-pub use sweep::{Counts, pairs, random_case, singles, trace};
+pub use sweep::{Counts, aim, pairs_after, random_case, singles, trace};
 pub use writer::WriterKind;
 
 #[cfg(test)]

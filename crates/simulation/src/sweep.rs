@@ -1,5 +1,5 @@
-//! Many cases: every single fault, every pair, and random ones. Which effects there are to fail is
-//! taken from the trace of a world without faults.
+//! Many cases: every single fault, every two faults, and random ones. Which effects there are to fail is
+//! taken from what workers were seen to do, not from a list.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use portolan_archiver::effects;
 use portolan_model::GuardLevel;
 use portolan_runtime::{Entropy, Fate, SeededEntropy};
 
-use crate::case::{Case, Fault, Life, play};
+use crate::case::{Case, Fault, Life, Moves, Outcome, play};
 use crate::world::LEASE_TTL_MS;
 use crate::{Bug, WriterKind};
 
@@ -43,28 +43,46 @@ const OUTSIDE: [&str; 14] = [
     effects::SOURCE_CLEAR,
 ];
 
+/// Seeds of cases that are neighbours are below this distance.
+const SEEDS_APART: u64 = 10_000;
+const SEEDS_TO_MEET_A_FAULT: u64 = 20;
+
+/// The archiver's effects among passages, each with the number of its passage.
+fn numbered(passages: &[&str]) -> Vec<(&'static str, u64)> {
+    let mut counts = Counts::new();
+    let known = |point: &&str| effects::ALL.into_iter().find(|known| known == point);
+    let points = passages.iter().filter_map(known);
+    points
+        .map(|point| {
+            let count = counts.entry(point).or_default();
+            *count += 1;
+            (point, *count)
+        })
+        .collect()
+}
+
 /// The archiver's effects in a world without faults and without writers.
 ///
 /// # Errors
 /// Those of [`play`].
-pub async fn trace(level: GuardLevel) -> Result<Counts> {
-    let outcome = play(&Case::quiet(level, WriterKind::Quiet, 0)).await?;
-    let mut counts = Counts::new();
-    for line in &outcome.trace {
-        let point = line.strip_suffix(" begins").unwrap_or_default();
-        if let Some(point) = effects::ALL.into_iter().find(|known| *known == point) {
-            *counts.entry(point).or_default() += 1;
-        }
-    }
-    Ok(counts)
+pub async fn trace(level: GuardLevel, moves: Moves) -> Result<Counts> {
+    let case = Case { moves, ..Case::quiet(level, WriterKind::Quiet, 0) };
+    let outcome = play(&case).await?;
+    let passages = outcome.passages().into_iter().next().unwrap_or_default();
+    // The number of the last passage is the count.
+    Ok(numbered(&passages).into_iter().collect())
 }
 
-fn faults(counts: &Counts) -> Vec<Fault> {
-    let passages = counts.iter().flat_map(|(point, count)| (1..=*count).map(move |n| (*point, n)));
-    let all = passages.flat_map(|(point, n)| FATES.map(|fate| (point, n, fate)));
+/// Every fate that each of these passages can meet.
+fn faults(passages: impl IntoIterator<Item = (&'static str, u64)>) -> Vec<Fault> {
+    let fates = |(point, n)| FATES.map(|fate| (point, n, fate));
     let is_played =
         |(point, _, fate): &Fault| !matches!(fate, Fate::Delayed { .. }) || OUTSIDE.contains(point);
-    all.filter(is_played).collect()
+    passages.into_iter().flat_map(fates).filter(is_played).collect()
+}
+
+fn faults_of(counts: &Counts) -> Vec<Fault> {
+    faults(counts.iter().flat_map(|(point, count)| (1..=*count).map(move |n| (*point, n))))
 }
 
 /// The writers that a level makes promises to.
@@ -73,39 +91,61 @@ fn writers(level: GuardLevel) -> impl Iterator<Item = WriterKind> {
     WriterKind::WRITING.into_iter().filter(kept)
 }
 
-fn case(level: GuardLevel, writer: WriterKind, seed: u64, faults: &[&[Fault]]) -> Case {
-    let lives = faults.iter().map(|faults| Life { faults: faults.to_vec() }).collect();
-    Case { lives, ..Case::quiet(level, writer, seed) }
-}
-
 /// Every single fault under every writer.
 #[must_use]
-pub fn singles(level: GuardLevel, counts: &Counts) -> Vec<Case> {
-    let faults = faults(counts);
+pub fn singles(level: GuardLevel, moves: Moves, counts: &Counts) -> Vec<Case> {
+    let faults = faults_of(counts);
     let of_writer = |writer| {
-        let faults = faults.clone();
-        faults
-            .into_iter()
-            .enumerate()
-            .map(move |(n, fault)| case(level, writer, n as u64 + 1, &[&[fault]]))
+        let cases = faults.clone().into_iter().enumerate();
+        cases.map(move |(n, fault)| {
+            let lives = vec![Life { faults: vec![fault] }];
+            Case { lives, moves, ..Case::quiet(level, writer, n as u64 + 1) }
+        })
     };
     writers(level).flat_map(of_writer).collect()
 }
 
-/// Every pair of faults, one in each of two lives, under every writer.
-#[must_use]
-pub fn pairs(level: GuardLevel, counts: &Counts) -> Vec<Case> {
-    let faults = faults(counts);
-    let mut cases = Vec::new();
-    for writer in writers(level) {
-        for first in &faults {
-            for second in &faults {
-                let seed = cases.len() as u64 + 1;
-                cases.push(case(level, writer, seed, &[&[*first], &[*second]]));
-            }
+/// The case with the first seed of its client under which every fault is met, and what came of it: a client
+/// that deletes documents can save a worker the effect that is to fail. Of the tries, the last one.
+///
+/// # Errors
+/// Those of [`play`].
+pub async fn aim(case: &Case) -> Result<(Case, Outcome)> {
+    let mut tried = case.clone();
+    loop {
+        let outcome = play(&tried).await?;
+        let last = tried.seed >= case.seed + SEEDS_APART * SEEDS_TO_MEET_A_FAULT;
+        if outcome.unmet == 0 || outcome.violation.is_some() || last {
+            return Ok((tried, outcome));
         }
+        tried.seed += SEEDS_APART;
     }
-    cases
+}
+
+/// Every case that meets a second fault after the one of this case: at any effect that its worker, or the one
+/// after it, was seen to pass since. Until the second fault, all play alike.
+///
+/// # Errors
+/// Those of [`play`].
+pub async fn pairs_after(single: &Case) -> Result<Vec<Case>> {
+    let Some(first) = single.lives.first().and_then(|life| life.faults.first()).copied() else {
+        return Ok(Vec::new());
+    };
+    let lives = vec![Life { faults: vec![first] }, Life::default()];
+    let (alone, outcome) = aim(&Case { lives, ..single.clone() }).await?;
+    if outcome.unmet > 0 {
+        return Ok(Vec::new());
+    }
+    let lives = outcome.passages();
+    let is_first = |passage: &(&str, u64)| *passage == (first.0, first.1);
+    let same_life = lives.first().map(|life| numbered(life)).unwrap_or_default();
+    let same_life = same_life.into_iter().skip_while(|passage| !is_first(passage)).skip(1);
+    let next_life = lives.get(1).map(|life| numbered(life)).unwrap_or_default();
+    let in_same = |second| vec![Life { faults: vec![first, second] }, Life::default()];
+    let in_next = |second| vec![Life { faults: vec![first] }, Life { faults: vec![second] }];
+    let seconds = faults(same_life).into_iter().map(in_same);
+    let seconds = seconds.chain(faults(next_life).into_iter().map(in_next));
+    Ok(seconds.map(|lives| Case { lives, ..alone.clone() }).collect())
 }
 
 /// A case by the dice: up to three lives with up to three faults each, a writer, a level.
@@ -121,7 +161,7 @@ pub fn random_case(seed: u64, counts: &Counts, bug: Option<Bug>) -> Case {
     let level = if bug.is_some() { GuardLevel::L3 } else { level };
     let writers: Vec<WriterKind> = writers(level).collect();
     let writer = writers[roll(writers.len())];
-    let faults = faults(counts);
+    let faults = faults_of(counts);
     let lives = (0..=roll(3))
         .map(|_| Life { faults: (0..=roll(3)).map(|_| faults[roll(faults.len())]).collect() })
         .collect();

@@ -4,7 +4,9 @@ use portolan_archiver::effects;
 use portolan_model::GuardLevel;
 use portolan_runtime::Fate;
 
-use crate::{Bug, Case, Life, Tables, WriterKind, play, random_case, singles, trace};
+use crate::{
+    Bug, Case, Life, Moves, Tables, WriterKind, pairs_after, play, random_case, singles, trace,
+};
 
 /// Seeds of the client among which one must show a planted bug.
 const SEEDS_TO_FIND_A_BUG: u64 = 10;
@@ -25,7 +27,7 @@ async fn a_world_without_faults_comes_to_rest() {
 
 #[tokio::test]
 async fn equal_cases_play_equally() {
-    let counts = trace(GuardLevel::L3).await.expect("a trace");
+    let counts = trace(GuardLevel::L3, Moves::Two).await.expect("a trace");
     for seed in 1..=20 {
         let case = random_case(seed, &counts, None);
         let (first, second) =
@@ -76,12 +78,12 @@ async fn every_planted_bug_is_found() {
 
 #[tokio::test]
 async fn the_trace_of_a_fenced_world_passes_the_source() {
-    let counts = trace(GuardLevel::L3).await.expect("a trace");
+    let counts = trace(GuardLevel::L3, Moves::Two).await.expect("a trace");
     for point in ["archiver.source_fence", "archiver.delete", "archiver.source_close"] {
         assert!(counts.contains_key(point), "{point}: {counts:?}");
     }
     let passages: u64 = counts.values().sum();
-    let singles = singles(GuardLevel::L3, &counts).len() as u64;
+    let singles = singles(GuardLevel::L3, Moves::Two, &counts).len() as u64;
     // Five fates under each of three writers, but for delays of the journal's transactions.
     assert!((passages * 12..=passages * 15).contains(&singles), "{singles} of {counts:?}");
 }
@@ -89,9 +91,24 @@ async fn the_trace_of_a_fenced_world_passes_the_source() {
 /// Once the lease of such a worker ran out by itself: the clock ran on while it was being renewed.
 #[tokio::test]
 async fn waiting_for_a_predecessor_costs_no_lease() {
-    let counts = trace(GuardLevel::L3).await.expect("a trace");
+    let counts = trace(GuardLevel::L3, Moves::Two).await.expect("a trace");
     let case = random_case(27, &counts, None);
     assert_eq!(case.level, GuardLevel::L2, "{case}");
     let outcome = play(&case).await.expect("a world");
     assert_eq!(outcome.violation, None, "{case}: {:#?}", outcome.trace);
+}
+
+/// The cases of two faults are those that can be: the second one is met in each.
+#[tokio::test]
+async fn every_second_fault_is_met() {
+    let counts = trace(GuardLevel::L3, Moves::One).await.expect("a trace");
+    let all = singles(GuardLevel::L3, Moves::One, &counts);
+    let is_early = |case: &&Case| case.lives[0].faults[0].0 == effects::COMMIT;
+    let single = all.iter().find(is_early).expect("a commit fails");
+    let cases = pairs_after(single).await.expect("cases");
+    assert!(cases.len() > 50, "{} cases", cases.len());
+    for case in cases.iter().step_by(7) {
+        let outcome = play(case).await.expect("a world");
+        assert_eq!((outcome.unmet, &outcome.violation), (0, &None), "{case}: {:#?}", outcome.trace);
+    }
 }

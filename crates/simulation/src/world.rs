@@ -21,7 +21,7 @@ use portolan_store::{Store, StoreError};
 use crate::clock::ProcessClock;
 use crate::model::{Model, NOW_MS, document};
 use crate::planted::Buggy;
-use crate::{Bug, Case, Tables};
+use crate::{Bug, Case, Moves, Tables};
 
 /// Documents at the beginning: so many cold ones, then warm ones.
 const COLD: i32 = 6;
@@ -40,9 +40,12 @@ pub(crate) struct World {
     pub(crate) location: Location,
     pub(crate) archive: ArchiveId,
     pub(crate) model: Mutex<Model>,
+    moves: Moves,
     bug: Option<Bug>,
+    /// The table as others see it, once it was made.
+    table: OnceLock<Table>,
     store: Store,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 struct Reach {
@@ -71,23 +74,21 @@ pub(crate) fn cluster_id() -> ClusterId {
 
 impl World {
     pub(crate) async fn new(case: &Case) -> Result<Self> {
-        let Case { level, seed, bug, .. } = *case;
+        let Case { level, seed, bug, moves, .. } = *case;
         let clock = Arc::new(ManualClock::new(NOW_MS));
         let entropy = Arc::new(SeededEntropy::new(seed));
         let process = Arc::new(ProcessClock::new(clock.clone()));
-        let runtime = Runtime::new(process, entropy.clone(), FaultPlan::none());
+        let runtime = Runtime::new(process, entropy.clone(), FaultPlan::none()).in_place();
         let cluster = Arc::new(MemoryCluster::with_level(&runtime, level));
         let location = match case.tables {
             Tables::Simulated => Location::simulated(),
             Tables::Delta => Location::memory(),
         };
-        let folder = scratch_folder()?;
-        let path = folder.path().join("control.db");
-        std::fs::write(&path, empty_database().await?)?;
+        let (store, folder) = store(case.tables, &runtime).await?;
         let world = Self {
             archive: ArchiveId::new(runtime.object_id()),
             location,
-            store: Store::open_file(&path, KeyRing::new(&[1; 32], &[]), runtime.clone()).await?,
+            store,
             model: Mutex::default(),
             _folder: folder,
             runtime,
@@ -95,7 +96,9 @@ impl World {
             entropy,
             cluster,
             level,
+            moves,
             bug,
+            table: OnceLock::new(),
         };
         world.cluster.create(&namespace(), false);
         world.store_archive().await?;
@@ -171,20 +174,24 @@ impl World {
 
     /// The table, once it was made. Opened with the world's own clock and without faults.
     pub(crate) async fn table(&self) -> Result<Option<Table>, LakeError> {
-        Table::open(&self.location, &self.table_uri(), &self.runtime).await
+        if let Some(table) = self.table.get() {
+            return Ok(Some(table.clone()));
+        }
+        let opened = Table::open(&self.location, &self.table_uri(), &self.runtime).await?;
+        Ok(opened.map(|table| self.table.get_or_init(|| table).clone()))
     }
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
 
-    fn options() -> ArchiverOptions {
+    fn options(&self) -> ArchiverOptions {
         ArchiverOptions {
             owner: "us".into(),
             // One life after the other: each takes over what the last one left.
             exclusive: true,
             batch_documents_max: 2,
-            move_documents_max: 4,
+            move_documents_max: if self.moves == Moves::One { 6 } else { 4 },
             lease_ttl_ms: LEASE_TTL_MS,
             quiet_margin_ms: 5_000,
             ..ArchiverOptions::default()
@@ -193,7 +200,7 @@ impl World {
 
     /// A worker of a process of its own, which has this clock.
     pub(crate) fn worker(&self, clock: Arc<ProcessClock>, faults: FaultPlan) -> Worker {
-        let runtime = Runtime::new(clock, self.entropy.clone(), faults);
+        let runtime = Runtime::new(clock, self.entropy.clone(), faults).in_place();
         let store = self.store.with_runtime(runtime.clone());
         let inner = self.cluster.clone();
         let cluster: Arc<dyn Cluster> = match self.bug {
@@ -202,7 +209,7 @@ impl World {
         };
         let reach = Arc::new(Reach { cluster, location: self.location.clone() });
         let metrics = ArchiverMetrics::default();
-        Worker::new(store, reach, Self::options(), metrics, &runtime)
+        Worker::new(store, reach, self.options(), metrics, &runtime)
     }
 
     pub(crate) async fn close(&self) {
@@ -215,22 +222,23 @@ impl World {
     }
 }
 
+/// The control state: beside Delta tables as installations have it, in a file; beside simulated ones in the
+/// memory of the process.
+async fn store(
+    tables: Tables,
+    runtime: &Runtime,
+) -> Result<(Store, Option<tempfile::TempDir>), anyhow::Error> {
+    let keys = KeyRing::new(&[1; 32], &[]);
+    if tables == Tables::Simulated {
+        return Ok((Store::in_memory(keys, runtime.clone()).await?, None));
+    }
+    let folder = scratch_folder()?;
+    let path = folder.path().join("control.db");
+    Ok((Store::open_file(&path, keys, runtime.clone()).await?, Some(folder)))
+}
+
 /// In memory where the system has such a place: no world outlives its process.
 fn scratch_folder() -> std::io::Result<tempfile::TempDir> {
     let shared = std::path::Path::new("/dev/shm");
     if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }
-}
-
-/// A control database with nothing in it, made once.
-async fn empty_database() -> Result<&'static [u8]> {
-    static MADE: OnceLock<Vec<u8>> = OnceLock::new();
-    if let Some(made) = MADE.get() {
-        return Ok(made);
-    }
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("control.db");
-    let keys = KeyRing::new(&[1; 32], &[]);
-    Store::open_file(&path, keys, Runtime::system()).await?.close().await;
-    let bytes = std::fs::read(&path)?;
-    Ok(MADE.get_or_init(|| bytes))
 }

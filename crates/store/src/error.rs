@@ -4,6 +4,7 @@ use portolan_runtime::InjectedFault;
 use portolan_security::SecurityError;
 
 use crate::Dialect;
+use crate::connection::DriverError;
 
 /// What kind of failure an error is; the words are the same in every crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -186,8 +187,21 @@ pub(crate) enum Phase {
     Commit,
 }
 
-/// Maps an error of the driver.
+/// Maps an error from below.
 pub(crate) fn classify(
+    error: impl Into<DriverError>,
+    dialect: Dialect,
+    operation: &'static str,
+    phase: Phase,
+) -> StoreError {
+    match error.into() {
+        DriverError::Pooled(error) => classify_pooled(&error, dialect, operation, phase),
+        DriverError::InMemory(error) => classify_in_memory(&error, operation, phase),
+        DriverError::Value(error) => error,
+    }
+}
+
+fn classify_pooled(
     error: &sqlx::Error,
     dialect: Dialect,
     operation: &'static str,
@@ -231,9 +245,37 @@ fn classify_answer(
     }
     let code = answer.code().unwrap_or_default();
     let verdict = match dialect {
-        Dialect::Sqlite => sqlite_verdict(&code, phase),
+        Dialect::Sqlite => sqlite_verdict(code.parse().unwrap_or(0), phase),
         Dialect::Postgres => postgres_verdict(&code),
     };
+    of_verdict(verdict, operation, phase, detail)
+}
+
+/// The codes of violated constraints: <https://www.sqlite.org/rescode.html>.
+fn classify_in_memory(
+    error: &rusqlite::Error,
+    operation: &'static str,
+    phase: Phase,
+) -> StoreError {
+    use rusqlite::ffi::{
+        SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
+    };
+    let detail = error.to_string();
+    match error.sqlite_error().map_or(0, |answer| answer.extended_code) {
+        SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE => {
+            StoreError::Conflict { what: table_in(&detail) }
+        }
+        SQLITE_CONSTRAINT_FOREIGNKEY => StoreError::Referenced { detail },
+        code => of_verdict(sqlite_verdict(code, phase), operation, phase, detail),
+    }
+}
+
+fn of_verdict(
+    verdict: Verdict,
+    operation: &'static str,
+    phase: Phase,
+    detail: String,
+) -> StoreError {
     match verdict {
         Verdict::Retry => StoreError::Retry { operation, detail },
         Verdict::NoAnswer => no_answer(phase, operation, detail),
@@ -253,9 +295,8 @@ enum Verdict {
 
 /// The low byte of a result code is its primary code (<https://www.sqlite.org/rescode.html>). After
 /// an I/O error at the COMMIT the log may hold the transaction or not.
-fn sqlite_verdict(code: &str, phase: Phase) -> Verdict {
-    let primary = code.parse::<i64>().unwrap_or(0) & 0xff;
-    match primary {
+fn sqlite_verdict(code: i32, phase: Phase) -> Verdict {
+    match code & 0xff {
         5 | 6 => Verdict::Retry,
         10 if phase == Phase::Commit => Verdict::NoAnswer,
         13 => Verdict::Full,
@@ -285,6 +326,10 @@ fn table_of(answer: &dyn sqlx::error::DatabaseError) -> String {
     if let Some(table) = answer.table() {
         return table.to_owned();
     }
-    let columns = answer.message().rsplit(": ").next().unwrap_or_default();
+    table_in(answer.message())
+}
+
+fn table_in(message: &str) -> String {
+    let columns = message.rsplit(": ").next().unwrap_or_default();
     columns.split('.').next().unwrap_or_default().to_owned()
 }

@@ -11,8 +11,10 @@
 //! for their table, row and column.
 
 mod catalog;
+mod connection;
 mod dialect;
 mod error;
+mod in_memory;
 mod memory;
 mod migrate;
 mod open;

@@ -6,10 +6,13 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use portolan_runtime::Runtime;
 use portolan_security::KeyRing;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection as _};
 
+use crate::connection::{Connection, DriverError};
 use crate::error::{Phase, classify};
+use crate::in_memory::Database;
 use crate::memory::{Memory, Tables};
+use crate::transactions::Kind;
 use crate::writers::Writers;
 use crate::{Dialect, StoreError, catalog, migrate};
 
@@ -39,14 +42,23 @@ pub struct Store {
 }
 
 struct Inner {
-    pool: AnyPool,
+    home: Home,
     dialect: Dialect,
     keys: RwLock<Arc<KeyRing>>,
     key_source: OnceLock<KeySource>,
     runtime: Runtime,
-    /// The queue for the one writer that SQLite allows, and its connection for light commits.
-    writers: Option<(Writers, AnyPool)>,
     memory: OnceLock<Arc<Memory>>,
+}
+
+/// Where connections come from.
+#[derive(Clone)]
+enum Home {
+    /// A server.
+    Server(AnyPool),
+    /// A file, with the queue for the one writer that SQLite allows, and its connection for light commits.
+    File { pool: AnyPool, light: AnyPool, writers: Writers },
+    /// Memory.
+    Memory(Database),
 }
 
 impl std::fmt::Debug for Store {
@@ -100,35 +112,50 @@ impl Store {
             Dialect::Postgres => parse_options(url)?,
         };
         let options = options.disable_statement_logging();
-        let failed = |error| classify(&error, dialect, "store.open", Phase::Work);
+        let failed = |error: sqlx::Error| classify(error, dialect, "store.open", Phase::Work);
         // The pool tries until its time is up and tells no reason; the first connection does.
         probe(dialect, &options).await.map_err(failed)?;
         let light = pool_options(dialect, SQLITE_PRAGMAS_LIGHT).max_connections(1);
-        let writers = (dialect == Dialect::Sqlite)
-            .then(|| (Writers::default(), light.connect_lazy_with(options.clone())));
+        let light = light.connect_lazy_with(options.clone());
         let pool = pool_options(dialect, SQLITE_PRAGMAS).connect_with(options).await;
         let pool = pool.map_err(failed)?;
-        let (keys, key_source) = (RwLock::new(Arc::new(keys)), OnceLock::new());
-        let memory = OnceLock::new();
-        let inner = Inner { pool, dialect, keys, key_source, runtime, writers, memory };
-        Ok(Self { inner: Arc::new(inner) })
+        let home = match dialect {
+            Dialect::Sqlite => Home::File { pool, light, writers: Writers::default() },
+            Dialect::Postgres => Home::Server(pool),
+        };
+        Ok(Self::at(home, dialect, Arc::new(keys), runtime))
+    }
+
+    /// An empty control state in SQLite in the memory of this process, gone with its last [`Store`]. Its
+    /// transactions run one after the other: one that waits for another of its own task waits for ever.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn in_memory(keys: KeyRing, runtime: Runtime) -> Result<Self, StoreError> {
+        let failed =
+            |error: rusqlite::Error| classify(error, Dialect::Sqlite, "store.open", Phase::Work);
+        let (keys, dialect) = (Arc::new(keys), Dialect::Sqlite);
+        if let Some(database) = Database::newest().map_err(failed)? {
+            return Ok(Self::at(Home::Memory(database), dialect, keys, runtime));
+        }
+        let database = Database::empty().map_err(failed)?;
+        let store = Self::at(Home::Memory(database.clone()), dialect, keys, runtime);
+        migrate::run(&store).await?;
+        database.is_newest().await.map_err(failed)?;
+        Ok(store)
+    }
+
+    fn at(home: Home, dialect: Dialect, keys: Arc<KeyRing>, runtime: Runtime) -> Self {
+        let (keys, key_source, memory) = (RwLock::new(keys), OnceLock::new(), OnceLock::new());
+        let inner = Inner { home, dialect, keys, key_source, runtime, memory };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The same database for another runtime, which has a clock or faults of its own: simulated
     /// processes share one database and die one by one. Closing one store closes all.
     #[must_use]
     pub fn with_runtime(&self, runtime: Runtime) -> Self {
-        let Inner { pool, dialect, writers, .. } = &*self.inner;
-        let inner = Inner {
-            pool: pool.clone(),
-            dialect: *dialect,
-            keys: RwLock::new(self.keys()),
-            key_source: OnceLock::new(),
-            runtime,
-            writers: writers.clone(),
-            memory: OnceLock::new(),
-        };
-        Self { inner: Arc::new(inner) }
+        Self::at(self.inner.home.clone(), self.dialect(), self.keys(), runtime)
     }
 
     /// Remembers what was read from a SQLite file until it changes. For a process that alone writes to
@@ -166,18 +193,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Retry`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let answer = sqlx::raw_sql("SELECT 1").execute(self.pool()).await;
-        answer
-            .map(|_| ())
-            .map_err(|error| classify(&error, self.dialect(), "store.ping", Phase::Work))
+        let failed = |error| classify(error, self.dialect(), "store.ping", Phase::Work);
+        let mut connection = self.acquire(Kind::Read).await.map_err(failed)?;
+        connection.run("SELECT 1").await.map_err(failed)
     }
 
     /// Closes all connections; SQLite folds its log into the file.
     pub async fn close(&self) {
-        if let Some((_, light)) = &self.inner.writers {
-            light.close().await;
+        match &self.inner.home {
+            Home::Server(pool) => pool.close().await,
+            Home::File { pool, light, .. } => {
+                light.close().await;
+                pool.close().await;
+            }
+            Home::Memory(_) => {}
         }
-        self.inner.pool.close().await;
     }
 
     /// Which database this is.
@@ -216,17 +246,22 @@ impl Store {
         self.inner.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn pool(&self) -> &AnyPool {
-        &self.inner.pool
-    }
-
-    /// The pool of the connection whose commits do not wait for the disk, where there is one.
-    pub(crate) fn light_pool(&self) -> &AnyPool {
-        self.inner.writers.as_ref().map_or(&self.inner.pool, |(_, light)| light)
+    /// A connection for a transaction; for a light one where there is such, that whose commits do not
+    /// wait for the disk.
+    pub(crate) async fn acquire(&self, kind: Kind) -> Result<Connection, DriverError> {
+        let pool = match &self.inner.home {
+            Home::Memory(database) => return Ok(Connection::InMemory(database.acquire().await)),
+            Home::File { light, .. } if kind == Kind::Light => light,
+            Home::Server(pool) | Home::File { pool, .. } => pool,
+        };
+        Ok(Connection::Pooled(pool.acquire().await?))
     }
 
     pub(crate) fn writers(&self) -> Option<&Writers> {
-        self.inner.writers.as_ref().map(|(writers, _)| writers)
+        match &self.inner.home {
+            Home::File { writers, .. } => Some(writers),
+            Home::Server(_) | Home::Memory(_) => None,
+        }
     }
 
     pub(crate) fn memory(&self) -> Option<&Arc<Memory>> {

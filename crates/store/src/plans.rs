@@ -10,8 +10,9 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
+use crate::error::{Phase, classify};
 use crate::{Dialect, StoreError, Tx, Value};
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
@@ -85,13 +86,13 @@ impl Tx<'_> {
             Dialect::Sqlite => (format!("EXPLAIN QUERY PLAN {sql}"), 3),
             Dialect::Postgres => (explain_on_postgres(sql, values), 0),
         };
-        let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(self.connection()?).await;
-        let failed = |error: sqlx::Error| StoreError::Internal {
+        let dialect = self.dialect();
+        let rows = self.connection()?.raw_rows(AssertSqlSafe(explain).into_sql_str()).await;
+        let failed = |error| StoreError::Internal {
             operation: "store.plan",
-            detail: format!("{error}: {sql}"),
+            detail: format!("{}: {sql}", classify(error, dialect, "store.plan", Phase::Work)),
         };
-        let line = |row: &sqlx::any::AnyRow| row.try_get::<String, _>(column).map_err(failed);
-        rows.map_err(failed)?.iter().map(line).collect()
+        rows.map_err(failed)?.iter().map(|row| row.at(column)).collect()
     }
 }
 

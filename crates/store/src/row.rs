@@ -2,15 +2,22 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use rusqlite::types::{FromSql, Value as SqlValue};
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
-use sqlx::{ColumnIndex, Decode, Row as _, Type};
+use sqlx::{Decode, Row as _, Type};
 
 use crate::StoreError;
 
 /// A row of an answer.
-pub struct Row(AnyRow);
+pub struct Row(Cells);
+
+enum Cells {
+    Pooled(AnyRow),
+    InMemory { columns: Arc<[String]>, values: Vec<SqlValue> },
+}
 
 /// What a row can be read as.
 pub trait FromRow: Sized {
@@ -23,15 +30,39 @@ pub trait FromRow: Sized {
 
 impl Row {
     pub(crate) fn new(row: AnyRow) -> Self {
-        Self(row)
+        Self(Cells::Pooled(row))
     }
 
-    fn get<'r, T, I>(&'r self, column: I, name: &str) -> Result<T, StoreError>
+    pub(crate) fn in_memory(columns: Arc<[String]>, values: Vec<SqlValue>) -> Self {
+        Self(Cells::InMemory { columns, values })
+    }
+
+    fn get<'r, T>(&'r self, column: &str) -> Result<T, StoreError>
     where
-        T: Decode<'r, sqlx::Any> + Type<sqlx::Any>,
-        I: ColumnIndex<AnyRow>,
+        T: Decode<'r, sqlx::Any> + Type<sqlx::Any> + FromSql,
     {
-        self.0.try_get(column).map_err(|error| StoreError::corrupt(name, error))
+        match &self.0 {
+            Cells::Pooled(row) => {
+                row.try_get(column).map_err(|error| StoreError::corrupt(column, error))
+            }
+            Cells::InMemory { columns, values } => {
+                own_value(values, columns.iter().position(|name| name == column), column)
+            }
+        }
+    }
+
+    /// By the number of its column, the first of which is 0.
+    pub(crate) fn at<'r, T>(&'r self, column: usize) -> Result<T, StoreError>
+    where
+        T: Decode<'r, sqlx::Any> + Type<sqlx::Any> + FromSql,
+    {
+        let name = || column.to_string();
+        match &self.0 {
+            Cells::Pooled(row) => {
+                row.try_get(column).map_err(|error| StoreError::corrupt(&name(), error))
+            }
+            Cells::InMemory { values, .. } => own_value(values, Some(column), &name()),
+        }
     }
 
     /// Text.
@@ -39,7 +70,7 @@ impl Row {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub fn text(&self, column: &str) -> Result<String, StoreError> {
-        self.get(column, column)
+        self.get(column)
     }
 
     /// Text or NULL.
@@ -47,7 +78,7 @@ impl Row {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub fn opt_text(&self, column: &str) -> Result<Option<String>, StoreError> {
-        self.get(column, column)
+        self.get(column)
     }
 
     /// An integer.
@@ -55,7 +86,7 @@ impl Row {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub fn int(&self, column: &str) -> Result<i64, StoreError> {
-        self.get(column, column)
+        self.get(column)
     }
 
     /// An integer or NULL.
@@ -63,7 +94,7 @@ impl Row {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub fn opt_int(&self, column: &str) -> Result<Option<i64>, StoreError> {
-        self.get(column, column)
+        self.get(column)
     }
 
     /// A boolean, kept as 0 or 1.
@@ -79,7 +110,7 @@ impl Row {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub fn blob(&self, column: &str) -> Result<Vec<u8>, StoreError> {
-        self.get(column, column)
+        self.get(column)
     }
 
     /// Bytes or NULL.
@@ -87,7 +118,7 @@ impl Row {
     /// # Errors
     /// [`StoreError::Corrupt`].
     pub fn opt_blob(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.get(column, column)
+        self.get(column)
     }
 
     /// Exactly `N` bytes.
@@ -138,20 +169,30 @@ impl Row {
     }
 }
 
+fn own_value<T: FromSql>(
+    values: &[SqlValue],
+    at: Option<usize>,
+    column: &str,
+) -> Result<T, StoreError> {
+    let value = at.and_then(|at| values.get(at));
+    let value = value.ok_or_else(|| StoreError::corrupt(column, "there is no such column"))?;
+    T::column_result(value.into()).map_err(|error| StoreError::corrupt(column, error))
+}
+
 impl FromRow for i64 {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        row.get(0, "0")
+        row.at(0)
     }
 }
 
 impl FromRow for Option<i64> {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        row.get(0, "0")
+        row.at(0)
     }
 }
 
 impl FromRow for String {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        row.get(0, "0")
+        row.at(0)
     }
 }

@@ -6,17 +6,15 @@ mod life;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::TryStreamExt as _;
 use portolan_runtime::Runtime;
 use portolan_security::{Place, SecretBytes, SecurityError};
-use sqlx::any::AnyRow;
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, SqlSafeStr, SqlStr};
+use sqlx::{SqlSafeStr, SqlStr};
 
+use crate::connection::{Connection, DriverError};
 use crate::error::{Phase, classify};
 use crate::memory::{ALL_TABLES, Recalled, TableSet};
 use crate::transactions::Kind;
-use crate::value::bind;
 use crate::writers::{Group, Turn};
 use crate::{Dialect, FromRow, Listed, Page, Row, Store, StoreError, Value};
 
@@ -25,7 +23,7 @@ pub(crate) enum Link {
     /// None yet: nothing was needed that is not remembered.
     Unopened,
     /// One of its own.
-    Alone(PoolConnection<Any>),
+    Alone(Connection),
     /// One in a transaction that others share; whether this is their first.
     Shared(Group, bool),
     /// Given back.
@@ -67,7 +65,7 @@ impl Tx<'_> {
     }
 
     /// Keeps the first failure: what follows it is only its echo.
-    fn note(&mut self, error: &sqlx::Error) -> StoreError {
+    fn note(&mut self, error: DriverError) -> StoreError {
         let error = classify(error, self.dialect(), self.name, Phase::Work);
         self.failed.get_or_insert_with(|| error.clone());
         error
@@ -132,7 +130,7 @@ impl Tx<'_> {
     }
 
     /// The connection. A reading transaction's is opened by [`Tx::reach`].
-    pub(crate) fn connection(&mut self) -> Result<&mut sqlx::AnyConnection, StoreError> {
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         let found = match &mut self.link {
             Link::Alone(connection) => Some(connection),
             Link::Shared(group, _) => group.connection(),
@@ -140,7 +138,7 @@ impl Tx<'_> {
         };
         let detail = "the transaction has no connection";
         let missing = StoreError::Internal { operation: self.name, detail: detail.to_owned() };
-        found.map(|connection| &mut **connection).ok_or(missing)
+        found.ok_or(missing)
     }
 
     /// Refuses, in tests only, a statement that reads a whole table.
@@ -173,14 +171,8 @@ impl Tx<'_> {
         self.check(&sql, &values).await?;
         let memory = self.store.memory().filter(|_| self.kind == Kind::Read).cloned();
         let kept = memory.map(|memory| (memory, (sql.as_str().to_owned(), values.clone(), one)));
-        let query = sqlx::query_with(sql, bind(values)?);
-        let connection = self.connection()?;
-        let read: Result<Vec<AnyRow>, sqlx::Error> = match one {
-            true => query.fetch_optional(connection).await.map(|row| row.into_iter().collect()),
-            false => query.fetch_all(connection).await,
-        };
-        let rows = read.map_err(|error| self.note(&error))?;
-        let rows = Arc::new(rows.into_iter().map(Row::new).collect::<Vec<Row>>());
+        let read = self.connection()?.rows(sql, values, one).await;
+        let rows = Arc::new(read.map_err(|error| self.note(error))?);
         self.agree()?;
         if let Some((memory, key)) = kept {
             memory.keep(self.read_version, key, rows.clone());
@@ -223,9 +215,8 @@ impl Tx<'_> {
         }
         let sql = sql.into_sql_str();
         self.check(&sql, &values).await?;
-        let query = sqlx::query_with(sql.clone(), bind(values)?);
-        let outcome = query.execute(self.connection()?).await;
-        let rows = outcome.map_err(|error| self.note(&error))?.rows_affected();
+        let outcome = self.connection()?.execute(sql.clone(), values).await;
+        let rows = outcome.map_err(|error| self.note(error))?;
         if rows > 0 {
             self.note_change(sql.as_str());
         }
@@ -235,8 +226,8 @@ impl Tx<'_> {
     /// Runs several statements without values: a migration.
     pub(crate) async fn execute_script(&mut self, sql: impl SqlSafeStr) -> Result<(), StoreError> {
         self.changed = ALL_TABLES;
-        let outcome = sqlx::raw_sql(sql).execute(self.connection()?).await;
-        outcome.map(|_| ()).map_err(|error| self.note(&error))
+        let outcome = self.connection()?.run(sql).await;
+        outcome.map_err(|error| self.note(error))
     }
 
     /// Runs a statement that must change a row.
@@ -275,17 +266,17 @@ impl Tx<'_> {
         mut take: impl FnMut(&Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.reach().await?;
-        let query = sqlx::query_with(sql, bind(values)?);
-        let mut rows = query.fetch(self.connection()?);
-        let failed = loop {
-            match rows.try_next().await {
-                Ok(Some(row)) => take(&Row::new(row))?,
-                Ok(None) => return Ok(()),
-                Err(error) => break error,
-            }
+        let failed = match self.connection()?.stream(sql.into_sql_str(), values) {
+            Ok(mut rows) => loop {
+                match rows.try_next().await {
+                    Ok(Some(row)) => take(&row)?,
+                    Ok(None) => return Ok(()),
+                    Err(error) => break error,
+                }
+            },
+            Err(error) => error,
         };
-        drop(rows);
-        Err(self.note(&failed))
+        Err(self.note(failed))
     }
 
     /// The first row, if there is one.

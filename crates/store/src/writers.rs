@@ -8,10 +8,9 @@
 
 use std::sync::Arc;
 
-use sqlx::Any;
-use sqlx::pool::PoolConnection;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
+use crate::connection::Connection;
 use crate::error::{Phase, classify};
 use crate::memory::{Memory, TableSet};
 use crate::{Dialect, Store, StoreError};
@@ -54,24 +53,24 @@ enum Stand {
 
 /// Transactions that are committed together, each inside a savepoint of its own but for the first.
 pub(crate) struct Group {
-    connection: Option<PoolConnection<Any>>,
+    connection: Option<Connection>,
     changed: TableSet,
     stand: watch::Sender<Stand>,
 }
 
 impl Group {
     /// Begins one on a connection whose transaction was begun.
-    pub(crate) fn new(connection: PoolConnection<Any>) -> Self {
+    pub(crate) fn new(connection: Connection) -> Self {
         Self { connection: Some(connection), changed: 0, stand: watch::Sender::new(Stand::Open) }
     }
 
     /// The connection; gone only when the group ended.
-    pub(crate) fn connection(&mut self) -> Option<&mut PoolConnection<Any>> {
+    pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
         self.connection.as_mut()
     }
 
     /// Takes the connection out: there is nobody else in the group.
-    pub(crate) fn into_connection(mut self) -> Option<PoolConnection<Any>> {
+    pub(crate) fn into_connection(mut self) -> Option<Connection> {
         self.connection.take()
     }
 
@@ -90,9 +89,9 @@ impl Group {
         let Some(mut connection) = self.connection.take() else { return };
         self.stand.send_replace(Stand::Committing);
         let flux = memory.map(|memory| memory.changing(self.changed));
-        let outcome = sqlx::raw_sql("COMMIT").execute(&mut *connection).await;
-        let failed = |error| classify(&error, Dialect::Sqlite, "store.commit", Phase::Commit);
-        let outcome = outcome.map(|_| ()).map_err(failed);
+        let outcome = connection.run("COMMIT").await;
+        let failed = |error| classify(error, Dialect::Sqlite, "store.commit", Phase::Commit);
+        let outcome = outcome.map_err(failed);
         if outcome.is_err() {
             connection.close_on_drop();
         }

@@ -6,7 +6,7 @@ use portolan_security::{KeyRing, SecurityError, Sha256};
 use super::*;
 use crate::tests::fixture::{House, fill_everything};
 use crate::tests::support::{keys, runtime};
-use crate::tests::{TestStore, in_tx, on_each_database};
+use crate::tests::{TestStore, in_tx, on_each_database, on_each_lasting_database};
 use crate::{args, principals, version_of};
 
 async fn back_up(store: &Store) -> Vec<u8> {
@@ -89,7 +89,9 @@ on_each_database! {
         assert!(is_untouched(&url).await);
         assert!(restore_into(&url, &bytes).await.is_ok());
     }
+}
 
+on_each_lasting_database! {
     async fn what_does_not_fit_is_refused_by_name(store) {
         House::build(&store, 'a').await;
         let (bytes, url) = (back_up(&store).await, store.another_url().await);

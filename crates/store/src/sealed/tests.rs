@@ -8,7 +8,7 @@ use crate::catalog::{self, ColumnKind};
 use crate::principals;
 use crate::tests::fixture::fill_everything;
 use crate::tests::support::runtime;
-use crate::tests::{TestStore, in_tx, on_each_database};
+use crate::tests::{TestStore, in_tx, on_each_database, on_each_lasting_database};
 
 /// Columns of bytes that are hashes: nothing to open.
 const HASHES: [(&str, &str); 2] =
@@ -38,7 +38,9 @@ on_each_database! {
         listed.sort_unstable();
         assert_eq!(bytes, listed, "a column of bytes is sealed or a hash: name it in SEALED or HASHES");
     }
+}
 
+on_each_lasting_database! {
     async fn secrets_move_to_the_newest_key_and_the_old_one_can_go(store) {
         fill_everything(&store).await;
         let before = store.check_secrets().await.expect("all open");

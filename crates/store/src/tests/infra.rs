@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use portolan_runtime::{Fate, FaultPlan};
 
 use super::support::{keys, runtime};
-use super::{TestStore, in_tx, on_each_database};
+use super::{TestStore, in_tx, on_each_database, on_each_lasting_database};
 use crate::{Dialect, Store, StoreError, Tx, Value, args};
 
 const TABLE: &str =
@@ -140,7 +140,9 @@ on_each_database! {
         assert!(matches!(refused, Err(StoreError::Internal { .. })), "{refused:?}");
         assert_eq!(count(&store).await, 0);
     }
+}
 
+on_each_lasting_database! {
     async fn replicas_that_start_together_take_turns(store) {
         // On SQLite one process owns the folder; only its second opening is tested there.
         let replicas = if store.dialect() == Dialect::Sqlite { 1 } else { 4 };

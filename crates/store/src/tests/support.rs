@@ -44,6 +44,13 @@ impl TestStore {
         Self::open(url, folder, faults).await
     }
 
+    pub(crate) async fn in_memory(faults: FaultPlan) -> Self {
+        crate::plans::forbid_scans();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::in_memory(keys(), runtime(faults)).await.expect("it is made");
+        Self { store, url: "nowhere".to_owned(), folder }
+    }
+
     pub(crate) async fn postgres(faults: FaultPlan) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self::open(fresh_postgres().await, folder, faults).await
@@ -66,35 +73,59 @@ impl TestStore {
     }
 }
 
-/// Declares tests that take a [`TestStore`]. Each becomes a module with one test per database; those
-/// on PostgreSQL are ignored, and listed as such, by a `cargo test` that has no server.
+/// Declares tests that take a [`TestStore`]. Each becomes a module with one test per database, SQLite in
+/// memory among them; those on PostgreSQL are ignored, and listed as such, by a `cargo test` that has no
+/// server.
 macro_rules! on_each_database {
     ($($(#[$meta:meta])* async fn $name:ident($store:ident) $body:block)*) => {$(
         mod $name {
-            #[allow(unused_imports, reason = "not every body names something of its file")]
-            use super::*;
-
-            async fn case($store: $crate::tests::TestStore) {
-                $body
-                $store.close().await;
-            }
+            $crate::tests::on_lasting_databases! { $(#[$meta])* $store $body }
 
             $(#[$meta])*
             #[tokio::test]
-            async fn on_sqlite() {
+            async fn in_memory() {
                 let plan = portolan_runtime::FaultPlan::none();
-                case($crate::tests::TestStore::sqlite(plan).await).await;
-            }
-
-            $(#[$meta])*
-            #[tokio::test]
-            #[ignore = "needs a PostgreSQL server: cargo xtask conformance --only postgres"]
-            async fn on_postgres() {
-                let plan = portolan_runtime::FaultPlan::none();
-                case($crate::tests::TestStore::postgres(plan).await).await;
+                case($crate::tests::TestStore::in_memory(plan).await).await;
             }
         }
     )*};
+}
+
+/// The same for tests that open their database once more: not in memory.
+macro_rules! on_each_lasting_database {
+    ($($(#[$meta:meta])* async fn $name:ident($store:ident) $body:block)*) => {$(
+        mod $name {
+            $crate::tests::on_lasting_databases! { $(#[$meta])* $store $body }
+        }
+    )*};
+}
+
+/// What the module of such a test holds.
+macro_rules! on_lasting_databases {
+    ($(#[$meta:meta])* $store:ident $body:block) => {
+        #[allow(unused_imports, reason = "not every body names something of its file")]
+        use super::*;
+
+        async fn case($store: $crate::tests::TestStore) {
+            $body
+            $store.close().await;
+        }
+
+        $(#[$meta])*
+        #[tokio::test]
+        async fn on_sqlite() {
+            let plan = portolan_runtime::FaultPlan::none();
+            case($crate::tests::TestStore::sqlite(plan).await).await;
+        }
+
+        $(#[$meta])*
+        #[tokio::test]
+        #[ignore = "needs a PostgreSQL server: cargo xtask conformance --only postgres"]
+        async fn on_postgres() {
+            let plan = portolan_runtime::FaultPlan::none();
+            case($crate::tests::TestStore::postgres(plan).await).await;
+        }
+    };
 }
 
 /// Runs an expression over `tx` in a transaction of its own: `in_tx!(store, tx => f(tx).await)`.
@@ -107,4 +138,4 @@ macro_rules! in_tx {
     };
 }
 
-pub(crate) use {in_tx, on_each_database};
+pub(crate) use {in_tx, on_each_database, on_each_lasting_database, on_lasting_databases};

@@ -1,10 +1,8 @@
 //! The life of a transaction's connection: how it is got, shared, committed and given back. What happens in
 //! between is in [`crate::tx`].
 
-use sqlx::Any;
-use sqlx::pool::PoolConnection;
-
 use super::{Link, Tx};
+use crate::connection::Connection;
 use crate::error::{Phase, classify};
 use crate::transactions::Kind;
 use crate::writers::{self, Group};
@@ -82,8 +80,8 @@ impl Tx<'_> {
         let flux = memory.map(|memory| memory.changing(self.changed));
         // Dropped half-way, the connection is closed.
         let Link::Alone(connection) = &mut self.link else { return Ok(()) };
-        let outcome = sqlx::raw_sql("COMMIT").execute(&mut **connection).await;
-        let outcome = outcome.map_err(|error| classify(&error, dialect, name, Phase::Commit));
+        let outcome = connection.run("COMMIT").await;
+        let outcome = outcome.map_err(|error| classify(error, dialect, name, Phase::Commit));
         if outcome.is_err() {
             connection.close_on_drop();
         }
@@ -92,7 +90,7 @@ impl Tx<'_> {
         if let (Some(flux), false) = (flux, matches!(outcome, Err(StoreError::Unknown { .. }))) {
             flux.end();
         }
-        outcome.map(|_| ())
+        outcome
     }
 
     /// Gives a shared transaction back and waits for its end.
@@ -121,7 +119,7 @@ impl Tx<'_> {
         match &mut self.link {
             Link::Unopened | Link::Ended => Ok(()),
             Link::Alone(connection) => {
-                if sqlx::raw_sql("ROLLBACK").execute(&mut **connection).await.is_err() {
+                if connection.run("ROLLBACK").await.is_err() {
                     connection.close_on_drop();
                 }
                 self.link = Link::Ended;
@@ -157,21 +155,19 @@ async fn connect(
     store: Store,
     kind: Kind,
     operation: &'static str,
-) -> Result<PoolConnection<Any>, StoreError> {
+) -> Result<Connection, StoreError> {
     let dialect = store.dialect();
-    let failed = |error| classify(&error, dialect, operation, Phase::Work);
-    let pool = if kind == Kind::Light { store.light_pool() } else { store.pool() };
-    let mut held = Held(Some(pool.acquire().await.map_err(failed)?));
+    let failed = |error| classify(error, dialect, operation, Phase::Work);
+    let mut held = Held(Some(store.acquire(kind).await.map_err(failed)?));
     if let Some(connection) = &mut held.0 {
-        let begun = sqlx::raw_sql(kind.begin(dialect)).execute(&mut **connection).await;
-        begun.map_err(failed)?;
+        connection.run(kind.begin(dialect)).await.map_err(failed)?;
     }
     let detail = "the connection is gone".to_owned();
     held.0.take().ok_or(StoreError::Internal { operation, detail })
 }
 
 /// A connection on its way into a transaction: closed when that is given up.
-struct Held(Option<PoolConnection<Any>>);
+struct Held(Option<Connection>);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -188,6 +184,6 @@ async fn run_in(
 ) -> Result<(), StoreError> {
     let detail = "the shared transaction has ended".to_owned();
     let connection = group.connection().ok_or(StoreError::Retry { operation, detail })?;
-    let outcome = sqlx::raw_sql(sql).execute(&mut **connection).await;
-    outcome.map(|_| ()).map_err(|error| classify(&error, Dialect::Sqlite, operation, Phase::Work))
+    let outcome = connection.run(sql).await;
+    outcome.map_err(|error| classify(error, Dialect::Sqlite, operation, Phase::Work))
 }
