@@ -10,6 +10,7 @@ mod ci;
 mod conformance;
 mod mutants;
 mod operators;
+mod planted;
 mod postgres;
 mod run;
 mod sim;
@@ -37,6 +38,8 @@ enum Chore {
     Sim(sim::Options),
     /// Changes pure modules one place at a time; their tests must notice. Needs cargo-mutants.
     Mutants(mutants::Options),
+    /// Plants bugs in a copy of the sources, one at a time; the simulation must find each.
+    Planted(planted::Options),
     /// Writes the table of MongoDB's operators from a package that MongoDB publishes; needs npm.
     Operators,
     /// Measures, and prints ratios of things run side by side.
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Conformance(options) => conformance::run(&options),
         Chore::Sim(options) => sim::run(&options),
         Chore::Mutants(options) => mutants::run(&options),
+        Chore::Planted(options) => planted::run(&options),
         Chore::Operators => operators::run(),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchControl(options) => bench_control::run(&options),

@@ -13,6 +13,7 @@ pub use remote::{AzureAccess, AzureSecret, GcsAccess, Protocol, Remote, S3Access
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use portolan_runtime::Runtime;
 use url::Url;
@@ -87,6 +88,14 @@ impl Location {
         Self { place: Place::Memory(Arc::new(Memory::simulating())), ..Self::memory() }
     }
 
+    /// Has a location in memory alter the `nth` data file that is written to it, the first of which is 1, as a
+    /// broken network or disk would: a byte of it is another one. Elsewhere it does nothing.
+    pub fn spoil(&self, nth: u64) {
+        if let Place::Memory(memory) = &self.place {
+            memory.spoil(nth);
+        }
+    }
+
     /// What the log entries of simulated tables say; `None` in every other location.
     pub(crate) fn histories(&self) -> Option<Arc<Histories>> {
         match &self.place {
@@ -113,6 +122,15 @@ impl Location {
         let written = store.head(&path).await;
         store.delete(&path).await?;
         Ok(written?.last_modified.timestamp_millis())
+    }
+
+    /// Paths of all objects, below the location's root.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn paths(&self, runtime: &Runtime) -> Result<Vec<String>, LakeError> {
+        let objects: Vec<_> = self.store(runtime)?.list(None).try_collect().await?;
+        Ok(objects.into_iter().map(|meta| meta.location.to_string()).collect())
     }
 
     /// URI of the table `name` (24 hex digits of an archive id) in this location. It is stored when

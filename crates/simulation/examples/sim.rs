@@ -37,6 +37,9 @@ struct Options {
     /// So many of the random cases are played once more on Delta tables, with the journal in a file.
     #[arg(long, default_value_t = 0)]
     delta: usize,
+    /// Stops at the first violation.
+    #[arg(long)]
+    until_first: bool,
     /// Cases played side by side.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -67,13 +70,15 @@ struct Tally {
     pairs: AtomicUsize,
     failed: AtomicUsize,
     told_at_ms: AtomicU64,
+    until_first: bool,
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     let clock = Runtime::system();
     let started_ms = clock.boot_ms();
-    let tally = Arc::new(Tally { queue: Mutex::new(work(&options)?), ..Tally::default() });
+    let (queue, until_first) = (Mutex::new(work(&options)?), options.until_first);
+    let tally = Arc::new(Tally { queue, until_first, ..Tally::default() });
     tally.told_at_ms.store(started_ms, Ordering::Relaxed);
     std::thread::scope(|scope| {
         let threads: Vec<_> =
@@ -151,6 +156,9 @@ fn judge(tally: &Tally, case: &Case, outcome: &Outcome) -> Result<()> {
     };
     if let Some(violation) = violation {
         tally.failed.fetch_add(1, Ordering::Relaxed);
+        if let (true, Ok(mut queue)) = (tally.until_first, tally.queue.lock()) {
+            queue.clear();
+        }
         println!("{case}\n  {violation}\n  {}", outcome.trace.join("\n  "));
     }
     Ok(())

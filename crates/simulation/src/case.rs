@@ -19,6 +19,11 @@ use crate::{Bug, WriterKind};
 
 /// Looks without faults after which a world must be at rest.
 const LOOKS_TO_REST: usize = 4;
+/// A case whose seed is a multiple of this goes on until what nobody needs is removed.
+const CLEAN_EVERY: u64 = 4;
+/// Looks, a day apart: in the last of them everything is older than two days, and unneeded for one.
+const LOOKS_TO_CLEAN: usize = 3;
+const DAY_MS: u64 = 86_400_000;
 /// Real time after which a world, which needs a few milliseconds, is given up.
 const STUCK_MS: u64 = 60_000;
 /// Writes of a client in one case.
@@ -68,6 +73,8 @@ pub struct Case {
     pub tables: Tables,
     /// How the cold documents are divided.
     pub moves: Moves,
+    /// The data file, counted from 1 as they are written, that the storage alters on its way.
+    pub spoiled: Option<u64>,
     /// A planted bug.
     pub bug: Option<Bug>,
 }
@@ -96,7 +103,7 @@ impl Case {
     pub fn quiet(level: GuardLevel, writer: WriterKind, seed: u64) -> Self {
         let lives = vec![Life::default()];
         let (tables, moves) = (Tables::Simulated, Moves::Two);
-        Self { level, writer, seed, lives, tables, moves, bug: None }
+        Self { level, writer, seed, lives, tables, moves, spoiled: None, bug: None }
     }
 }
 
@@ -108,6 +115,9 @@ impl fmt::Display for Case {
         }
         if self.moves == Moves::One {
             formatter.write_str(" in one move")?;
+        }
+        if let Some(nth) = self.spoiled {
+            write!(formatter, ", file {nth} spoiled")?;
         }
         for life in &self.lives {
             formatter.write_str(" |")?;
@@ -268,6 +278,21 @@ async fn lives(play: &Arc<Play>, case: &Case) -> Result<()> {
     }
     if let Err(error) = rest(play).await? {
         play.blame(format!("at rest: {error}"));
+    }
+    if case.seed.is_multiple_of(CLEAN_EVERY) {
+        clean(play).await?;
+    }
+    Ok(())
+}
+
+/// Looks after everything that nobody needs has had its time, and what is left then.
+async fn clean(play: &Arc<Play>) -> Result<()> {
+    for _ in 0..LOOKS_TO_CLEAN {
+        play.world.clock.advance_ms(DAY_MS);
+        Box::pin(quiet_look(play)).await?;
+    }
+    if let Err(error) = play.oracle.check_objects().await {
+        play.blame(format!("cleaned: {error}"));
     }
     Ok(())
 }

@@ -148,7 +148,8 @@ pub async fn pairs_after(single: &Case) -> Result<Vec<Case>> {
     Ok(seconds.map(|lives| Case { lives, ..alone.clone() }).collect())
 }
 
-/// A case by the dice: up to three lives with up to three faults each, a writer, a level.
+/// A case by the dice: up to three lives with up to three faults each, a writer, a level, and now and then a
+/// file that the storage alters.
 #[must_use]
 pub fn random_case(seed: u64, counts: &Counts, bug: Option<Bug>) -> Case {
     let dice = SeededEntropy::new(seed);
@@ -165,5 +166,6 @@ pub fn random_case(seed: u64, counts: &Counts, bug: Option<Bug>) -> Case {
     let lives = (0..=roll(3))
         .map(|_| Life { faults: (0..=roll(3)).map(|_| faults[roll(faults.len())]).collect() })
         .collect();
-    Case { lives, bug, ..Case::quiet(level, writer, seed) }
+    let spoiled = (roll(8) == 0).then(|| 1 + roll(4) as u64);
+    Case { lives, spoiled, bug, ..Case::quiet(level, writer, seed) }
 }

@@ -100,6 +100,9 @@ impl World {
             bug,
             table: OnceLock::new(),
         };
+        if let Some(nth) = case.spoiled {
+            world.location.spoil(nth);
+        }
         world.cluster.create(&namespace(), false);
         world.store_archive().await?;
         world.fill()?;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -24,6 +25,8 @@ use crate::log::Histories;
 pub(super) struct Memory {
     objects: InMemory,
     written_ms: Mutex<HashMap<Path, i64>>,
+    /// Data files to write until one is altered on its way; 0: none is.
+    until_spoiled: AtomicU64,
     /// What the log entries of its tables say, where they are simulated.
     pub(super) histories: Option<Arc<Histories>>,
 }
@@ -38,6 +41,22 @@ impl Memory {
         Stamped { memory: Arc::clone(self), runtime: runtime.clone() }
     }
 
+    pub(super) fn spoil(&self, nth: u64) {
+        self.until_spoiled.store(nth, Ordering::Relaxed);
+    }
+
+    /// The payload as it arrives.
+    fn arriving(&self, location: &Path, payload: PutPayload) -> PutPayload {
+        if !is_data_file(location) {
+            return payload;
+        }
+        let count = |left: u64| left.checked_sub(1);
+        match self.until_spoiled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count) {
+            Ok(1) => altered(payload),
+            _ => payload,
+        }
+    }
+
     fn stamp(&self, path: Path, now_ms: i64) {
         self.written_ms.lock().unwrap_or_else(PoisonError::into_inner).insert(path, now_ms);
     }
@@ -48,6 +67,21 @@ impl Memory {
         let since = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         ObjectMeta { last_modified: (UNIX_EPOCH + since).into(), ..meta }
     }
+}
+
+fn is_data_file(location: &Path) -> bool {
+    !location.as_ref().contains("_delta_log")
+        && location.filename().is_some_and(|name| !name.starts_with('_'))
+}
+
+/// With one bit in the middle turned.
+fn altered(payload: PutPayload) -> PutPayload {
+    let mut bytes: Vec<u8> = payload.iter().flat_map(|part| part.iter().copied()).collect();
+    let middle = bytes.len() / 2;
+    if let Some(byte) = bytes.get_mut(middle) {
+        *byte ^= 1;
+    }
+    bytes.into()
 }
 
 /// The store of one process.
@@ -76,6 +110,7 @@ impl ObjectStore for Stamped {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
+        let payload = self.memory.arriving(location, payload);
         let put = self.memory.objects.put_opts(location, payload, options).await?;
         self.memory.stamp(location.clone(), self.runtime.now_ms());
         Ok(put)
