@@ -63,6 +63,9 @@ impl Runtime {
 
     /// Of a runtime that nobody shares yet: blocking work is done by whoever asks for it, before anything
     /// else goes on. What needs no other thread can be played again.
+    ///
+    /// # Panics
+    /// When it is shared already.
     #[must_use]
     pub fn in_place(mut self) -> Self {
         Arc::get_mut(&mut self.inner).expect("a new runtime has one owner").in_place = true;
