@@ -185,7 +185,6 @@ fn work(options: &Options) -> Result<VecDeque<Work>> {
             (GuardLevel::L3, Moves::One),
             (GuardLevel::L3, Moves::Two),
             (GuardLevel::L1, Moves::Two),
-            (GuardLevel::L0, Moves::Two),
         ] {
             work.extend(all_singles(level, moves)?.into_iter().map(Work::Single));
         }

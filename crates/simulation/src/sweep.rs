@@ -85,13 +85,10 @@ fn faults_of(counts: &Counts) -> Vec<Fault> {
     faults(counts.iter().flat_map(|(point, count)| (1..=*count).map(move |n| (*point, n))))
 }
 
-/// The writers that a level makes promises to; at L0 nobody may write.
-fn writers(level: GuardLevel) -> Vec<WriterKind> {
-    match level {
-        GuardLevel::L3 => WriterKind::WRITING.to_vec(),
-        GuardLevel::L2 | GuardLevel::L1 => vec![WriterKind::Updates, WriterKind::Inserts],
-        GuardLevel::L0 => vec![WriterKind::Quiet],
-    }
+/// The writers that a level makes promises to.
+fn writers(level: GuardLevel) -> impl Iterator<Item = WriterKind> {
+    let kept = move |kind: &WriterKind| level == GuardLevel::L3 || *kind != WriterKind::Deletes;
+    WriterKind::WRITING.into_iter().filter(kept)
 }
 
 /// Every single fault under every writer.
@@ -105,7 +102,7 @@ pub fn singles(level: GuardLevel, moves: Moves, counts: &Counts) -> Vec<Case> {
             Case { lives, moves, ..Case::quiet(level, writer, n as u64 + 1) }
         })
     };
-    writers(level).into_iter().flat_map(of_writer).collect()
+    writers(level).flat_map(of_writer).collect()
 }
 
 /// The case with the first seed of its client under which every fault is met, and what came of it: a client
@@ -163,7 +160,7 @@ pub fn random_case(seed: u64, counts: &Counts, bug: Option<Bug>) -> Case {
     };
     let level = [GuardLevel::L3, GuardLevel::L3, GuardLevel::L2, GuardLevel::L1][roll(4)];
     let level = if bug.is_some() { GuardLevel::L3 } else { level };
-    let writers = writers(level);
+    let writers: Vec<WriterKind> = writers(level).collect();
     let writer = writers[roll(writers.len())];
     let faults = faults_of(counts);
     let lives = (0..=roll(3))
