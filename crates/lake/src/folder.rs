@@ -5,6 +5,8 @@
 //! hard link (put-if-absent) or a rename (overwrite), and the folders that changed are synced.
 //! Reading is left to `object_store`. Paths cannot leave the folder: its path type has no `..`.
 
+mod syncs;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path as FsPath, PathBuf};
@@ -24,6 +26,8 @@ use object_store::{
 };
 use portolan_runtime::Runtime;
 
+pub(crate) use syncs::Syncs;
+
 const NAME: &str = "DurableFolder";
 
 /// A local folder that syncs what it writes.
@@ -31,14 +35,15 @@ pub(crate) struct DurableFolder {
     root: PathBuf,
     inner: LocalFileSystem,
     runtime: Runtime,
+    syncs: Arc<Syncs>,
     /// Files get the runtime's time.
     stamps: bool,
 }
 
 impl DurableFolder {
-    pub(crate) fn new(root: &FsPath, runtime: Runtime) -> Result<Self> {
+    pub(crate) fn new(root: &FsPath, runtime: Runtime, syncs: Arc<Syncs>) -> Result<Self> {
         let inner = LocalFileSystem::new_with_prefix(root)?;
-        Ok(Self { root: root.to_owned(), inner, runtime, stamps: false })
+        Ok(Self { root: root.to_owned(), inner, runtime, syncs, stamps: false })
     }
 
     /// The same folder, whose files get the runtime's time.
@@ -55,12 +60,16 @@ impl DurableFolder {
     /// Makes an object that was found, not written by us, as durable as if we had written it.
     pub(crate) async fn settle(&self, location: &Path) -> Result<()> {
         let path = self.inner.path_to_filesystem(location)?;
-        let root = self.root.clone();
+        let home = self.home();
         self.blocking(move || {
-            File::open(&path)?.sync_all()?;
-            sync_parents(&root, &path)
+            home.syncs.sync_file(&File::open(&path)?, &path)?;
+            home.sync_parents(&path)
         })
         .await
+    }
+
+    fn home(&self) -> Home {
+        Home { root: self.root.clone(), syncs: Arc::clone(&self.syncs) }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -100,15 +109,55 @@ fn store_error(error: io::Error) -> Error {
     }
 }
 
-/// Syncs the folders from that of `path` up to `root`, so that new names in them last.
-fn sync_parents(root: &FsPath, path: &FsPath) -> io::Result<()> {
-    for folder in path.ancestors().skip(1) {
-        File::open(folder)?.sync_all()?;
-        if folder == root {
-            break;
+/// Where a file is written, for work that takes its time elsewhere.
+struct Home {
+    root: PathBuf,
+    syncs: Arc<Syncs>,
+}
+
+impl Home {
+    /// Syncs the folders from that of `path` up to the root, so that new names in them last.
+    fn sync_parents(&self, path: &FsPath) -> io::Result<()> {
+        for folder in path.ancestors().skip(1) {
+            self.syncs.sync_folder(folder)?;
+            if folder == self.root {
+                break;
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Gives a synced temporary file its name. The temporary name is gone afterwards, whatever
+    /// happened.
+    fn publish(&self, staging: &FsPath, path: &FsPath, create: bool) -> io::Result<()> {
+        let named =
+            if create { std::fs::hard_link(staging, path) } else { std::fs::rename(staging, path) };
+        if create || named.is_err() {
+            // Left behind it would be garbage under a name that no listing shows; never wrong data.
+            let _ = std::fs::remove_file(staging);
+        }
+        named?;
+        self.syncs.named(staging, path);
+        self.sync_parents(path)
+    }
+
+    fn write_durably(
+        &self,
+        staging: &FsPath,
+        path: &FsPath,
+        payload: &PutPayload,
+        (create, stamp): (bool, Option<SystemTime>),
+    ) -> io::Result<()> {
+        let mut file = create_staging(staging)?;
+        let written = payload.iter().try_for_each(|part| file.write_all(part));
+        let written = written.and_then(|()| stamp.map_or(Ok(()), |time| file.set_modified(time)));
+        if let Err(error) = written.and_then(|()| self.syncs.sync_file(&file, staging)) {
+            let _ = std::fs::remove_file(staging);
+            return Err(error);
+        }
+        drop(file);
+        self.publish(staging, path, create)
+    }
 }
 
 /// Creates the staging file, and the folders above it where they are missing.
@@ -123,37 +172,6 @@ fn create_staging(staging: &FsPath) -> io::Result<File> {
         }
         result => result,
     }
-}
-
-/// Gives a synced temporary file its name. The temporary name is gone afterwards, whatever
-/// happened.
-fn publish(root: &FsPath, staging: &FsPath, path: &FsPath, create: bool) -> io::Result<()> {
-    let named =
-        if create { std::fs::hard_link(staging, path) } else { std::fs::rename(staging, path) };
-    if create || named.is_err() {
-        // Left behind it would be garbage under a name that no listing shows; never wrong data.
-        let _ = std::fs::remove_file(staging);
-    }
-    named?;
-    sync_parents(root, path)
-}
-
-fn write_durably(
-    root: &FsPath,
-    staging: &FsPath,
-    path: &FsPath,
-    payload: &PutPayload,
-    (create, stamp): (bool, Option<SystemTime>),
-) -> io::Result<()> {
-    let mut file = create_staging(staging)?;
-    let written = payload.iter().try_for_each(|part| file.write_all(part));
-    let written = written.and_then(|()| stamp.map_or(Ok(()), |time| file.set_modified(time)));
-    if let Err(error) = written.and_then(|()| file.sync_all()) {
-        let _ = std::fs::remove_file(staging);
-        return Err(error);
-    }
-    drop(file);
-    publish(root, staging, path, create)
 }
 
 impl fmt::Debug for DurableFolder {
@@ -182,9 +200,9 @@ impl ObjectStore for DurableFolder {
             PutMode::Update(_) => return Err(unsupported("put with PutMode::Update")),
         };
         let path = self.inner.path_to_filesystem(location)?;
-        let (root, staging) = (self.root.clone(), self.staging_path(&path));
+        let (home, staging) = (self.home(), self.staging_path(&path));
         let how = (create, self.stamp());
-        self.blocking(move || write_durably(&root, &staging, &path, &payload, how)).await?;
+        self.blocking(move || home.write_durably(&staging, &path, &payload, how)).await?;
         self.written(location).await
     }
 
@@ -198,7 +216,7 @@ impl ObjectStore for DurableFolder {
         let opened = staging.clone();
         let file = self.blocking(move || create_staging(&opened)).await?;
         Ok(Box::new(DurableUpload {
-            root: self.root.clone(),
+            home: Arc::new(self.home()),
             staging,
             path,
             file: Arc::new(file),
@@ -267,7 +285,7 @@ fn unsupported(operation: &str) -> Error {
 
 /// An upload in parts: they are written in place into one temporary file.
 struct DurableUpload {
-    root: PathBuf,
+    home: Arc<Home>,
     staging: PathBuf,
     path: PathBuf,
     file: Arc<File>,
@@ -302,12 +320,12 @@ impl MultipartUpload for DurableUpload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let file = Arc::clone(&self.file);
-        let (root, staging, path) = (self.root.clone(), self.staging.clone(), self.path.clone());
-        let stamp = self.stamp;
+        let (home, staging) = (Arc::clone(&self.home), self.staging.clone());
+        let (path, stamp) = (self.path.clone(), self.stamp);
         let done = self.runtime.spawn_blocking(move || {
             stamp.map_or(Ok(()), |time| file.set_modified(time))?;
-            file.sync_all()?;
-            publish(&root, &staging, &path, false)
+            home.syncs.sync_file(&file, &staging)?;
+            home.publish(&staging, &path, false)
         });
         flatten(done.await)?;
         Ok(PutResult { e_tag: None, version: None })

@@ -19,7 +19,7 @@ use portolan_runtime::Runtime;
 use url::Url;
 
 use crate::LakeError;
-use crate::folder::DurableFolder;
+use crate::folder::{DurableFolder, Syncs};
 use crate::log::Histories;
 use memory::Memory;
 
@@ -34,7 +34,7 @@ pub struct Location {
 
 #[derive(Clone)]
 enum Place {
-    Folder(PathBuf),
+    Folder(PathBuf, Arc<Syncs>),
     /// A store whose `/` is the location itself.
     Store(Arc<dyn ObjectStore>),
     Memory(Arc<Memory>),
@@ -58,7 +58,7 @@ impl Location {
         }
         let root_url = Url::from_directory_path(&root)
             .map_err(|()| LakeError::Invalid(format!("{} is no absolute path", root.display())))?;
-        Ok(Self { place: Place::Folder(root), root_url, on_runtime_clock: false })
+        Ok(Self { place: Place::Folder(root, Arc::default()), root_url, on_runtime_clock: false })
     }
 
     /// A bucket or container. Nothing is dialled yet: [`Location::probe`] does that.
@@ -100,7 +100,7 @@ impl Location {
     pub(crate) fn histories(&self) -> Option<Arc<Histories>> {
         match &self.place {
             Place::Memory(memory) => memory.histories.clone(),
-            Place::Folder(_) | Place::Store(_) => None,
+            Place::Folder(..) | Place::Store(_) => None,
         }
     }
 
@@ -108,6 +108,40 @@ impl Location {
     #[must_use]
     pub fn on_runtime_clock(self) -> Self {
         Self { on_runtime_clock: true, ..self }
+    }
+
+    /// The same folder, which keeps account of what is synced; other locations stay as they are. For tests and
+    /// simulations: the account grows with every object.
+    #[must_use]
+    pub fn counting_syncs(self) -> Self {
+        match self.place {
+            Place::Folder(root, _) => {
+                Self { place: Place::Folder(root, Arc::new(Syncs::counted())), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// How many files and folders were synced since [`Location::counting_syncs`]; 0 without it.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        match &self.place {
+            Place::Folder(_, syncs) => syncs.count(),
+            Place::Store(_) | Place::Memory(_) => 0,
+        }
+    }
+
+    /// Paths of the objects that a loss of power would take now, by the account that
+    /// [`Location::counting_syncs`] keeps; none without it.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn unsynced(&self, runtime: &Runtime) -> Result<Vec<String>, LakeError> {
+        let Place::Folder(root, syncs) = &self.place else { return Ok(Vec::new()) };
+        let mut paths = self.paths(runtime).await?;
+        // One that is gone by now is not lost.
+        paths.retain(|path| !syncs.outlasts(root, &root.join(path)).unwrap_or(true));
+        Ok(paths)
     }
 
     /// The store's own clock, from an object written just now: ages of objects are judged by it.
@@ -168,7 +202,7 @@ impl Location {
     /// The store behind this location, with `/` at the location itself: no path leaves it.
     pub(crate) fn store(&self, runtime: &Runtime) -> Result<Arc<dyn ObjectStore>, LakeError> {
         Ok(match &self.place {
-            Place::Folder(root) => Arc::new(self.durable(root, runtime)?),
+            Place::Folder(root, syncs) => Arc::new(self.durable(root, syncs, runtime)?),
             Place::Store(store) => Arc::clone(store),
             Place::Memory(memory) => Arc::new(memory.store(runtime)),
         })
@@ -181,13 +215,20 @@ impl Location {
         path: &object_store::path::Path,
     ) -> Result<(), LakeError> {
         match &self.place {
-            Place::Folder(root) => Ok(self.durable(root, runtime)?.settle(path).await?),
+            Place::Folder(root, syncs) => {
+                Ok(self.durable(root, syncs, runtime)?.settle(path).await?)
+            }
             Place::Store(_) | Place::Memory(_) => Ok(()),
         }
     }
 
-    fn durable(&self, root: &Path, runtime: &Runtime) -> Result<DurableFolder, LakeError> {
-        let folder = DurableFolder::new(root, runtime.clone())?;
+    fn durable(
+        &self,
+        root: &Path,
+        syncs: &Arc<Syncs>,
+        runtime: &Runtime,
+    ) -> Result<DurableFolder, LakeError> {
+        let folder = DurableFolder::new(root, runtime.clone(), Arc::clone(syncs))?;
         Ok(if self.on_runtime_clock { folder.stamping() } else { folder })
     }
 }

@@ -1,10 +1,10 @@
 //! Plays many cases and says what was broken; `cargo xtask sim` runs it.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::Parser;
 use portolan_model::GuardLevel;
 use portolan_runtime::{Entropy, Runtime, SeededEntropy};
@@ -69,6 +69,8 @@ struct Tally {
     /// Those of them with two faults, both of which were met.
     pairs: AtomicUsize,
     failed: AtomicUsize,
+    /// Files and folders that were synced in all of them.
+    syncs: AtomicU64,
     told_at_ms: AtomicU64,
     until_first: bool,
 }
@@ -78,13 +80,13 @@ fn main() -> Result<()> {
     let clock = Runtime::system();
     let started_ms = clock.boot_ms();
     let (queue, until_first) = (Mutex::new(work(&options)?), options.until_first);
-    let tally = Arc::new(Tally { queue, until_first, ..Tally::default() });
+    let tally = Tally { queue, until_first, ..Tally::default() };
     tally.told_at_ms.store(started_ms, Ordering::Relaxed);
     std::thread::scope(|scope| {
         let threads: Vec<_> =
             (0..options.threads.max(1)).map(|_| scope.spawn(|| take_all(&tally, &clock))).collect();
-        let ends = threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(())));
-        ends.collect::<Result<Vec<()>>>()
+        let panicked = |_| Err(anyhow!("a thread that plays worlds panicked"));
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(panicked))
     })?;
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     let (worlds, failed) = (count(&tally.worlds), count(&tally.failed));
@@ -93,6 +95,7 @@ fn main() -> Result<()> {
         count(&tally.met),
         count(&tally.pairs)
     );
+    println!("{} syncs were counted", tally.syncs.load(Ordering::Relaxed));
     let seconds = (clock.boot_ms() - started_ms) / 1_000;
     println!("{worlds} worlds in {seconds} s, {failed} with a violation");
     ensure!(failed == 0, "{failed} of {worlds} worlds broke a rule");
@@ -150,6 +153,7 @@ fn play_once(tally: &Tally, case: &Case) -> Result<Outcome> {
 /// Counts a world, and tells a violation of it.
 fn judge(tally: &Tally, case: &Case, outcome: &Outcome) -> Result<()> {
     tally.worlds.fetch_add(1, Ordering::Relaxed);
+    tally.syncs.fetch_add(outcome.syncs, Ordering::Relaxed);
     let violation = match &outcome.violation {
         None if case.seed.is_multiple_of(TWICE_EVERY) => play_again(case, outcome)?,
         found => found.clone(),

@@ -84,7 +84,8 @@ pub struct Case {
 pub enum Tables {
     /// Tables in formats of their own, which cost little, and a journal in memory.
     Simulated,
-    /// Delta tables in memory, and a journal in a file.
+    /// Delta tables in a folder, the syncs of which are counted, and a journal in a file. Where a file is to be
+    /// spoiled, the tables are in memory.
     Delta,
 }
 
@@ -141,6 +142,8 @@ pub struct Outcome {
     pub violation: Option<String>,
     /// Faults that were planned and not met: the worker did not come so far.
     pub unmet: usize,
+    /// Files and folders that were synced, where that is counted.
+    pub syncs: u64,
 }
 
 impl Outcome {
@@ -209,6 +212,10 @@ impl Play {
         self.world.model().look(&live);
         if after && TELLING.contains(&point) {
             self.ask(point).await;
+        } else if point == effects::DELETE
+            && let Err(error) = self.oracle.check_durable().await
+        {
+            self.blame(format!("before {point}: {error}"));
         }
         let mut model = self.world.model();
         let did = lock(&self.writer).act(&self.world.cluster, &mut model);
@@ -259,7 +266,7 @@ pub async fn play(case: &Case) -> Result<Outcome> {
     let world = Arc::new(World::new(case).await?);
     let oracle = Oracle::new(&world);
     let writer = Mutex::new(Writer::new(case.writer, case.seed ^ 0x5eed, WRITES));
-    let outcome = Mutex::new(Outcome { trace: Vec::new(), violation: None, unmet: 0 });
+    let outcome = Mutex::new(Outcome { trace: Vec::new(), violation: None, unmet: 0, syncs: 0 });
     let turn = tokio::sync::Mutex::default();
     let play = Arc::new(Play { world: world.clone(), oracle, writer, outcome, turn });
     match Runtime::system().timeout_ms(STUCK_MS, Box::pin(lives(&play, case))).await {
@@ -267,6 +274,7 @@ pub async fn play(case: &Case) -> Result<Outcome> {
         Err(_) => play.blame("it stands still: somebody waits for ever".to_owned()),
     }
     world.close().await;
+    lock(&play.outcome).syncs = world.location.syncs();
     Ok(lock(&play.outcome).clone())
 }
 

@@ -121,6 +121,7 @@ impl Oracle {
 
     /// Compares what the endpoints show now with what clients believe now.
     pub(crate) async fn check(&self) -> Result<()> {
+        self.check_durable().await?;
         let shown = self.find(self.union.as_ref()).await?;
         let archived = self.find(self.archive.as_ref()).await?;
         let live = self.world.cluster.documents(&namespace());
@@ -128,6 +129,13 @@ impl Oracle {
         compare(&shown, expected)?;
         compare_archived(&archived, expected, &live.iter().map(id_of).collect())
             .map_err(|error| anyhow!("in the archive alone: {error}"))
+    }
+
+    /// A loss of power now would take no object.
+    pub(crate) async fn check_durable(&self) -> Result<()> {
+        let unsynced = self.world.location.unsynced(&self.world.runtime).await?;
+        ensure!(unsynced.is_empty(), "a loss of power would take {}", unsynced.join(", "));
+        Ok(())
     }
 
     /// At rest: nothing is open, nothing cold is left, no identity is archived twice.

@@ -17,6 +17,7 @@ use portolan_runtime::{FaultPlan, ManualClock, Runtime, SeededEntropy};
 use portolan_security::KeyRing;
 use portolan_store::archives::{self, StoredArchive};
 use portolan_store::{Store, StoreError};
+use tempfile::TempDir;
 
 use crate::clock::ProcessClock;
 use crate::model::{Model, NOW_MS, document};
@@ -45,7 +46,7 @@ pub(crate) struct World {
     /// The table as others see it, once it was made.
     table: OnceLock<Table>,
     store: Store,
-    _folder: Option<tempfile::TempDir>,
+    _folder: Option<TempDir>,
 }
 
 struct Reach {
@@ -80,11 +81,7 @@ impl World {
         let process = Arc::new(ProcessClock::new(clock.clone()));
         let runtime = Runtime::new(process, entropy.clone(), FaultPlan::none()).in_place();
         let cluster = Arc::new(MemoryCluster::with_level(&runtime, level));
-        let location = match case.tables {
-            Tables::Simulated => Location::simulated(),
-            Tables::Delta => Location::memory(),
-        };
-        let (store, folder) = store(case.tables, &runtime).await?;
+        let Home { location, store, folder } = home(case, &runtime).await?;
         let world = Self {
             archive: ArchiveId::new(runtime.object_id()),
             location,
@@ -225,23 +222,33 @@ impl World {
     }
 }
 
-/// The control state: beside Delta tables as installations have it, in a file; beside simulated ones in the
-/// memory of the process.
-async fn store(
-    tables: Tables,
-    runtime: &Runtime,
-) -> Result<(Store, Option<tempfile::TempDir>), anyhow::Error> {
+/// What outlasts the processes of a world.
+struct Home {
+    location: Location,
+    store: Store,
+    folder: Option<TempDir>,
+}
+
+/// Delta tables and control state lie as in installations, in files; simulated ones in the memory of the process.
+async fn home(case: &Case, runtime: &Runtime) -> Result<Home> {
     let keys = KeyRing::new(&[1; 32], &[]);
-    if tables == Tables::Simulated {
-        return Ok((Store::in_memory(keys, runtime.clone()).await?, None));
+    if case.tables == Tables::Simulated {
+        let store = Store::in_memory(keys, runtime.clone()).await?;
+        return Ok(Home { location: Location::simulated(), store, folder: None });
     }
     let folder = scratch_folder()?;
+    let location = match case.spoiled {
+        // A folder alters nothing.
+        Some(_) => Location::memory(),
+        None => Location::folder(folder.path().join("lake"))?.on_runtime_clock().counting_syncs(),
+    };
     let path = folder.path().join("control.db");
-    Ok((Store::open_file(&path, keys, runtime.clone()).await?, Some(folder)))
+    let store = Store::open_file(&path, keys, runtime.clone()).await?;
+    Ok(Home { location, store, folder: Some(folder) })
 }
 
 /// In memory where the system has such a place: no world outlives its process.
-fn scratch_folder() -> std::io::Result<tempfile::TempDir> {
+fn scratch_folder() -> std::io::Result<TempDir> {
     let shared = std::path::Path::new("/dev/shm");
     if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }
 }

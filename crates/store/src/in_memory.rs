@@ -17,7 +17,6 @@ use crate::{Row, Value};
 const STATEMENTS_MAX: usize = 1_000;
 /// Emptied databases that are kept for whoever wants one next.
 const SPARE_MAX: usize = 8;
-const PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA journal_mode = MEMORY;";
 
 /// The newest schema, made once.
 static NEWEST: OnceLock<Template> = OnceLock::new();
@@ -44,7 +43,7 @@ impl Database {
         Ok(Self::of(open()?))
     }
 
-    /// An empty one of the newest schema; `None` before one was made by [`Database::is_newest`].
+    /// An empty one of the newest schema; `None` before [`Database::keep_as_newest`].
     pub(crate) fn newest() -> rusqlite::Result<Option<Self>> {
         let Some(template) = NEWEST.get() else { return Ok(None) };
         if let Some(spare) = spare().pop() {
@@ -52,12 +51,11 @@ impl Database {
         }
         let (mut connection, image) = (open()?, template.image.as_slice());
         connection.deserialize_read_exact(rusqlite::MAIN_DB, image, image.len(), false)?;
-        connection.execute_batch(PRAGMAS)?;
         Ok(Some(Self::of(connection)))
     }
 
     /// Keeps it, as it is, as the one that [`Database::newest`] makes again.
-    pub(crate) async fn is_newest(&self) -> rusqlite::Result<()> {
+    pub(crate) async fn keep_as_newest(&self) -> rusqlite::Result<()> {
         let connection = self.connection.lock().await;
         let mut tables = connection.prepare(
             "SELECT 'DELETE FROM ' || name FROM sqlite_master \
@@ -84,7 +82,7 @@ impl Database {
 
 fn open() -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
-    connection.execute_batch(PRAGMAS)?;
+    connection.execute_batch("PRAGMA foreign_keys = ON")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }

@@ -141,7 +141,7 @@ impl Store {
         let database = Database::empty().map_err(failed)?;
         let store = Self::at(Home::Memory(database.clone()), dialect, keys, runtime);
         migrate::run(&store).await?;
-        database.is_newest().await.map_err(failed)?;
+        database.keep_as_newest().await.map_err(failed)?;
         Ok(store)
     }
 

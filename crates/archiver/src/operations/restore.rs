@@ -5,8 +5,9 @@
 //! bytes is done, one with other bytes is a conflict. It runs under the lease of the collection, so no
 //! move is under way, and what returns is held back from archiving for a day, written down before it
 //! is inserted. How far it is stands in the journal after each batch; a batch whose outcome is not
-//! known is sent again. At level L3 each batch is a transaction under the fence of the collection and
-//! takes effect once; below, sending it again may bring a document back that a client deleted in
+//! known is sent again. At level L3 each batch is a transaction under the fence of the collection, with a
+//! number, and takes effect once: before it is sent it is written down where it ends, so that a number is
+//! one batch, whoever sends it. Below, sending it again may bring a document back that a client deleted in
 //! between.
 
 use std::collections::HashMap;
@@ -14,7 +15,9 @@ use std::sync::Arc;
 
 use bson::{RawBson, RawDocumentBuf};
 use futures::TryStreamExt;
-use portolan_cluster::{Cluster, ClusterError, CollectionKind, FencedStep, Inserted};
+use portolan_cluster::{
+    Cluster, ClusterError, CollectionKind, FencedStep, Inserted, NotInserted,
+};
 use portolan_lake::{Change, DataFile, Predicate, Table, Version, identity_under};
 use portolan_model::{GuardLevel, Namespace, ShardKey};
 use portolan_mql::{Context, Filter};
@@ -208,8 +211,9 @@ async fn files(
     order.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
     let digest = version.files_digest();
     if working.text("filesDigest").is_some_and(|before| before != digest) {
-        // Files were exchanged since: from the beginning, where what is there already is no mistake.
-        let steps = working.count("steps");
+        // Files were exchanged since: from the beginning, where what is there already is no mistake. The
+        // batch that may be on its way keeps its number to itself.
+        let steps = working.count("steps") + u64::from(working.text("sendingFile").is_some());
         working.figures.clear();
         working.set("steps", steps);
     }
@@ -230,6 +234,9 @@ async fn one_file(
     (index, path): (usize, &str),
     skip: u64,
 ) -> Result<(), ArchiverError> {
+    // A batch that was sent before, and whose answer nobody wrote down, is sent as it was.
+    let sent = working.text("sendingFile").is_some_and(|file| file == path);
+    let mut sent_to = if sent { working.count("sendingRow") } else { 0 };
     let (documents_max, bytes_max) = restoring.load.batch();
     let mut rows = table.rows_of(version, index);
     let (mut batch, mut bytes, mut row_number) = (Vec::new(), 0, 0);
@@ -244,18 +251,22 @@ async fn one_file(
             bytes += row.doc.as_bytes().len();
             batch.push(row.doc);
         }
-        if batch.len() >= documents_max || bytes >= bytes_max {
-            bytes = 0;
-            give_back(working, restoring, std::mem::take(&mut batch)).await?;
+        let is_full = batch.len() >= documents_max || bytes >= bytes_max;
+        if if sent_to > skip { row_number == sent_to } else { is_full } {
+            (bytes, sent_to) = (0, 0);
+            let documents = std::mem::take(&mut batch);
+            give_back(working, restoring, documents, (path, row_number)).await?;
             note(working, path, row_number).await?;
         }
     }
-    give_back(working, restoring, batch).await?;
+    give_back(working, restoring, batch, (path, row_number)).await?;
     note(working, path, row_number).await
 }
 
 async fn note(working: &mut Working<'_>, path: &str, row: u64) -> Result<(), ArchiverError> {
     working.add("steps", 1);
+    working.figures.remove("sendingFile");
+    working.figures.remove("sendingRow");
     working.set("lastFile", path);
     working.set("lastRow", row);
     working.progress().await
@@ -265,14 +276,19 @@ async fn give_back(
     working: &mut Working<'_>,
     restoring: &mut Restoring<'_>,
     documents: Vec<RawDocumentBuf>,
+    (file, row): (&str, u64),
 ) -> Result<(), ArchiverError> {
     working.check()?;
-    working.add("documents", documents.len() as u64);
-    working.add("bytes", documents.iter().map(|it| it.as_bytes().len() as u64).sum());
-    let Some(held) = restoring.held else { return Ok(()) };
-    if documents.is_empty() {
+    let Some(held) = restoring.held.filter(|_| !documents.is_empty()) else {
+        count(working, &documents);
         return Ok(());
+    };
+    if restoring.fence.is_some() {
+        working.set("sendingFile", file);
+        working.set("sendingRow", row);
+        working.progress().await?;
     }
+    count(working, &documents);
     if restoring.request.home {
         let identities: Vec<Vec<u8>> = documents.iter().map(|it| restoring.identity(it)).collect();
         let until_ms = working.shared.runtime.now_ms().saturating_add(HELD_MS);
@@ -282,6 +298,11 @@ async fn give_back(
     let done = insert(working, restoring, held, &documents).await?;
     working.add("inserted", done.n);
     refusals(working, restoring, &documents, &done).await
+}
+
+fn count(working: &mut Working<'_>, documents: &[RawDocumentBuf]) {
+    working.add("documents", documents.len() as u64);
+    working.add("bytes", documents.iter().map(|it| it.as_bytes().len() as u64).sum());
 }
 
 /// Waits until the cluster may be burdened further.
@@ -373,11 +394,27 @@ async fn done_before(
     let job = working.operation.id.to_string();
     let done = ours.and_then(|fence| fence.job).filter(|(of, _)| *of == job);
     match done {
-        Some((_, done)) if done >= step_of(working) => {
-            Ok(Inserted { n: documents.len() as u64, refused: Vec::new() })
-        }
+        Some((_, done)) if done >= step_of(working) => what_came(restoring, documents).await,
         _ => Err(ArchiverError::LeaseLost),
     }
+}
+
+/// What a batch did whose answer was lost, as far as the cluster still shows it.
+async fn what_came(
+    restoring: &Restoring<'_>,
+    documents: &[RawDocumentBuf],
+) -> Result<Inserted, ArchiverError> {
+    let ids: Vec<RawBson> = documents.iter().filter_map(id_of).collect();
+    let live = restoring.cluster.find_by_ids(&restoring.request.target, &ids).await?;
+    let is_there = |document: &RawDocumentBuf| {
+        live.iter().any(|there| there.as_bytes() == document.as_bytes())
+    };
+    let missing = documents.iter().enumerate().filter(|(_, document)| !is_there(document));
+    let message = "the answer of the cluster was lost: it refused the document, or lost it since";
+    let refused: Vec<NotInserted> = missing
+        .map(|(index, _)| NotInserted { index, code: 0, message: message.to_owned() })
+        .collect();
+    Ok(Inserted { n: (documents.len() - refused.len()) as u64, refused })
 }
 
 /// What the cluster refused: there already and equal, in conflict, or refused for another reason.

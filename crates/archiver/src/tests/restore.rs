@@ -144,6 +144,33 @@ async fn a_restore_waits_for_an_open_move() {
     assert_eq!(world.archived().await.len(), 10);
 }
 
+/// At level L3 a batch has a number, and one that took effect is not sent again. So the worker that finds a
+/// number taken must know which documents that were, although its own batches are larger.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_grow_after_a_break_leave_no_document_out() {
+    let mut world = World::with_flights_at(GuardLevel::L3).await;
+    world.options.exclusive = true;
+    let all = world.live();
+    world.settle().await;
+    world.options.batch_documents_max = 2;
+    world.queue(OperationKind::Restore, "{}").await;
+    let faults = (1..20).fold(FaultPlan::none(), |plan, passage| {
+        let fate = if passage == 1 { Fate::ReplyLost } else { Fate::FailsBefore };
+        let plan = plan.with(effects::RESTORE, passage, fate);
+        // Only where the first batch ends is written down.
+        if passage == 1 { plan } else { plan.with(effects::OPERATION_PROGRESS, passage, fate) }
+            .with(effects::OPERATION_DONE, passage, Fate::FailsBefore)
+    });
+    world.pass(faults).await;
+    assert_eq!(world.live().len(), 4, "one batch of two came back");
+    world.options.batch_documents_max = 100;
+    world.clock.advance_ms(120_000);
+    world.pass(FaultPlan::none()).await;
+    let (operation, figures) = last(&world).await;
+    assert_eq!(operation.state, OperationState::Done, "{:?} {figures}", operation.error);
+    assert!(world.live() == all, "{} of {}: {figures}", world.live().len(), all.len());
+}
+
 /// At level L3 a batch takes effect once, although its answer was lost and the worker died: what a client
 /// deleted since then stays deleted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

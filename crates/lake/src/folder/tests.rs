@@ -5,7 +5,7 @@ use super::*;
 fn folder() -> (tempfile::TempDir, Arc<DurableFolder>) {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().canonicalize().unwrap();
-    let folder = DurableFolder::new(&root, Runtime::system()).unwrap();
+    let folder = DurableFolder::new(&root, Runtime::system(), Arc::default()).unwrap();
     (dir, Arc::new(folder))
 }
 

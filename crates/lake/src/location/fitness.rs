@@ -48,7 +48,7 @@ impl Location {
             // As well as it can be done on a store that is not fit.
             probe.remove().await.ok();
         }
-        if let Place::Folder(root) = &self.place {
+        if let Place::Folder(root, _) = &self.place {
             // Object stores know no folders; a file system keeps an empty one.
             std::fs::remove_dir(root.join(&folder)).ok();
         }

@@ -51,6 +51,26 @@ fn tables_of_a_bucket_have_the_uris_that_other_engines_use() {
     assert_eq!(location.table_uri("x1"), "abfss://box@account.dfs.core.windows.net/p/x1");
 }
 
+#[tokio::test]
+async fn a_folder_that_counts_syncs_knows_what_a_loss_of_power_would_take() {
+    let (dir, runtime) = (tempfile::tempdir().unwrap(), Runtime::system());
+    let location = Location::folder(dir.path()).unwrap().counting_syncs();
+    let store = location.store(&runtime).unwrap();
+    let put = async |path: &str| store.put(&ObjectPath::from(path), "x".into()).await.unwrap();
+    put("t/part").await;
+    // The file, its folder and the root.
+    assert_eq!((location.syncs(), location.unsynced(&runtime).await.unwrap()), (3, vec![]));
+    let root = dir.path().canonicalize().unwrap();
+    std::fs::write(root.join("t/beside"), "x").unwrap();
+    std::fs::write(root.join("t/part"), "longer").unwrap();
+    assert_eq!(location.unsynced(&runtime).await.unwrap(), ["t/beside", "t/part"]);
+    location.settle(&runtime, &"t/beside".into()).await.unwrap();
+    put("t/part").await;
+    assert!(location.unsynced(&runtime).await.unwrap().is_empty());
+    std::fs::rename(root.join("t/part"), root.join("t/moved")).unwrap();
+    assert_eq!(location.unsynced(&runtime).await.unwrap(), ["t/moved"]);
+}
+
 #[test]
 fn a_location_holds_what_lies_in_it_and_nothing_beside_it() {
     let bucket = Location::remote(&s3("s3://bucket/a")).unwrap();
