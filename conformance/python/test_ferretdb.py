@@ -2,10 +2,11 @@
 
 import datetime
 import os
-import time
 
 import pytest
 from pymongo import MongoClient
+
+from archiving import create_archive, pause, wait_for
 
 DOCUMENTS = 500
 
@@ -31,17 +32,6 @@ def fixture_source(uri):
         yield events
 
 
-def wait_for(what, condition, seconds=90):
-    """Polls until the condition gives something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.5)
-    pytest.fail(f"{what} did not happen within {seconds} s")
-
-
 def test_attach_and_archive(api, summary, uri, source):
     """Attach, archive, and read everything back through the union."""
     group = f"/api/portolan/v1/groups/{summary['groupId']}"
@@ -58,19 +48,14 @@ def test_attach_and_archive(api, summary, uri, source):
         "criteria": {"type": "DATE", "dateField": "at", "expireAfterDays": 30},
         "partitionFields": [{"fieldName": "at", "order": 0}],
     }
-    status, archive = api.call("POST", archives, rule)
-    assert status == 200, archive
+    path = create_archive(api, archives, rule)
 
     def left():
         return source.count_documents({}) == 5
 
     wait_for("the archive run", left)
 
-    def paused():
-        status, answer = api.call("PATCH", f"{archives}/{archive['_id']}", {"paused": True})
-        return status == 200 and api.call("GET", f"{archives}/{archive['_id']}")[1]["state"] == "PAUSED"
-
-    wait_for("the pause", paused)
+    pause(api, path)
     status, strings = api.call("GET", group + "/clusters/Ferret/connectionStrings")
     assert status == 200, strings
     account = summary["connectionStrings"]["cluster"].split("://")[1].split("@")[0]

@@ -6,6 +6,7 @@ mod interop;
 mod kills;
 mod postgres;
 pub(crate) mod process;
+mod pymongo;
 mod stores;
 mod unified;
 
@@ -50,7 +51,7 @@ const SUITES: &[(&str, &str)] = &[
     ("sequences", "what the Atlas CLI and the Terraform provider send"),
     ("contract", "every recorded answer against the public contract (PORTOLAN_CONTRACT)"),
     ("mcp", "MongoDB's MCP server with a service account"),
-    ("python", "drivers, FerretDB, a Delta reader"),
+    ("python", "drivers, the BSON corpus, FerretDB, a Delta reader"),
     ("interop", "tables after every kind of change: delta-rs and DuckDB; --full: Spark"),
     ("unified", "by name or --full: the drivers' unified suites on a sandbox cluster"),
     ("applications", "by name or --full: mongosh, Mongoose and Beanie on a sandbox cluster"),
@@ -282,9 +283,13 @@ fn pytest(folder: &Folder, cases: &[&str], more: &[(&str, &str)]) -> Result<()> 
 }
 
 fn drivers(folder: &Folder) -> Result<()> {
+    let python = virtual_environment(&run::root().join("conformance/python"))?;
+    let corpus = pymongo::source(&python)?.join("test/bson_corpus");
+    let corpus = corpus.to_str().context("the target folder has no UTF-8 name")?.to_owned();
     let ferretdb = start_ferretdb(folder)?;
-    let cases = ["test_endpoints.py", "test_ferretdb.py", "test_table.py"];
-    let result = pytest(folder, &cases, &[("PORTOLAN_FERRETDB", &ferretdb.uri)]);
+    let cases = ["test_endpoints.py", "test_ferretdb.py", "test_table.py", "test_bson_corpus.py"];
+    let environment = [("PORTOLAN_FERRETDB", &*ferretdb.uri), ("PORTOLAN_BSON_CORPUS", &corpus)];
+    let result = pytest(folder, &cases, &environment);
     ferretdb.process.stop(STOP_TIMEOUT_S)?;
     result
 }

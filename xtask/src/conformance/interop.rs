@@ -1,5 +1,5 @@
 //! Tables left by the lake after each kind of change, read by other engines: delta-rs and DuckDB always,
-//! Spark by `--full` where there is a Java.
+//! Spark by `--full`, which needs a Java.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -36,11 +36,7 @@ pub(super) fn run(folder: &Folder, full: bool) -> Result<()> {
 }
 
 fn spark(tables: &str) -> Result<()> {
-    let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
-    if !java.is_ok_and(|status| status.success()) {
-        println!("· interop: Spark did not run, there is no Java");
-        return Ok(());
-    }
+    java()?;
     let place = run::root().join("conformance/spark");
     let python = environment_named(&place, "spark")?;
     let jars = JARS.iter().map(fetch).collect::<Result<Vec<_>>>()?.join(",");
@@ -53,6 +49,17 @@ fn spark(tables: &str) -> Result<()> {
     ];
     let arguments = ["-m", "pytest", "-p", "no:cacheprovider", "-v", "test_spark.py"];
     run::run_in(&place, &python, &arguments, &environment)
+}
+
+/// A suite that was asked for and cannot run has not passed.
+fn java() -> Result<()> {
+    let answer = Command::new("java").arg("-version").stderr(Stdio::null()).status();
+    ensure!(
+        answer.is_ok_and(|status| status.success()),
+        "interop --full reads the tables with Spark, which needs a Java on the PATH, 17 or newer \
+         (Debian: openjdk-17-jre-headless); without --full Spark is left out"
+    );
+    Ok(())
 }
 
 /// A jar, fetched once and checked.

@@ -8,11 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::process::Running;
-use super::{Folder, STOP_TIMEOUT_S, free_port, target};
+use super::{Folder, STOP_TIMEOUT_S, free_port, pymongo, target};
 use crate::run;
 
-/// The release whose source package is run; `requirements.txt` pins the same.
-const PYMONGO: &str = "4.20.0";
 /// Suites that apply to a single replica set of version 7.0 without encryption.
 const SUITES: &[&str] = &[
     "test_crud_unified.py",
@@ -38,7 +36,7 @@ const TEST_TIMEOUT_S: &str = "60";
 pub(super) fn run(folder: &Folder) -> Result<()> {
     let cases = run::root().join("conformance/unified");
     let python = super::environment_named(&cases, "python-unified")?;
-    let tests = tests(&python)?;
+    let tests = pymongo::source(&python)?;
     let port = free_port()?;
     let server = start_for(Some(USER), &folder.path.join("unified"), port, false)?;
     let result = pytest(&cases, &python, &tests, port);
@@ -72,26 +70,6 @@ pub(super) fn example(name: &str, release: bool) -> Result<PathBuf> {
     run::run(&run::cargo(), &arguments)?;
     let profile = if release { "release" } else { "debug" };
     Ok(target()?.join(format!("../{profile}/examples/{name}")))
-}
-
-/// The tests of the source package, fetched once.
-fn tests(python: &str) -> Result<PathBuf> {
-    let folder = target()?.join(format!("pymongo-{PYMONGO}"));
-    if !folder.join("test").exists() {
-        let download = target()?;
-        let place = download.to_str().context("the target folder has no UTF-8 name")?;
-        let wanted = format!("pymongo=={PYMONGO}");
-        let source = ["--no-deps", "--no-binary", "pymongo", "--dest", place, &wanted];
-        let arguments = [&["-m", "pip", "download", "--quiet"][..], &source].concat();
-        run::run(python, &arguments)?;
-        let archive = format!("pymongo-{PYMONGO}.tar.gz");
-        run::run_in(&download, python, &["-m", "tarfile", "-e", &archive, "."], &[])?;
-    }
-    // The package beside the tests would hide the installed one, which has its C extensions.
-    for name in ["bson", "gridfs", "pymongo"] {
-        std::fs::remove_dir_all(folder.join(name)).ok();
-    }
-    Ok(folder)
 }
 
 fn pytest(cases: &Path, python: &str, tests: &Path, port: u16) -> Result<()> {
