@@ -58,7 +58,8 @@ pub struct Staged {
     pub batches: i32,
 }
 
-/// One uploaded file. Kept in the control database until the move is confirmed.
+/// One uploaded file. Kept in the control database until the move is confirmed or abandoned, and no longer:
+/// its bounds may be an `_id`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StagedFile {
     /// Path relative to the table.
@@ -71,6 +72,9 @@ pub struct StagedFile {
     pub checksum: String,
     /// Rows in it.
     pub rows: u64,
+    /// Bytes of their documents; files that were staged by an older program do not tell.
+    #[serde(default)]
+    pub bytes_raw: Option<u64>,
     /// Partition value, in tables with a month.
     pub month: Option<String>,
     /// Statistics as they will stand in the log (JSON).
@@ -153,6 +157,7 @@ impl Table {
         rows: Vec<FileRow>,
     ) -> Result<StagedFile, LakeError> {
         let month = rows.first().and_then(|row| row.derived.month.clone());
+        let bytes_raw = Some(rows.iter().map(|row| row.doc.as_bytes().len() as u64).sum());
         let files = self.files().clone();
         let encode = self.runtime().spawn_blocking(move || files.encode(&rows));
         let Encoded { bytes, stats, rows } = encode.await??;
@@ -162,7 +167,18 @@ impl Table {
         let (path, etag) = self.upload(seq, epoch, month.as_deref(), bytes).await?;
         let staged_at_ms = self.runtime().now_ms();
         let stats = stats.to_json();
-        Ok(StagedFile { path, size_bytes, etag, checksum, rows, month, stats, staged_at_ms })
+        let file = StagedFile {
+            path,
+            size_bytes,
+            etag,
+            checksum,
+            rows,
+            bytes_raw,
+            month,
+            stats,
+            staged_at_ms,
+        };
+        Ok(file)
     }
 
     /// Uploads under a fresh name; an attempt whose fate is not known gets another name, and its

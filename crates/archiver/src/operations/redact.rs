@@ -5,12 +5,17 @@
 //! included; then the older versions of those tables are removed with everything that only they name,
 //! at once and not after a day. Queries that still read an older version fail; they never show the
 //! document. It is refused under a hold, and while the cluster still holds a document with this `_id`,
-//! which would be archived again, unless the operator says that this is known.
+//! which would be archived again, unless the operator says that this is known. What a restore may still
+//! have on its way to the cluster loses its effect first (`late`).
 //!
-//! Every step can be repeated: what is left to do is read from the tables. The record that stays names
-//! the document by a hash of its identity, not by its `_id`.
+//! Every step can be repeated: what is left to do is read from the tables. In the end nothing in the
+//! control database names the document by its `_id` (`traces`); the record that stays names it by a hash.
+
+mod late;
+mod traces;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bson::{RawBson, RawDocumentBuf};
 use portolan_cluster::Cluster;
@@ -18,6 +23,7 @@ use portolan_lake::{Change, LakeError, Table, Version, identity_under};
 use portolan_model::ShardKey;
 use portolan_mql::path;
 use portolan_store::archives::StoredArchive;
+use portolan_store::leases::LeaseKey;
 use serde_json::{Value, json};
 
 use super::{Outcome, Working};
@@ -27,6 +33,8 @@ use crate::steps::commit::change_under;
 use crate::steps::id_of;
 use crate::takeover::{self, Seen};
 use crate::{ArchiverError, effects};
+use late::Late;
+pub(crate) use traces::Redacted;
 
 /// What was asked for.
 struct Request {
@@ -41,8 +49,8 @@ struct Request {
 }
 
 impl Request {
-    fn read(working: &Working<'_>) -> Result<Self, ArchiverError> {
-        let request: Value = serde_json::from_str(&working.operation.request).unwrap_or_default();
+    fn parse(request: &str) -> Result<Self, ArchiverError> {
+        let request: Value = serde_json::from_str(request).unwrap_or_default();
         let invalid = |what: &str| ArchiverError::Invalid(format!("_id: {what}"));
         let text = request["id"].as_str().ok_or_else(|| invalid("it is missing"))?;
         let mut document = crate::criteria::parse_filter(&format!("{{\"_id\": {text}}}"))?;
@@ -132,10 +140,22 @@ pub(super) async fn run(
     working: &mut Working<'_>,
     stored: &StoredArchive,
 ) -> Result<Outcome, ArchiverError> {
-    let request = Request::read(working)?;
+    let request = Request::parse(&working.operation.request)?;
+    let ended = begin(working, stored, &request).await;
+    if matches!(ended, Ok(Outcome::Done) | Err(ArchiverError::Denied(_))) {
+        working.operation.request = request.record();
+    }
+    ended
+}
+
+async fn begin(
+    working: &mut Working<'_>,
+    stored: &StoredArchive,
+    request: &Request,
+) -> Result<Outcome, ArchiverError> {
     let shared = working.shared;
     if !request.even_if_live {
-        refuse_live(working, stored, &request).await?;
+        refuse_live(working, stored, request).await?;
     }
     let key = key_of(&stored.archive);
     let Some(_busy) = shared.leases.begin(&key) else { return Ok(Outcome::NotNow) };
@@ -147,18 +167,34 @@ pub(super) async fn run(
     let siblings = standby.map(|it| it.siblings).unwrap_or_default();
     let seen = takeover::open_tables(shared, siblings).await?;
     refuse_held(&seen)?;
-    let fence = seen.iter().filter_map(|it| it.version.as_ref()).map(|it| it.fence).max();
-    let fence = fence.unwrap_or(0);
-    let Some(held) = takeover::take_lease_without_cluster(shared, &key, fence).await? else {
-        return Ok(Outcome::NotNow);
+    let late = Late::of(&shared.journal, &key, shared.runtime.now_ms()).await?;
+    // Where the operator says what the cluster holds, and nothing is on its way there, it is not asked.
+    let cluster = if request.even_if_live && late.is_empty() {
+        None
+    } else {
+        Some(shared.outside.cluster(stored.archive.cluster_id).await?)
     };
-    let taken = Taken::keep(held, &shared.journal, None, &shared.runtime);
-    let done = under_lease(working, taken.held(), &seen, &request).await;
+    let held = take_lease(working, &key, cluster.as_deref(), &seen).await?;
+    let Some(held) = held else { return Ok(Outcome::NotNow) };
+    let taken = Taken::keep(held, &shared.journal, cluster.clone(), &shared.runtime);
+    let scope = Scope { stored, cluster, seen: &seen, request };
+    let done = under_lease(working, taken.held(), &scope).await;
     taken.give_back(&shared.journal).await;
-    if matches!(done, Ok(Outcome::Done)) {
-        working.operation.request = request.record();
-    }
     done
+}
+
+async fn take_lease(
+    working: &Working<'_>,
+    key: &LeaseKey,
+    cluster: Option<&dyn Cluster>,
+    seen: &[Seen],
+) -> Result<Option<Held>, ArchiverError> {
+    let shared = working.shared;
+    if let Some(cluster) = cluster {
+        return takeover::take_lease(shared, key, cluster, seen).await;
+    }
+    let fence = seen.iter().filter_map(|it| it.version.as_ref()).map(|it| it.fence).max();
+    takeover::take_lease_without_cluster(shared, key, fence.unwrap_or(0)).await
 }
 
 async fn refuse_live(
@@ -186,36 +222,66 @@ fn refuse_held(seen: &[Seen]) -> Result<(), ArchiverError> {
     Ok(())
 }
 
+/// What a redaction under its lease works with.
+struct Scope<'a> {
+    stored: &'a StoredArchive,
+    /// `None`: it need not be asked.
+    cluster: Option<Arc<dyn Cluster>>,
+    seen: &'a [Seen],
+    request: &'a Request,
+}
+
 async fn under_lease(
     working: &mut Working<'_>,
     held: &Held,
-    seen: &[Seen],
-    request: &Request,
+    scope: &Scope<'_>,
 ) -> Result<Outcome, ArchiverError> {
-    let shared = working.shared;
+    let (shared, request) = (working.shared, scope.request);
     // A move that began since then is finished first.
     let (unfinished, _) = shared.journal.moves(&held.key, &[]).await?;
-    if !unfinished.is_empty() {
-        return Ok(Outcome::NotNow);
+    let late = Late::of(&shared.journal, &held.key, shared.runtime.now_ms()).await?;
+    match &scope.cluster {
+        _ if !unfinished.is_empty() => return Ok(Outcome::NotNow),
+        Some(cluster) => late.end(working, (cluster.as_ref(), held), scope.seen).await?,
+        None if late.is_empty() => {}
+        // A restore came in between: the next attempt asks the cluster.
+        None => return Ok(Outcome::NotNow),
     }
-    let key = key_beside_id(seen);
-    request.check(seen, key).await?;
-    for entry in seen {
-        let Some(table) = &entry.table else { continue };
-        working.check()?;
-        let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
-        change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
-        leave(working, held, table, (request, key)).await?;
-        held.check()?;
-        let location = shared.outside.location(table.uri())?;
-        let forget = table.forget_history(&location, (held.epoch, &held.token));
-        let removed = shared.runtime.effect(effects::FORGET_HISTORY, forget).await?;
-        working.add("objectsErased", removed.objects);
-        working.progress().await?;
+    if !request.even_if_live {
+        // What was on its way may have arrived.
+        refuse_live(working, scope.stored, request).await?;
     }
+    let key = key_beside_id(scope.seen);
+    request.check(scope.seen, key).await?;
+    for table in scope.seen.iter().filter_map(|entry| entry.table.as_ref()) {
+        leave_for_good(working, held, table, (request, key)).await?;
+    }
+    held.check()?;
+    let redacted = Redacted::new(request, key);
+    shared.journal.forget_traces(held, &redacted, &late.settled()).await?;
     let rows = working.count("rows");
     tracing::info!(operation = %working.operation.id, rows, "redacted");
     Ok(Outcome::Done)
+}
+
+/// The rows leave the table, and the older versions that had them are removed.
+async fn leave_for_good(
+    working: &mut Working<'_>,
+    held: &Held,
+    table: &Table,
+    (request, key): (&Request, Option<&ShardKey>),
+) -> Result<(), ArchiverError> {
+    let shared = working.shared;
+    working.check()?;
+    let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
+    change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
+    leave(working, held, table, (request, key)).await?;
+    held.check()?;
+    let location = shared.outside.location(table.uri())?;
+    let forget = table.forget_history(&location, (held.epoch, &held.token));
+    let removed = shared.runtime.effect(effects::FORGET_HISTORY, forget).await?;
+    working.add("objectsErased", removed.objects);
+    working.progress().await
 }
 
 /// The shard key that tells documents with one `_id` apart in the archives of the collection.
