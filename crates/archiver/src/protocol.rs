@@ -127,7 +127,9 @@ pub fn reconcile(item: &Move, table: TableNumbers) -> Verdict {
     if item.seq <= table.confirmed {
         return Verdict::Confirmed;
     }
-    Verdict::Resume(if was_committed { item.state } else { MoveState::Committed })
+    // The permission to delete was another worker's: this one loads the table and asks for its own.
+    let closing = item.state == MoveState::Closing;
+    Verdict::Resume(if closing { item.state } else { MoveState::Committed })
 }
 
 #[cfg(test)]

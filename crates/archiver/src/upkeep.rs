@@ -8,8 +8,9 @@
 mod clean_up;
 mod compaction;
 mod expiry;
+mod quarantine;
 
-use portolan_lake::{Change, Leftover, Table, Version};
+use portolan_lake::{Change, Leftover, LogCare, Table, Version};
 use portolan_model::ArchiveId;
 use portolan_store::archives::StoredArchive;
 use portolan_store::operations::{Operation, OperationKind, OperationState};
@@ -23,7 +24,8 @@ use crate::takeover::{self, Seen};
 use crate::worker::Shared;
 use crate::{ArchiverError, effects, rules};
 
-pub(crate) use expiry::{Expiring, LEAD_MS, cut, plan as plan_expiry};
+pub(crate) use expiry::{LEAD_MS, cut};
+use expiry::Expiring;
 
 /// How a look ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub(crate) async fn run(shared: &Shared, stored: &StoredArchive) -> Result<Kept,
         return Ok(Kept::Done);
     }
     let key = key_of(&stored.archive);
+    if seen.version.committed > seen.version.confirmed {
+        // Readers compare the fences of table and source while a move is open: it is finished first.
+        return Ok(Kept::Busy);
+    }
     let fence = seen.version.fence;
     let Some(held) = takeover::take_lease_without_cluster(shared, &key, fence).await? else {
         return Ok(Kept::Busy);
@@ -48,7 +54,7 @@ pub(crate) async fn run(shared: &Shared, stored: &StoredArchive) -> Result<Kept,
     let taken = Taken::keep(held, &shared.journal, None, &shared.runtime);
     let done = work(shared, taken.held(), stored.archive.id, &seen).await;
     taken.give_back(&shared.journal).await;
-    done.map(|()| Kept::Done)
+    done
 }
 
 async fn work(
@@ -56,17 +62,24 @@ async fn work(
     held: &Held,
     id: ArchiveId,
     seen: &Keeping,
-) -> Result<(), ArchiverError> {
+) -> Result<Kept, ArchiverError> {
     let (table, clocks) = (&seen.table, seen.clocks);
+    let version = table.load().await?;
+    if version.committed > version.confirmed {
+        return Ok(Kept::Busy);
+    }
     let (epoch, token) = (held.epoch, held.token.clone());
     let fence = Change::Fence { epoch, token };
     change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
     if seen.cut_off {
-        shared.journal.end_cut_off_upkeep(held, id).await?;
+        for kind in shared.journal.end_cut_off_upkeep(held, id).await? {
+            shared.metrics.operation_ended(kind, OperationState::Failed);
+        }
     }
-    expiry::run(shared, held, table, clocks).await?;
-    compaction::run(shared, held, table).await?;
-    clean_up::run(shared, held, table, clocks).await
+    expiry::run(shared, held, (table, id), clocks).await?;
+    compaction::run(shared, held, (table, id)).await?;
+    clean_up::run(shared, held, table, clocks).await?;
+    Ok(Kept::Done)
 }
 
 /// What a look found.
@@ -76,6 +89,7 @@ struct Keeping {
     clocks: Clocks,
     expiring: Option<Expiring>,
     leftovers: Vec<Leftover>,
+    log: LogCare,
     compactable: bool,
     /// Records of upkeep that never ended.
     cut_off: bool,
@@ -94,19 +108,23 @@ impl Keeping {
         rules::align(shared, stored, &table, &version).await?;
         let location = shared.outside.location(&archive.table_uri)?;
         let clocks = clocks::ask(shared, &location).await?;
-        let expiring = plan_expiry(stored, &table, &version, clocks.now_ms);
+        let quarantined = quarantine::of(shared, archive.id, &version).await?;
+        let sound = quarantine::without(&version, &quarantined);
+        let expiring = expiry::plan(shared, stored, (&table, &sound), clocks.now_ms);
         let grace_ms = shared.options.clean_up_after_ms;
         // The fence will be raised above every epoch that has been.
         let raised = Version { fence: version.fence.saturating_add(1), ..version.clone() };
         let leftovers = table.leftovers(&raised, clocks.storage_ms, grace_ms).await?;
-        let compactable = !compaction::plan(shared, &table, &version).is_empty();
+        let kept_ms = shared.options.log_kept_ms;
+        let log = table.log_care(&version, clocks.storage_ms, kept_ms).await?;
+        let compactable = !compaction::plan(shared, &table, &sound).is_empty();
         let cut_off = shared.journal.upkeep_was_cut_off(archive.id).await?;
-        Ok(Some(Self { table, version, clocks, expiring, leftovers, compactable, cut_off }))
+        Ok(Some(Self { table, version, clocks, expiring, leftovers, log, compactable, cut_off }))
     }
 
     fn nothing_to_do(&self) -> bool {
         let nothing = self.expiring.is_none() && self.leftovers.is_empty();
-        nothing && !self.compactable && !self.cut_off
+        nothing && self.log.is_empty() && !self.compactable && !self.cut_off
     }
 }
 
@@ -120,10 +138,18 @@ pub(crate) fn begun(shared: &Shared, table: &Table, kind: OperationKind) -> Opti
     Some(operation)
 }
 
-/// Marks an operation as done.
-pub(crate) fn ended(shared: &Shared, operation: &mut Operation, progress: &Value) {
+/// Writes down that an operation is done.
+pub(crate) async fn ended(
+    shared: &Shared,
+    held: &Held,
+    mut operation: Operation,
+    progress: &Value,
+) -> Result<(), ArchiverError> {
     operation.state = OperationState::Done;
     operation.progress = progress.to_string();
     operation.error = None;
     operation.ended_at = Some(shared.runtime.now_ms());
+    shared.journal.operation(effects::OPERATION_DONE, held, &operation).await?;
+    shared.metrics.operation_ended(operation.kind, operation.state);
+    Ok(())
 }

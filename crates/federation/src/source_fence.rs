@@ -76,7 +76,8 @@ impl Source {
     pub(crate) fn fit(&self, version: &Version, confirmed: i64) -> Fit {
         match self {
             Self::Unfenced => Fit::Nothing,
-            Self::Unreachable(mirror) => Fit::Decides(*mirror),
+            // What is confirmed was moved, whatever the journal lost or an attached archive never knew.
+            Self::Unreachable(mirror) => Fit::Decides((*mirror).max((version.confirmed, i32::MAX))),
             Self::Fenced(reading) if reading.fence.epoch < version.fence => {
                 // Work that deletes nothing raises the fence of the table alone, and only between moves.
                 if version.committed > version.confirmed { Fit::Again } else { Fit::Nothing }

@@ -15,9 +15,7 @@ use std::sync::Arc;
 
 use bson::{RawBson, RawDocumentBuf};
 use futures::TryStreamExt;
-use portolan_cluster::{
-    Cluster, ClusterError, CollectionKind, FencedStep, Inserted, NotInserted,
-};
+use portolan_cluster::{Cluster, ClusterError, CollectionKind, FencedStep, Inserted, NotInserted};
 use portolan_lake::{Change, DataFile, Predicate, Table, Version, identity_under};
 use portolan_model::{GuardLevel, Namespace, ShardKey};
 use portolan_mql::{Context, Filter};
@@ -27,13 +25,14 @@ use portolan_store::moves::Move;
 use serde_json::{Value, json};
 
 use super::{Outcome, Working};
+use crate::criteria::CLOCK_SPREAD_MAX_MS;
 use crate::lease::{Held, Taken};
 use crate::load::Load;
 use crate::run::key_of;
 use crate::source_fence::{self, Raising};
 use crate::steps::commit::change_under;
 use crate::steps::id_of;
-use crate::{ArchiverError, effects, takeover};
+use crate::{ArchiverError, effects, quiet, takeover};
 
 /// So long after it returned a document is not archived again.
 const HELD_MS: i64 = 24 * 60 * 60 * 1000;
@@ -119,6 +118,7 @@ pub(super) async fn run(
         return Ok(Outcome::NotNow);
     }
     let uuid = fenced_uuid(cluster.as_ref(), &table).await?;
+    note_fence(working, uuid.is_some());
     let at_source = match uuid {
         Some(uuid) => cluster.fence(uuid).await?.map_or(0, |fence| fence.epoch),
         None => 0,
@@ -164,7 +164,45 @@ async fn under_lease(
     }
     let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
     change_under(Some(held), &working.shared.runtime, table, effects::FENCE, &fence).await?;
+    if restoring.fence.is_none() {
+        wait_until_quiet(working, restoring, held).await?;
+    }
     files(working, restoring, table).await.map(|()| Outcome::Done)
+}
+
+/// A delete whose answer was lost could remove a document as soon as it is back: where no fence stops it, it has
+/// its time first. Usually every delete was answered.
+async fn wait_until_quiet(
+    working: &mut Working<'_>,
+    restoring: &Restoring<'_>,
+    held: &Held,
+) -> Result<(), ArchiverError> {
+    let (shared, cluster) = (working.shared, restoring.cluster.as_ref());
+    let Some(until_ms) = shared.journal.unanswered_until(&restoring.key).await? else {
+        return Ok(());
+    };
+    let (runtime, level) = (&shared.runtime, cluster.probe().await?.level);
+    let clock_ms = quiet::clock_ms(cluster, runtime, level).await?;
+    let from_now_ms = quiet::from_now_ms(cluster, runtime, &shared.options, level).await?;
+    let passed_ms = clock_ms.saturating_sub(until_ms.saturating_add(CLOCK_SPREAD_MAX_MS)).max(0);
+    let quiet_at_ms = from_now_ms.saturating_sub(passed_ms);
+    while quiet::clock_ms(cluster, runtime, level).await? <= quiet_at_ms {
+        working.check()?;
+        held.check()?;
+        working.set("waitingFor", "deletes whose answer was lost");
+        working.progress().await?;
+        runtime.sleep_ms(WAIT_MS).await;
+    }
+    working.figures.remove("waitingFor");
+    Ok(())
+}
+
+/// Notes whether the fence stops every insert of it that arrives late; a redaction waits for others. Of what
+/// an earlier taking sent and did not write down, nothing is known.
+fn note_fence(working: &mut Working<'_>, fenced: bool) {
+    let before = working.figures.get("fenced").and_then(Value::as_bool);
+    let before = before.unwrap_or(working.operation.claim <= 1);
+    working.set("fenced", fenced && before);
 }
 
 /// The collection whose fence the inserts pass, where the cluster has fences.
@@ -404,7 +442,7 @@ async fn what_came(
     restoring: &Restoring<'_>,
     documents: &[RawDocumentBuf],
 ) -> Result<Inserted, ArchiverError> {
-    let ids: Vec<RawBson> = documents.iter().filter_map(id_of).collect();
+    let ids: Vec<RawBson> = documents.iter().filter_map(|document| id_of(document)).collect();
     let live = restoring.cluster.find_by_ids(&restoring.request.target, &ids).await?;
     let is_there = |document: &RawDocumentBuf| {
         live.iter().any(|there| there.as_bytes() == document.as_bytes())

@@ -66,7 +66,9 @@ fn the_table_decides_what_is_committed_and_confirmed() {
     let verified = item(MoveState::Verified, -1);
     assert_eq!(reconcile(&verified, open), Verdict::Resume(MoveState::Committed));
     let deleting = item(MoveState::Deleting, 0);
-    assert_eq!(reconcile(&deleting, open), Verdict::Resume(MoveState::Deleting));
+    assert_eq!(reconcile(&deleting, open), Verdict::Resume(MoveState::Committed));
+    let closing = item(MoveState::Closing, 0);
+    assert_eq!(reconcile(&closing, open), Verdict::Resume(MoveState::Closing));
     let confirmed = TableNumbers { committed: 5, confirmed: 5 };
     assert_eq!(reconcile(&item(MoveState::Closing, 1), confirmed), Verdict::Confirmed);
 }

@@ -3,10 +3,10 @@
 
 use portolan_store::moves::Move;
 
-use crate::criteria::{Frozen, safe_now_ms};
+use crate::criteria::Frozen;
 use crate::journal::Entry;
 use crate::scene::Scene;
-use crate::{ArchiverError, effects, source_fence};
+use crate::{ArchiverError, clocks, effects, source_fence};
 
 /// A planned move, not journalled yet: whether there is anything to move is known after the read.
 pub(crate) struct Plan {
@@ -15,7 +15,7 @@ pub(crate) struct Plan {
 }
 
 pub(crate) async fn freeze(scene: &Scene) -> Result<Plan, ArchiverError> {
-    let now_ms = safe_now_ms(scene.runtime.now_ms(), scene.cluster.clock_ms().await?)?;
+    let now_ms = clocks::of_run(scene).await?;
     let frozen = Frozen::new(&scene.archive.criteria, now_ms)?;
     let uuid = scene.collection.as_ref().ok_or(ArchiverError::CollectionLost)?.uuid;
     let id = portolan_model::JobId::new(scene.runtime.object_id());
@@ -39,7 +39,7 @@ async fn next_seq(scene: &Scene) -> Result<i64, ArchiverError> {
 
 /// Journals the move, and which documents cannot be archived.
 pub(crate) async fn journal(scene: &mut Scene, item: &Move) -> Result<(), ArchiverError> {
-    scene.run.phase = "PLAN".to_owned();
+    scene.enter("PLAN");
     scene.run.moves += 1;
     let entry = Entry { named: &scene.skipped, ..Entry::new(item, &scene.run) };
     scene.journal.write(effects::PLAN, &scene.held, entry).await?;

@@ -4,14 +4,13 @@ use portolan_lake::StageRequest;
 use portolan_store::moves::{Move, MoveState};
 
 use super::signed;
-use crate::criteria::safe_now_ms;
 use crate::journal::Entry;
 use crate::scene::Scene;
-use crate::{ArchiverError, effects};
+use crate::{ArchiverError, clocks, effects};
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
-    scene.run.phase = "UPLOAD".to_owned();
-    let archived_at_ms = safe_now_ms(scene.runtime.now_ms(), scene.cluster.clock_ms().await?)?;
+    scene.enter("UPLOAD");
+    let archived_at_ms = clocks::of_run(scene).await?;
     let (batch_documents_max, batch_bytes_max) = scene.load.batch();
     let request = StageRequest {
         seq: item.seq,

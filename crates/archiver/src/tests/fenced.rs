@@ -3,8 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
-use portolan_model::{ArchiveState, GuardLevel, SuspendReason};
+use portolan_cluster::Cluster;
+use portolan_model::{ArchiveRules, ArchiveState, ExpiryRule, GuardLevel, SuspendReason};
 use portolan_runtime::{Fate, FaultPlan};
+use portolan_store::operations::OperationKind;
 
 use super::races::{Moment, busy, update_all};
 use super::world::{World, flight, flights};
@@ -145,4 +147,32 @@ async fn an_update_behind_a_lost_answer_stays_beside_nothing() {
     let (live, archived) = (world.live(), world.archived().await);
     assert_eq!(live.len() + archived.len(), 12);
     assert!(live.keys().all(|identity| !archived.contains_key(identity)));
+}
+
+/// While a move is open readers compare the fences of table and source; upkeep, which raises that of the table
+/// alone, lets it be finished first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upkeep_waits_for_an_open_move() {
+    let mut world = World::with_flights_at(GuardLevel::L3).await;
+    world.options.exclusive = true;
+    world.settle().await;
+    let expiry = Some(ExpiryRule { expire_after_days: 50, set_at: world.runtime.now_ms() });
+    world.set_rules(ArchiveRules { version: 2, expiry, hold: None }).await;
+    world.cluster.insert(&flights(), [flight(50, 30, "late")]).expect("inserted");
+    for _ in 0..6 {
+        world.clock.advance_ms(8 * 3_600_000);
+        let stuck = (1..40).fold(FaultPlan::none(), |plan, passage| {
+            plan.with(effects::SOURCE_CLOSE, passage, Fate::FailsBefore)
+        });
+        world.pass(stuck).await;
+        let version = world.table().await.load().await.expect("a version");
+        assert_eq!(version.committed, version.confirmed + 1, "the move is open");
+        let uuid = world.table().await.spec().collection_uuid().expect("a UUID");
+        let fence = world.cluster.fence(uuid).await.expect("read").expect("a fence");
+        assert_eq!(fence.epoch, version.fence);
+        assert!(world.operations().await.is_empty(), "nothing expires meanwhile");
+    }
+    world.days_pass(1.0).await;
+    let kinds: Vec<_> = world.operations().await.into_iter().map(|it| it.kind).collect();
+    assert_eq!(kinds.first(), Some(&OperationKind::Expiry), "{kinds:?}");
 }

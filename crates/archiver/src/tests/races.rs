@@ -330,3 +330,31 @@ async fn a_pause_request_lets_the_move_under_way_finish() {
     assert_eq!(running.state().await, ArchiveState::Paused);
     assert_eq!((running.live().len(), running.archived().await.len()), (8, 4));
 }
+
+/// A table says whose rows it may hold as soon as it is made, although none is in it yet.
+#[tokio::test]
+async fn a_collection_replaced_before_anything_was_cold_ends_its_archive() {
+    let mut world = World::new().await;
+    world.cluster.insert(&flights(), [flight(1, 1, "warm")]).expect("inserted");
+    world.settle().await;
+    assert!(world.table().await.spec().collection_uuid().is_some());
+    world.cluster.drop_collection(&flights());
+    world.cluster.create(&flights(), false);
+    world.cluster.insert(&flights(), [flight(2, 30, "cold")]).expect("inserted");
+    world.settle().await;
+    assert_eq!(world.state().await, ArchiveState::Orphaned);
+    assert_eq!(world.live().len(), 1);
+}
+
+/// What is cold is decided by clocks that agree, those of the storage and the control database included: a
+/// sandbox cluster has the clock of our own host, which may have jumped.
+#[tokio::test]
+async fn a_clock_that_is_far_off_moves_nothing() {
+    let mut world = World::with_flights().await;
+    world.freeze_storage_clock();
+    world.pass(FaultPlan::none()).await;
+    let runs = world.runs().await;
+    let error = runs.last().and_then(|run| run.error.clone()).unwrap_or_default();
+    assert!(error.contains("clock"), "{error}");
+    assert_eq!(world.live().len(), 12);
+}

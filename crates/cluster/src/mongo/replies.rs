@@ -25,10 +25,23 @@ pub(super) fn collection(entry: &RawDocument) -> Result<CollectionInfo, ClusterE
 pub(super) fn index(entry: &RawDocument) -> Result<IndexInfo, ClusterError> {
     let wrong = |_| ClusterError::Internal("listIndexes gave an entry without name or key".into());
     let keys = entry.get_document("key").map_err(wrong)?;
-    let keys = keys.iter().filter_map(Result::ok).map(|(path, _)| path.to_string()).collect();
+    let keys = keys.iter().map_while(Result::ok);
+    let keys =
+        keys.take_while(|(_, how)| is_number(*how)).map(|(path, _)| path.to_string()).collect();
     let partial = entry.get_document("partialFilterExpression").is_ok();
     let complete = !partial && !truthy(entry, "sparse") && !truthy(entry, "hidden");
     Ok(IndexInfo { name: entry.get_str("name").map_err(wrong)?.to_owned(), keys, complete })
+}
+
+/// The paths of an ordered index have a number; hashed, text and other indexes find no ranges.
+fn is_number(how: RawBsonRef<'_>) -> bool {
+    matches!(how, RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_))
+}
+
+/// From a reply of `getParameter`.
+pub(super) fn transaction_lifetime_ms(reply: &Document) -> Option<u64> {
+    let seconds = count(reply, "transactionLifetimeLimitSeconds").ok()?;
+    Some(seconds.saturating_mul(1_000))
 }
 
 fn truthy(document: &RawDocument, name: &str) -> bool {
@@ -81,4 +94,29 @@ pub(super) fn count(reply: &Document, name: &str) -> Result<u64, ClusterError> {
         _ => None,
     }
     .ok_or_else(|| ClusterError::Internal(format!("the reply has no count {name:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{RawDocumentBuf, doc, rawdoc};
+
+    use super::*;
+
+    #[test]
+    fn only_what_an_index_orders_is_among_its_keys() {
+        let keys = |keys: RawDocumentBuf| {
+            let entry = rawdoc! { "name": "i", "key": keys };
+            index(&entry).expect("an index").keys
+        };
+        assert_eq!(keys(rawdoc! { "at": 1, "carrier": -1.0 }), ["at", "carrier"]);
+        assert_eq!(keys(rawdoc! { "carrier": 1_i64, "at": "hashed" }), ["carrier"]);
+        assert!(keys(rawdoc! { "at": "hashed" }).is_empty());
+    }
+
+    #[test]
+    fn a_server_tells_how_long_transactions_live() {
+        let reply = doc! { "transactionLifetimeLimitSeconds": 90, "ok": 1.0 };
+        assert_eq!(transaction_lifetime_ms(&reply), Some(90_000));
+        assert_eq!(transaction_lifetime_ms(&doc! { "ok": 1.0 }), None);
+    }
 }

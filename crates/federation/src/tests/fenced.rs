@@ -121,3 +121,17 @@ async fn a_takeover_between_the_fence_and_the_pin_is_noticed() {
     });
     assert_eq!(union.finish().await, [doc(2, "a"), doc(9, "live")]);
 }
+
+/// The journal of an archive that was attached, or one that was set back, knows less than the table: what is
+/// confirmed is shown all the same.
+#[tokio::test]
+async fn a_journal_that_knows_too_little_hides_nothing_that_is_confirmed() {
+    let (world, table) = open_move().await;
+    world.delete_batch(&table, 1, 0).await;
+    world.confirm(&table, 1, &[]).await;
+    world.cluster.set_down(true);
+    for known in [(1, -1), (0, -1)] {
+        world.facts.know_deleted(known);
+        assert_eq!(world.answer(Archive, all()).await, [doc(1, "a"), doc(2, "a")], "{known:?}");
+    }
+}
