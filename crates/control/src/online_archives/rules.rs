@@ -45,11 +45,12 @@ pub(super) fn check_against_cluster(
     Err(Problem::invalid_attribute("dataProcessRegion.cloudProvider", rule).into())
 }
 
-/// A measurement of a time-series collection cannot be deleted by its `_id`, nor by its content: only all
-/// measurements that share values of the meta field (MongoDB manual, "Time Series Collection Limitations").
+/// Until MongoDB 6.3 measurements can only be deleted by the meta field, all that share its values; since 7.0
+/// one by one, but not in transactions (MongoDB manual, "Time Series Collection Limitations"). Their `_id`s need
+/// not be unique, so that a delete that was sent again could take another measurement.
 fn no_time_series() -> Problem {
-    let what = "online archives of time-series collections: their measurements cannot be deleted one by \
-                one, so none could be proved to be archived before it goes";
+    let what = "online archives of time-series collections: servers do not keep the _ids of measurements \
+                unique, so none could be proved to be the archived one before it goes";
     Problem::unsupported(what).at("collectionType", "must be STANDARD")
 }
 
