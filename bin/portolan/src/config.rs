@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) dir: PathBuf,
     /// The HTTP listener.
     pub(crate) server: Server,
+    /// What `portolan worker` has of its own.
+    pub(crate) worker: Worker,
     /// Where the control state lives.
     pub(crate) state: State,
     /// The key that encrypts stored secrets.
@@ -66,6 +68,14 @@ pub(crate) struct Server {
     pub(crate) inbound_networks: Networks,
     /// Networks from which attached clusters are dialled, likewise.
     pub(crate) outbound_networks: Networks,
+}
+
+/// What `portolan worker` has of its own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Worker {
+    /// Where it shows `/metrics` and `/livez`, as `server.tls` says; nowhere when absent.
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// Certificate and key files, PEM.
@@ -190,6 +200,7 @@ impl Default for Config {
         Self {
             dir: PathBuf::from("./portolan-data"),
             server: Server::default(),
+            worker: Worker::default(),
             state: State::default(),
             keys: Keys::default(),
             storage: Vec::new(),
@@ -280,12 +291,15 @@ impl Config {
     /// Checks what types cannot say.
     pub(crate) fn check(&self) -> Result<()> {
         let server = &self.server;
-        ensure!(
-            server.listen.ip().is_loopback() || server.tls.is_some() || server.insecure,
-            "server.listen {} is not loopback: set server.tls, or server.insecure = true behind a \
-             proxy that ends TLS",
-            server.listen
-        );
+        let listeners = [("server", Some(server.listen)), ("worker", self.worker.listen)];
+        for (section, listen) in listeners {
+            let Some(listen) = listen else { continue };
+            ensure!(
+                listen.ip().is_loopback() || server.tls.is_some() || server.insecure,
+                "{section}.listen {listen} is not loopback: set server.tls, or server.insecure = \
+                 true behind a proxy that ends TLS"
+            );
+        }
         ensure!(
             self.endpoints.bind.is_loopback() || self.endpoints.tls.is_some() || server.insecure,
             "endpoints.bind {} is not loopback: set endpoints.tls, or server.insecure = true",

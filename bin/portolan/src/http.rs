@@ -63,9 +63,9 @@ impl HttpLimits {
 }
 
 /// Binds, with an error that names the address and the remedy.
-pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
+pub(crate) async fn bind(address: SocketAddr, remedy: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: choose another address with --listen or server.listen")
+        format!("cannot listen on {address}: choose another address with {remedy}")
     })
 }
 

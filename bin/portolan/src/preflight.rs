@@ -103,7 +103,7 @@ async fn check_state(config: &Config, runtime: &Runtime) -> Result<Vec<Endpoint>
 fn check_ports(config: &Config, given: &[Endpoint]) -> Result<()> {
     let (bind, listen) = (config.endpoints.bind, config.server.listen);
     let endpoints = given.iter().map(|endpoint| SocketAddr::new(bind, endpoint.port));
-    for address in std::iter::once(listen).chain(endpoints) {
+    for address in std::iter::once(listen).chain(config.worker.listen).chain(endpoints) {
         TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
     }
     Ok(())

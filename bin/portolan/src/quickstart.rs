@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: Quickstart, runtime: Runtime) -> Result<()> {
     let say = Say::new(arguments.quiet);
     logging::start(&Log { level: log_level(arguments.quiet), format: LogFormat::Text })?;
     let started_ms = runtime.boot_ms();
-    let listener = http::bind(arguments.listen).await?;
+    let listener = http::bind(arguments.listen, "--listen").await?;
     let lock = lock::take(&arguments.dir)?;
     let config = configuration(&arguments)?;
     say.line(format_args!("Portolan {} in {}", env!("CARGO_PKG_VERSION"), config.dir.display()));

@@ -24,7 +24,7 @@ pub(crate) async fn serve(arguments: Serve, runtime: Runtime) -> Result<()> {
     }
     let config = Config::load(Some(&arguments.config), environment.chain(extra))?;
     logging::start(&config.log)?;
-    let listener = http::bind(config.server.listen).await?;
+    let listener = http::bind(config.server.listen, "server.listen").await?;
     let lock = lock::take(&config.dir)?;
     let stop = signals::stop_requested(&runtime);
     let instance = Instance::start(config, listener, lock, runtime).await?;

@@ -27,6 +27,7 @@ mod usage;
 
 pub use metrics::ApiMetrics;
 pub use openapi::openapi;
+pub use plain::metrics_router;
 pub use portolan_api_types::control_plane::ControlPlaneAddresses;
 pub use router::{OperationInfo, Outcome, operations, router};
 pub use state::{ApiSettings, ApiState};

@@ -1,9 +1,14 @@
 //! Endpoints beside the versioned API: health, version, metrics, and the private ones that the Atlas
 //! CLI calls on the way.
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
+use axum::routing::get;
+use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::answer::{Style, respond, set_header};
@@ -58,9 +63,20 @@ pub(crate) async fn docs(State(state): State<ApiState>) -> Response<Body> {
 
 /// Prometheus text format.
 pub(crate) async fn metrics(State(state): State<ApiState>) -> Response<Body> {
+    shown(&state.inner.registry)
+}
+
+/// `/metrics` and `/livez` alone, for a process that serves no API.
+#[must_use]
+pub fn metrics_router(registry: Arc<Registry>) -> Router {
+    let metrics = || async move { shown(&registry) };
+    Router::new().route("/livez", get(livez)).route("/metrics", get(metrics))
+}
+
+fn shown(registry: &Registry) -> Response<Body> {
     let mut text = String::new();
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match prometheus_client::encoding::text::encode(&mut text, &state.inner.registry) {
+    match prometheus_client::encoding::text::encode(&mut text, registry) {
         Ok(()) => respond(200, Some(content_type), text.into_bytes()),
         Err(_) => respond(500, None, Vec::new()),
     }

@@ -35,6 +35,8 @@ fn the_environment_wins_over_the_file() {
 #[test]
 fn refusals_name_the_key_and_the_remedy() {
     assert!(refusal("[server]\nlisten = \"0.0.0.0:80\"").contains("set server.tls"));
+    let worker = refusal("[worker]\nlisten = \"0.0.0.0:80\"");
+    assert!(worker.contains("worker.listen") && worker.contains("set server.tls"), "{worker}");
     assert!(refusal("[sever]\n").contains("sever"));
     assert!(refusal("[endpoints]\nport_range = [9, 1]").contains("port_range"));
     assert!(refusal("dir = 5").contains("dir"));

@@ -42,7 +42,7 @@ async fn serve(router: Router, limits: HttpLimits) -> Running {
 
 async fn serve_with(router: Router, limits: HttpLimits, tls: Option<Arc<ServerConfig>>) -> Running {
     let runtime = Runtime::system();
-    let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
+    let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), "--listen").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let stop = CancellationToken::new();
     let trusted_proxies = Vec::new();

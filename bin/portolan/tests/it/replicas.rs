@@ -10,7 +10,7 @@ use mongodb::{Client, Collection};
 use portolan_runtime::Runtime;
 use serde_json::{Value, json};
 
-use crate::served::{Api, Process, Setting, text, until, with_login};
+use crate::served::{Api, Process, Setting, free_port, text, until, with_login};
 
 const DAY_MS: i64 = 86_400_000;
 const COLD: i64 = 300;
@@ -200,7 +200,8 @@ async fn no_run_happens_twice_on_postgres() {
     let dir = tempfile::tempdir().expect("a folder");
     let stage = Stage::build(dir.path()).await;
     let (a, b) = (stage.a.serve(&[]).await, stage.b.serve(&[]).await);
-    let worker = stage.a.start("worker", &[]);
+    let address = format!("127.0.0.1:{}", free_port("127.0.0.1"));
+    let worker = stage.a.start("worker", &[("PORTOLAN__WORKER__LISTEN", &address)]);
     let api = stage.b.api(&stage.founded).await;
     let mut archives = Vec::new();
     for n in 0..8 {
@@ -217,9 +218,24 @@ async fn no_run_happens_twice_on_postgres() {
         assert_eq!(runs.len(), 1, "{name}: {runs:?}");
         assert_eq!(sum(&runs, "documentsDeleted"), COLD, "{name}");
     }
+    // Each process counts what it did itself; the worker, too, has a listener to tell it.
+    let mut counted = 0;
+    for url in [&stage.a.base_url, &stage.b.base_url, &format!("http://{address}")] {
+        counted += runs_done(url).await;
+    }
+    assert_eq!(counted, archives.len());
     worker.stop().await;
     a.stop().await;
     b.stop().await;
+}
+
+/// Runs that a process did, as its metrics say.
+async fn runs_done(base_url: &str) -> usize {
+    let answer = reqwest::get(format!("{base_url}/metrics")).await.expect("an answer");
+    let text = answer.text().await.expect("text");
+    let name = "portolan_archiver_runs_total{outcome=\"done\"} ";
+    let count = text.lines().find_map(|line| line.strip_prefix(name)).expect("runs");
+    count.parse().expect("a number")
 }
 
 /// A sandbox cluster lives in one folder: the other replica neither opens an empty one nor works on it,
