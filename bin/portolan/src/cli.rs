@@ -195,8 +195,9 @@ pub(crate) enum ArchiveCommand {
     List(OfCluster),
     /// Makes the control rows of an archive again, from its table alone; it is paused afterwards.
     Attach(AttachArchive),
-    /// Shows the runs of an online archive, newest first, with live progress.
-    Runs(OfArchive),
+    /// Shows the runs of an online archive, newest first, with live progress; or one, with the documents
+    /// that it skipped or left, and why.
+    Runs(Runs),
     /// Lets an online archive run now, whatever its schedule says and however little there is to move.
     Run(OfArchive),
     /// Shows an online archive in full: state, totals, next look, last error, hold.
@@ -365,6 +366,21 @@ pub(crate) struct Redact {
     #[arg(long, value_name = "JSON")]
     pub(crate) shard_key: Option<String>,
     /// Why; it stays in the record, which names the document by a hash only.
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// Shows this run, with the documents that it names.
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// Page of the runs, or of the run's documents; from 1.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) page: u32,
+    /// Entries of a page.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) per_page: u32,
+}
+
     #[arg(long)]
     pub(crate) reason: String,
     /// Go on although the cluster may hold a document with this _id.

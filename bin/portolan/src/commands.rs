@@ -50,7 +50,11 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
             print(&api.get(&path).await?)
         }
         ArchiveCommand::Attach(attach) => attach_archive(&attach).await,
-        ArchiveCommand::Runs(of) => show(&of, "/runs").await,
+        ArchiveCommand::Runs(runs) => {
+            let run = runs.run.as_deref().map(|id| format!("/{id}")).unwrap_or_default();
+            let page = format!("pageNum={}&itemsPerPage={}", runs.page, runs.per_page);
+            show(&runs.archive, &format!("/runs{run}?{page}")).await
+        }
         ArchiveCommand::Show(of) => show(&of, "").await,
         ArchiveCommand::Statistics(of) => show(&of, "/statistics").await,
         ArchiveCommand::Operations(of) => show(&of, "/operations").await,

@@ -326,6 +326,8 @@ fn archiver_options(
         batch_documents_max: config.batch_documents_max,
         batch_bytes_max: config.batch_bytes_max,
         load: config.load()?,
+        prices: config.prices(),
+        expire_while_paused: config.expire_while_paused,
         upkeep_interval_ms: ms(config.upkeep_interval_ms),
         compaction,
         ..usual

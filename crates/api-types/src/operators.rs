@@ -255,6 +255,7 @@ impl OperationView {
             "_id": self.id,
             "createDate": iso8601(self.created_at),
             "endedAt": self.ended_at.map(iso8601),
+        "bytesRaw": statistics.bytes_raw,
             "error": self.error,
             "kind": self.kind,
             "progress": object(&self.progress),

@@ -1,6 +1,8 @@
 //! Wire shapes of Portolan's own API under `/api/portolan/v1`: attached clusters, connection strings,
 //! runs, and what an archive is beyond the Admin API.
 
+use std::collections::BTreeMap;
+
 use portolan_model::{Cluster, ClusterKind, EpochMs, Hold, OnlineArchive};
 use serde_json::{Value, json};
 
@@ -103,7 +105,7 @@ impl EndpointStrings {
 }
 
 /// A run of an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunView {
     /// Its id.
     pub id: String,
@@ -121,18 +123,26 @@ pub struct RunView {
     pub started_at: EpochMs,
     /// When it ended.
     pub ended_at: Option<EpochMs>,
+    /// Documents moved and bytes read in a second, from its beginning to its end or until now.
+    pub rates: (f64, f64),
+    /// Milliseconds spent in each phase, the one that it is in included.
+    pub phases: BTreeMap<String, i64>,
 }
 
 impl RunView {
     /// On the wire.
     #[must_use]
     pub fn json(&self) -> Value {
+        let (documents, bytes) = self.rates;
         let mut shown = json!({
             "_id": self.id,
+            "bytesPerSecond": bytes,
+            "documentsPerSecond": documents,
             "endedAt": self.ended_at.map(iso8601),
             "error": self.error,
             "level": self.level,
             "phase": self.phase,
+            "phaseMs": self.phases,
             "startedAt": iso8601(self.started_at),
             "waitingFor": self.waiting_for,
         });

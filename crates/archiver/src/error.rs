@@ -44,6 +44,9 @@ pub enum ArchiverError {
     /// Conflict: the lease is not ours any more, or we can no longer be sure of it.
     #[error("the lease of the collection was lost")]
     LeaseLost,
+    /// Conflict: another worker took the operation.
+    #[error("another worker took the operation")]
+    Overtaken,
     /// Conflict: the collection is gone, or another one stands in its place.
     #[error("the collection is gone or was replaced by another one")]
     CollectionLost,
@@ -88,6 +91,31 @@ impl ArchiverError {
             Self::CollectionLost => true,
             Self::Cluster(error) => error.is_collection_lost(),
             _ => false,
+        }
+    }
+
+    /// Whether the same work may succeed later without anybody doing anything.
+    pub(crate) fn may_pass(&self) -> bool {
+        use portolan_cluster::ErrorKind as Cluster;
+        use portolan_lake::ErrorKind as Lake;
+        use portolan_store::ErrorKind as Store;
+        match self {
+            Self::ClocksDisagree { .. }
+            | Self::ClocksSpread { .. }
+            | Self::LeaseLost
+            | Self::Overburdened(_)
+            | Self::Stopping
+            | Self::Lake(LakeError::Fenced { .. } | LakeError::InputGone { .. })
+            | Self::Fault(_) => true,
+            Self::Cluster(error) => matches!(error.kind(), Cluster::Retry | Cluster::Unknown),
+            Self::Lake(error) => matches!(error.kind(), Lake::Retry | Lake::Unknown),
+            Self::Store(error) => matches!(error.kind(), Store::Retry | Store::Unknown),
+            Self::Invalid(_)
+            | Self::Denied(_)
+            | Self::Overtaken
+            | Self::CollectionLost
+            | Self::Suspended { .. }
+            | Self::Internal(_) => false,
         }
     }
 

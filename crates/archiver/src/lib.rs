@@ -41,7 +41,7 @@ mod worker;
 pub use error::ArchiverError;
 pub use load::{LoadLimits, LoadRules};
 pub use metrics::ArchiverMetrics;
-pub use options::ArchiverOptions;
+pub use options::{ArchiverOptions, Prices};
 pub use outside::Outside;
 pub use worker::Worker;
 

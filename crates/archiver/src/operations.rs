@@ -8,16 +8,28 @@ mod redact;
 mod restore;
 mod verify;
 
+use portolan_cluster::Cluster;
 use portolan_store::archives::StoredArchive;
 use portolan_store::operations::{Operation, OperationKind, OperationState};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::load::Load;
 use crate::worker::Shared;
 use crate::{ArchiverError, effects};
+pub(crate) use redact::Redacted;
 
 /// A worker that was silent for so many times the life of a lease has lost its operation to another one.
 pub(crate) const SILENT_LEASES: u64 = 20;
+
+/// Work that is under way is written down at least so often: others see that it is.
+const BEAT_MS: u64 = 5_000;
+/// While the cluster has no room, it is asked again so often.
+const WAIT_MS: u64 = 1_000;
+/// Nobody waits longer for a cluster: the operation goes back to the queue.
+const WAIT_MAX_MS: u64 = 5 * 60_000;
+/// Failures in a row that may pass, until the operation is given up.
+const FAILURES_MAX: i64 = 10;
 
 /// How a piece of work ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +45,9 @@ pub(crate) struct Working<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) operation: Operation,
     pub(crate) figures: Map<String, Value>,
+    /// What is written down: where it goes on after a break.
+    saved: Map<String, Value>,
+    saved_ms: u64,
     shutdown: CancellationToken,
 }
 
@@ -46,27 +61,42 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> Result<bool, ArchiverError> {
     let stored = shared.journal.archive(operation.archive_id).await?;
-    let figures = serde_json::from_str(&operation.progress).unwrap_or_default();
-    let mut working = Working { shared, operation, figures, shutdown };
+    let mut working = Working::new(shared, operation, shutdown);
     let done = match stored {
         Some(stored) => work(&mut working, &stored).await,
         None => Err(ArchiverError::Invalid("the archive is gone".to_owned())),
     };
     match done {
         // Whoever comes next goes on with it, at once.
-        Err(ArchiverError::Stopping) => return working.hand_back().await.map(|()| false),
+        Err(ArchiverError::Stopping) | Ok(Outcome::NotNow) => {
+            return working.hand_back().await.map(|()| false);
+        }
+        Err(ArchiverError::Overtaken) => return Err(ArchiverError::Overtaken),
+        Err(error) if error.may_pass() && working.operation.failures < FAILURES_MAX => {
+            return working.try_later(&error).await.map(|()| false);
+        }
         Err(error) => {
             tracing::warn!(operation = %working.operation.id, %error, "an operation failed");
             working.operation.error = Some(error.to_string());
             working.operation.state = OperationState::Failed;
         }
-        Ok(Outcome::NotNow) => return working.hand_back().await.map(|()| false),
-        Ok(Outcome::Done) => working.operation.state = OperationState::Done,
+        Ok(Outcome::Done) => {
+            working.operation.error = None;
+            working.operation.state = OperationState::Done;
+        }
     }
     working.operation.ended_at = Some(shared.runtime.now_ms());
-    let problems = verify::WRONG.iter().map(|name| working.count(name)).sum();
-    shared.metrics.operation_ended(&working.operation, problems);
-    working.save(effects::OPERATION_DONE).await.map(|()| true)
+    working.save(effects::OPERATION_DONE).await?;
+    shared.metrics.operation_ended(working.operation.kind, working.operation.state);
+    shared.metrics.problems_found(verify::WRONG.iter().map(|name| working.count(name)).sum());
+    Ok(true)
+}
+
+/// A time as the API writes it: ISO 8601, UTC, whole seconds.
+pub(crate) fn iso8601(ms: i64) -> Value {
+    let time = bson::DateTime::from_millis(ms.div_euclid(1_000).saturating_mul(1_000));
+    // Beyond the year 9999 there is no such text.
+    time.try_to_rfc3339_string().map_or_else(|_| Value::from(ms), Value::from)
 }
 
 async fn work(working: &mut Working<'_>, stored: &StoredArchive) -> Result<Outcome, ArchiverError> {
@@ -83,7 +113,14 @@ async fn work(working: &mut Working<'_>, stored: &StoredArchive) -> Result<Outco
     Ok(Outcome::Done)
 }
 
-impl Working<'_> {
+impl<'a> Working<'a> {
+    fn new(shared: &'a Shared, operation: Operation, shutdown: CancellationToken) -> Self {
+        let figures: Map<String, Value> =
+            serde_json::from_str(&operation.progress).unwrap_or_default();
+        let (saved, saved_ms) = (figures.clone(), shared.runtime.boot_ms());
+        Self { shared, operation, figures, saved, saved_ms, shutdown }
+    }
+
     /// # Errors
     /// [`ArchiverError::Stopping`] when the process goes down.
     pub(crate) fn check(&self) -> Result<(), ArchiverError> {
@@ -95,15 +132,76 @@ impl Working<'_> {
         self.save(effects::OPERATION_PROGRESS).await
     }
 
-    /// Puts it back into the queue, behind the others.
+    /// The same after something was done that need not be done again: earlier failures are over.
+    pub(crate) async fn advanced(&mut self) -> Result<(), ArchiverError> {
+        self.operation.failures = 0;
+        self.progress().await
+    }
+
+    /// The same now and then. Only where the figures are those that one can go on from.
+    pub(crate) async fn beat(&mut self) -> Result<(), ArchiverError> {
+        self.check()?;
+        let silent_ms = self.shared.runtime.boot_ms().saturating_sub(self.saved_ms);
+        if silent_ms < BEAT_MS { Ok(()) } else { self.progress().await }
+    }
+
+    /// Waits until the cluster may be burdened further. The figures must be those of [`Self::beat`].
+    ///
+    /// # Errors
+    /// [`ArchiverError::Overburdened`] after five minutes, and those of [`Self::beat`].
+    pub(crate) async fn ease(
+        &mut self,
+        load: &Load,
+        cluster: &dyn Cluster,
+    ) -> Result<(), ArchiverError> {
+        let runtime = &self.shared.runtime;
+        let began_ms = runtime.boot_ms();
+        while let Some((why, ms)) = load.hindrance(runtime, cluster).await {
+            if runtime.boot_ms().saturating_sub(began_ms) > WAIT_MAX_MS {
+                return Err(ArchiverError::Overburdened(why.to_string()));
+            }
+            if ms >= WAIT_MS {
+                self.set("waitingFor", why.to_string());
+            }
+            self.beat().await?;
+            let ms = ms.min(WAIT_MS);
+            load.waited(why, ms);
+            runtime.sleep_ms(ms).await;
+        }
+        self.figures.remove("waitingFor");
+        self.check()
+    }
+
+    /// Puts it back into the queue, behind the others, as it was written down last.
     async fn hand_back(&mut self) -> Result<(), ArchiverError> {
         self.operation.state = OperationState::Queued;
+        self.figures = self.saved.clone();
         self.progress().await
+    }
+
+    /// The same after a failure that may pass: the next attempt begins some time later.
+    async fn try_later(&mut self, error: &ArchiverError) -> Result<(), ArchiverError> {
+        tracing::warn!(operation = %self.operation.id, %error, "an operation is tried again later");
+        let operation = &mut self.operation;
+        operation.failures += 1;
+        operation.error = Some(error.to_string());
+        let wait_ms = self.shared.options.backoff_after(operation.failures);
+        operation.not_before = self.shared.runtime.now_ms().saturating_add(wait_ms);
+        self.hand_back().await
     }
 
     async fn save(&mut self, name: &'static str) -> Result<(), ArchiverError> {
         self.operation.progress = Value::Object(self.figures.clone()).to_string();
-        self.shared.journal.save_operation(name, &self.operation).await
+        self.shared.journal.save_operation(name, &self.operation).await?;
+        self.saved.clone_from(&self.figures);
+        self.saved_ms = self.shared.runtime.boot_ms();
+        Ok(())
+    }
+
+    /// Whether the request says yes to something.
+    pub(crate) fn asked(&self, name: &str) -> bool {
+        let request: Value = serde_json::from_str(&self.operation.request).unwrap_or_default();
+        request[name].as_bool().unwrap_or(false)
     }
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {

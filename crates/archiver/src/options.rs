@@ -8,8 +8,18 @@ use crate::LoadRules;
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
+/// What a gigabyte (10⁹ bytes) costs in a month, in whatever currency the operator counts. Without a price
+/// nothing is said about costs.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Prices {
+    /// Of documents in the cluster, counted before the cluster compresses them.
+    pub cluster_gb_month: Option<f64>,
+    /// Of files in the archives' storage.
+    pub archive_gb_month: Option<f64>,
+}
+
 /// Options of the archiver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ArchiverOptions {
     /// Id of this installation: the owner of its tables.
     pub owner: String,
@@ -66,6 +76,8 @@ pub struct ArchiverOptions {
     pub sample_documents: u64,
 }
 
+    /// What storage costs, for estimates.
+    pub prices: Prices,
 impl Default for ArchiverOptions {
     fn default() -> Self {
         Self {
@@ -96,5 +108,14 @@ impl Default for ArchiverOptions {
             compaction: CompactionRule::default(),
             sample_documents: 10,
         }
+    }
+}
+            prices: Prices::default(),
+
+impl ArchiverOptions {
+    /// The wait after so many failures in a row.
+    pub(crate) fn backoff_after(&self, failures: i64) -> i64 {
+        let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or(0);
+        self.backoff_ms.saturating_mul(1_i64 << doublings).min(self.backoff_max_ms)
     }
 }

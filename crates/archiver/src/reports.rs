@@ -60,6 +60,7 @@ pub(crate) async fn statistics(
         files: files.len() as u64,
         partitions: partitions.len() as u64,
         documents_without_date: undated.map(|file| file.rows).sum(),
+        bytes_raw: files.iter().map(|file| file.bytes_raw).sum(),
         min_date: dates().map(|(first, _)| first).min(),
         max_date: dates().map(|(_, last)| last).max(),
         confirmed: version.confirmed,

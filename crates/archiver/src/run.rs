@@ -275,7 +275,7 @@ async fn end(scene: &mut Scene, ended: Result<(), ArchiverError>) -> Result<(), 
     if matches!(ended, Err(ArchiverError::Stopping)) {
         events.clear();
     }
-    scene.run.phase = phase.to_owned();
+    scene.enter(phase);
     scene.run.ended_at = Some(scene.runtime.now_ms());
     let journalled = scene.journal.end_run(&scene.held, &scene.run, &scene.skipped, &events).await;
     ended.and(journalled)

@@ -70,6 +70,11 @@ impl Scene {
     /// The shard key of the collection as it was found when the lease was taken.
     pub(crate) fn shard_key(&self) -> Option<&ShardKey> {
         self.collection.as_ref().and_then(|info| info.shard_key.as_ref())
+    /// Lets a phase of the run begin.
+    pub(crate) fn enter(&mut self, phase: &str) {
+        self.run.enter(phase, self.runtime.now_ms());
+    }
+
     }
 
     /// Identity of a document of the collection.

@@ -20,3 +20,4 @@ use portolan_model::{ArchiveId, OnlineArchive};
 pub(crate) fn archive() -> OnlineArchive {
     world::archive(ArchiveId::new([1; 12]), world::criteria(), "file:///archives/1".into())
 }
+mod verify;

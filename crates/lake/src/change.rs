@@ -349,7 +349,7 @@ fn add(file: &StagedFile) -> Add {
         modification_time: file.staged_at_ms,
         data_change: true,
         stats: Some(file.stats.clone()),
-        tags: None,
+        tags: file.bytes_raw.map(|bytes| [(BYTES_RAW.to_owned(), Some(bytes.to_string()))].into()),
         deletion_vector: None,
         base_row_id: None,
         default_row_commit_version: None,
@@ -362,6 +362,9 @@ fn remove(file: &DataFile, now_ms: i64) -> Remove {
         path: file.path.clone(),
         data_change: true,
         deletion_timestamp: Some(now_ms),
+/// Tag of a data file: the bytes of its documents.
+pub(crate) const BYTES_RAW: &str = "portolan.bytesRaw";
+
         extended_file_metadata: Some(true),
         partition_values: Some(partition_values(file.month.as_ref())),
         size: Some(i64::try_from(file.size_bytes).unwrap_or(i64::MAX)),

@@ -106,13 +106,14 @@ impl Table {
 impl StagedFile {
     /// The file as a version that holds it would show it.
     pub(crate) fn to_data_file(&self) -> Result<DataFile, LakeError> {
-        Ok(DataFile::new(
+        let file = DataFile::new(
             self.path.clone(),
             self.size_bytes,
             self.month.clone(),
             self.staged_at_ms,
             FileStats::parse(&self.stats)?,
-        ))
+        );
+        Ok(DataFile { bytes_raw: self.bytes_raw, ..file })
     }
 }
 

@@ -35,6 +35,16 @@ impl Version {
         paths.sort_unstable();
         blake3::hash(paths.join("\n").as_bytes()).to_hex().to_string()
     }
+
+    /// Bytes of a file for each byte of its documents, over all files that tell; `None`: none does.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no 53 bits")]
+    pub fn compression(&self) -> Option<f64> {
+        let told = || self.files.iter().filter_map(|file| Some((file.size_bytes, file.bytes_raw?)));
+        let stored: u64 = told().map(|(stored, _)| stored).sum();
+        let raw: u64 = told().map(|(_, raw)| raw).sum();
+        (raw > 0).then(|| stored as f64 / raw as f64)
+    }
 }
 
 /// One data file of a table.
@@ -46,6 +56,8 @@ pub struct DataFile {
     pub size_bytes: u64,
     /// Rows in it.
     pub rows: u64,
+    /// Bytes of their documents; `None` for files that were written before files told it.
+    pub bytes_raw: Option<u64>,
     /// Partition value of its rows, in tables with a month.
     pub month: Option<String>,
     /// Least move number of its rows.
@@ -79,6 +91,7 @@ impl DataFile {
             path,
             size_bytes,
             rows: stats.rows.unwrap_or(0),
+            bytes_raw: None,
             month,
             seq_min,
             seq_max,

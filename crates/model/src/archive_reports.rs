@@ -72,6 +72,8 @@ pub struct ArchiveStatistics {
     pub version: Option<i64>,
     /// Documents.
     pub documents: u64,
+    /// Bytes of its documents before archiving; `None` when a file was written before files told it.
+    pub bytes_raw: Option<u64>,
     /// Bytes of its files.
     pub bytes_stored: u64,
     /// Data files.

@@ -37,6 +37,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     10 "0010_archive_upkeep",
     11 "0011_restore_holds",
     12 "0012_run_waits",
+    13 "0013_operation_claims",
 };
 
 /// Any number: it only has to be the same in all replicas.

@@ -30,6 +30,12 @@ pub struct Operation {
     pub updated_at: EpochMs,
     /// When it ended.
     pub ended_at: Option<EpochMs>,
+    /// Which taking of it this is: each one counts one more, and only the newest may write it.
+    pub claim: i64,
+    /// Attempts in a row that failed for a reason that may pass.
+    pub failures: i64,
+    /// When the next attempt may begin.
+    pub not_before: EpochMs,
 }
 
 macro_rules! names {
@@ -127,9 +133,12 @@ impl Operation {
         }
     }
 }
+            claim: 0,
+            failures: 0,
+            not_before: 0,
 
-const COLUMNS: &str = "id, archive_id, kind, state, request, progress, error, created_at, \
-     updated_at, ended_at";
+pub(crate) const COLUMNS: &str = "id, archive_id, kind, state, request, progress, error, created_at, \
+     updated_at, ended_at, claim, failures, not_before";
 
 impl FromRow for Operation {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
@@ -147,6 +156,9 @@ impl FromRow for Operation {
         })
     }
 }
+            claim: row.int("claim")?,
+            failures: row.int("failures")?,
+            not_before: row.int("not_before")?,
 
 /// Writes an operation as it now is, new or known.
 ///
@@ -218,7 +230,7 @@ pub async fn unfinished(
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![archive_id]).await
 }
 
-/// Operations that somebody asked for and nobody works on: those that nobody began, and those whose last
+/// Operations that somebody asked for and nobody works on: those whose time has come, and those whose last
 /// writer was silent since `silent_since_ms`. One that could not begin was written just now and comes
 /// last, so that it holds up no other.
 ///
@@ -231,10 +243,12 @@ pub async fn waiting(
 ) -> Result<Vec<Operation>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM archive_operations WHERE state IN ('QUEUED', 'RUNNING') \
-         AND kind NOT IN ('EXPIRY', 'COMPACTION', 'CLEAN_UP') AND (state = 'QUEUED' OR updated_at <= $1) \
+         AND kind NOT IN ('EXPIRY', 'COMPACTION', 'CLEAN_UP') \
+         AND ((state = 'QUEUED' AND not_before <= $2) OR (state = 'RUNNING' AND updated_at <= $1)) \
          ORDER BY updated_at, created_at, id LIMIT 100"
     );
-    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![silent_since_ms]).await
+    let now_ms = tx.now_ms();
+    tx.fetch_all(sqlx::AssertSqlSafe(sql), args![silent_since_ms, now_ms]).await
 }
 
 /// Takes an operation that nobody began, or whose last writer was silent since `silent_since_ms`.
@@ -246,18 +260,52 @@ pub async fn claim(
     tx: &mut Tx<'_>,
     id: JobId,
     silent_since_ms: EpochMs,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Operation>, StoreError> {
     let now_ms = tx.now_ms();
     let changed = tx
         .execute(
-            "UPDATE archive_operations SET state = 'RUNNING', updated_at = $2 WHERE id = $1 \
-             AND (state = 'QUEUED' OR (state = 'RUNNING' AND updated_at <= $3))",
+            "UPDATE archive_operations SET state = 'RUNNING', claim = claim + 1, updated_at = $2 \
+             WHERE id = $1 AND ((state = 'QUEUED' AND not_before <= $2) \
+             OR (state = 'RUNNING' AND updated_at <= $3))",
             args![id, now_ms, silent_since_ms],
         )
         .await?;
     Ok(changed == 1)
 }
 
+    if changed != 1 {
+        return Ok(None);
+    }
+    let sql = format!("SELECT {COLUMNS} FROM archive_operations WHERE id = $1");
+    tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![id]).await
+}
+
+/// Writes how far an operation is, for the worker that took it. Whether it still has it: another worker
+/// may have taken it since, and nothing is written then.
+///
+/// # Errors
+/// The database's.
+pub async fn save_claimed(tx: &mut Tx<'_>, operation: &Operation) -> Result<bool, StoreError> {
+    let now_ms = tx.now_ms();
+    let changed = tx
+        .execute(
+            "UPDATE archive_operations SET state = $3, request = $4, progress = $5, error = $6, \
+             ended_at = $7, failures = $8, not_before = $9, updated_at = $10 \
+             WHERE id = $1 AND claim = $2 AND state = 'RUNNING'",
+            args![
+                operation.id,
+                operation.claim,
+                operation.state.as_str(),
+                operation.request,
+                operation.progress,
+                operation.error,
+                operation.ended_at,
+                operation.failures,
+                operation.not_before,
+                now_ms,
+            ],
+        )
+        .await?;
 /// Ends the operations of a kind that were cut off: the next one starts from what is true.
 ///
 /// # Errors

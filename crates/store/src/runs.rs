@@ -1,6 +1,8 @@
 //! Archive runs and their progress, as users see them: tables `archive_runs` and
 //! `archive_run_documents`. Nothing here steers the archiver.
 
+use std::collections::BTreeMap;
+
 use portolan_model::{ArchiveId, EpochMs, GuardLevel, JobId};
 
 use crate::{FromRow, Listed, Page, Row, StoreError, Tx, args};
@@ -49,6 +51,10 @@ pub struct ArchiveRun {
     pub started_at: EpochMs,
     /// When it ended.
     pub ended_at: Option<EpochMs>,
+    /// Milliseconds that it spent in each phase that it left.
+    pub phases: BTreeMap<String, i64>,
+    /// When the phase that it is in began.
+    pub phase_since: EpochMs,
 }
 
 impl ArchiveRun {
@@ -75,7 +81,17 @@ impl ArchiveRun {
             error: None,
             started_at: now_ms,
             ended_at: None,
+            phases: BTreeMap::new(),
+            phase_since: now_ms,
         }
+    }
+
+    /// Lets a phase begin: the time since the last one began was that one's.
+    pub fn enter(&mut self, phase: &str, now_ms: EpochMs) {
+        let spent_ms = now_ms.saturating_sub(self.phase_since).max(0);
+        let last = std::mem::replace(&mut self.phase, phase.to_owned());
+        *self.phases.entry(last).or_default() += spent_ms;
+        self.phase_since = now_ms;
     }
 }
 
@@ -126,7 +142,7 @@ impl std::str::FromStr for DocumentKind {
 
 const COLUMNS: &str = "id, archive_id, level, phase, moves, documents_read, documents_moved, \
      documents_deleted, documents_kept, documents_vanished, documents_skipped, bytes_read, \
-     bytes_stored, files, waited_ms, waiting_for, error, started_at, ended_at";
+     bytes_stored, files, waited_ms, waiting_for, error, started_at, ended_at, phases, phase_since";
 
 impl FromRow for ArchiveRun {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
@@ -150,6 +166,8 @@ impl FromRow for ArchiveRun {
             error: row.opt_text("error")?,
             started_at: row.int("started_at")?,
             ended_at: row.opt_int("ended_at")?,
+            phases: serde_json::from_str(&row.text("phases")?).unwrap_or_default(),
+            phase_since: row.int("phase_since")?,
         })
     }
 }
@@ -170,12 +188,13 @@ impl FromRow for RunDocument {
 /// The database's.
 pub async fn save(tx: &mut Tx<'_>, run: &ArchiveRun) -> Result<(), StoreError> {
     let now_ms = tx.now_ms();
+    let phases = serde_json::json!(run.phases).to_string();
     tx.execute(
         "INSERT INTO archive_runs (id, archive_id, level, phase, moves, documents_read, \
          documents_moved, documents_deleted, documents_kept, documents_vanished, \
          documents_skipped, bytes_read, bytes_stored, files, error, started_at, ended_at, \
-         updated_at, waited_ms, waiting_for) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-         $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO UPDATE SET level = excluded.level, \
+         updated_at, waited_ms, waiting_for, phases, phase_since) VALUES ($1, $2, $3, $4, $5, $6, $7, \
+         $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO UPDATE SET level = excluded.level, \
          phase = excluded.phase, moves = excluded.moves, \
          documents_read = excluded.documents_read, documents_moved = excluded.documents_moved, \
          documents_deleted = excluded.documents_deleted, \
@@ -184,7 +203,8 @@ pub async fn save(tx: &mut Tx<'_>, run: &ArchiveRun) -> Result<(), StoreError> {
          documents_skipped = excluded.documents_skipped, bytes_read = excluded.bytes_read, \
          bytes_stored = excluded.bytes_stored, files = excluded.files, error = excluded.error, \
          ended_at = excluded.ended_at, updated_at = excluded.updated_at, \
-         waited_ms = excluded.waited_ms, waiting_for = excluded.waiting_for",
+         waited_ms = excluded.waited_ms, waiting_for = excluded.waiting_for, \
+         phases = excluded.phases, phase_since = excluded.phase_since",
         args![
             run.id,
             run.archive_id,
@@ -206,6 +226,8 @@ pub async fn save(tx: &mut Tx<'_>, run: &ArchiveRun) -> Result<(), StoreError> {
             now_ms,
             run.waited_ms,
             run.waiting_for,
+            phases,
+            run.phase_since,
         ],
     )
     .await?;
@@ -305,17 +327,17 @@ pub async fn name_documents(
     Ok(())
 }
 
-/// The documents that a run names.
+/// The documents that a run names, in the order in which it met them.
 ///
 /// # Errors
 /// The database's.
-pub async fn documents(tx: &mut Tx<'_>, run_id: JobId) -> Result<Vec<RunDocument>, StoreError> {
-    tx.fetch_all(
-        "SELECT kind, document, reason FROM archive_run_documents WHERE run_id = $1 \
-         ORDER BY position",
-        args![run_id],
-    )
-    .await
+pub async fn documents(
+    tx: &mut Tx<'_>,
+    run_id: JobId,
+    page: Page,
+) -> Result<Listed<RunDocument>, StoreError> {
+    let tail = "FROM archive_run_documents WHERE run_id = $1";
+    tx.fetch_page("kind, document, reason", tail, "position", args![run_id], page).await
 }
 
 #[cfg(test)]

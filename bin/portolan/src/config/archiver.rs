@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
-use portolan_archiver::{ArchiverOptions, LoadLimits, LoadRules};
+use anyhow::{Context, Result, anyhow, ensure};
+use portolan_archiver::{ArchiverOptions, LoadHours, LoadLimits, LoadRules, Prices};
 use portolan_model::ClusterId;
 use serde::Deserialize;
 
@@ -54,6 +54,18 @@ pub(crate) struct Archiver {
 pub(crate) struct ClusterLoad {
     bytes_per_s_max: Option<u64>,
     operations_per_s_max: Option<u64>,
+    /// What a gigabyte of documents in a cluster costs in a month; without it estimates tell no cost.
+    pub(crate) cluster_price_gb_month: Option<f64>,
+    /// The same of files in the archives' storage.
+    pub(crate) archive_price_gb_month: Option<f64>,
+}
+
+/// A window from midnight to midnight is the whole day.
+const MIDNIGHT: &str = "00:00";
+
+fn hours(days: &[String], start: &str, end: &str) -> Result<LoadHours> {
+    LoadHours::new(days, start, end)
+        .map_err(|why| anyhow!("archiver.window_days, window_start, window_end: {why}"))
     lag_max_ms: Option<u64>,
     latency_max_ms: Option<u64>,
 }
@@ -99,6 +111,8 @@ impl Archiver {
             "archiver.move_bytes_max goes from 1 MiB to 1 GiB"
         );
         ensure!(self.lease_ttl_ms >= 3_000, "archiver.lease_ttl_ms must be at least 3000");
+            cluster_price_gb_month: None,
+            archive_price_gb_month: None,
         ensure!(
             (1..=500).contains(&self.batch_documents_max)
                 && (1..=4 << 20).contains(&self.batch_bytes_max),
@@ -128,9 +142,22 @@ impl Archiver {
         for (id, own) in &self.clusters {
             let id: ClusterId = id
                 .parse()
+        let prices = [self.cluster_price_gb_month, self.archive_price_gb_month];
+        ensure!(
+            prices.into_iter().flatten().all(|price| price.is_finite() && price >= 0.0),
+            "archiver.cluster_price_gb_month and archiver.archive_price_gb_month must not be below 0"
+        );
                 .with_context(|| format!("archiver.clusters: {id} is no cluster's id"))?;
             let limits = LoadLimits {
                 bytes_per_s: own.bytes_per_s_max.unwrap_or(usual.bytes_per_s),
+    /// What storage costs.
+    pub(crate) const fn prices(&self) -> Prices {
+        Prices {
+            cluster_gb_month: self.cluster_price_gb_month,
+            archive_gb_month: self.archive_price_gb_month,
+        }
+    }
+
                 operations_per_s: own.operations_per_s_max.unwrap_or(usual.operations_per_s),
                 lag_ms: own.lag_max_ms.unwrap_or(usual.lag_ms),
                 latency_ms: own.latency_max_ms.unwrap_or(usual.latency_ms),

@@ -12,13 +12,13 @@ use crate::support::{Instance, pause, sample};
 
 const FLIGHTS: u64 = 24_056;
 
-struct Api<'a> {
+pub(crate) struct Api<'a> {
     instance: &'a Instance,
     token: String,
 }
 
 impl<'a> Api<'a> {
-    async fn of(instance: &'a Instance) -> Self {
+    pub(crate) async fn of(instance: &'a Instance) -> Self {
         let answer = reqwest::Client::new()
             .post(format!("{}/api/oauth/token", instance.text("baseUrl")))
             .basic_auth(instance.text("clientId"), Some(instance.text("clientSecret")))
@@ -31,7 +31,7 @@ impl<'a> Api<'a> {
         Self { instance, token: answer["access_token"].as_str().expect("a token").to_owned() }
     }
 
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let group = self.instance.text("groupId");
         let url = format!("{}/api/atlas/v2/groups/{group}{path}", self.instance.text("baseUrl"));
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
@@ -44,7 +44,7 @@ impl<'a> Api<'a> {
         let status = answer.status();
         let text = answer.text().await.expect("a body");
         assert!(status.is_success(), "{path}: {status} {text}");
-        serde_json::from_str(&text).expect("JSON")
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") }
     }
 
     /// The cluster once nothing is under way.

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::clusters::Api;
 use crate::support::{Instance, sample};
 
 struct Operator<'a> {
@@ -80,6 +81,63 @@ async fn operators_look_check_and_hold() {
     assert_eq!(output.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(told["progress"]["missingFiles"], 1);
+    instance.stop();
+}
+
+/// What changes something: a run that is asked for, documents that return, one that leaves for good, and a
+/// deletion that is taken back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_run_restore_redact_and_undelete() {
+    let sample = sample(100);
+    let dir = tempfile::tempdir().expect("a folder");
+    let instance = Instance::start(dir.path(), &sample.path).await;
+    let before = instance.documents().await;
+    let operator = operator(dir.path());
+    let api = Api::of(&instance).await;
+    let path = format!("/clusters/{}/onlineArchives/{}", operator.cluster, operator.archive);
+
+    // One document returns. Asked for again, it is there already.
+    let mut archived =
+        before.archive.keys().map(|id| format!("{{\"$oid\":\"{}\"}}", hex::encode(id)));
+    let id = archived.next().expect("a document");
+    let filter = format!("{{\"_id\": {id}}}");
+    let preview = operator.ask(&["restore", "--filter", &filter, "--preview"]).await;
+    assert_eq!(preview["progress"]["documents"], 1, "{preview}");
+    let restored = operator.ask(&["restore", "--filter", &filter]).await;
+    assert_eq!(restored["progress"]["inserted"], 1, "{restored}");
+    assert_eq!(instance.documents().await.cluster.len(), before.cluster.len() + 1);
+    let again = operator.ask(&["restore", "--filter", &filter]).await;
+    assert_eq!(again["progress"]["alreadyThere"], 1, "{again}");
+    let verified = operator.ask(&["verify", "--against-cluster"]).await;
+    assert_eq!(verified["progress"]["restoredInCluster"], 1, "{verified}");
+
+    // Another one leaves. While the cluster holds one it is refused.
+    let refused = operator.run(&["redact", "--id", &id, "--reason", "request 12"]).await;
+    assert_eq!(refused.status.code(), Some(1), "the cluster holds it: {refused:?}");
+    let id = archived.next().expect("another document");
+    let redacted = operator.ask(&["redact", "--id", &id, "--reason", "request 12"]).await;
+    assert_eq!(redacted["progress"]["rows"], 1, "{redacted}");
+    assert!(redacted["request"]["_id"].is_null(), "its record does not name it: {redacted}");
+    let statistics = operator.ask(&["statistics"]).await;
+    assert_eq!(statistics["documents"], before.archive.len() - 1);
+    let raw: usize = before.archive.values().map(Vec::len).sum();
+    assert!(statistics["bytesRaw"].as_u64().is_some_and(|bytes| bytes < raw as u64));
+
+    // The archive runs when it is told to, and shows what it did.
+    api.call("PATCH", &path, Some(json!({ "paused": false }))).await;
+    let ran = operator.ask(&["run"]).await;
+    assert_eq!(ran["_id"], operator.archive, "{ran}");
+    let runs = operator.ask(&["runs", "--per-page", "1"]).await;
+    let run = &runs["results"][0];
+    assert!(run["documentsPerSecond"].is_number() && run["phaseMs"].is_object(), "{runs}");
+    let one = operator.ask(&["runs", "--run", run["_id"].as_str().expect("an id")]).await;
+    assert_eq!((&one["documentsNamed"], &one["documents"]), (&0.into(), &json!([])));
+
+    api.call("DELETE", &path, None).await;
+    assert_eq!(operator.run(&["show"]).await.status.code(), Some(1));
+    let back = operator.ask(&["undelete"]).await;
+    assert_eq!(back["state"], "PAUSED", "{back}");
+    assert_eq!(operator.ask(&["verify"]).await["progress"]["sound"], true);
     instance.stop();
 }
 

@@ -1,6 +1,6 @@
 //! Portolan's own API: attaching clusters, connection strings, archives and their runs in full.
 
-use portolan_api_types::own_api::{OwnArchiveView, OwnClusterView, parse_attach};
+use portolan_api_types::own_api::{OwnArchiveView, OwnClusterView, RunDocumentView, parse_attach};
 use portolan_auth::Action;
 use portolan_control::{ArchiveDetails, FoundCluster};
 use serde_json::Value;
@@ -99,9 +99,11 @@ async fn list_runs(call: Call) -> Answer {
 
 async fn get_run(call: Call) -> Answer {
     let (project_id, name) = (call.project_id()?, call.text("clusterName"));
-    let (id, run_id) = (call.id("archiveId")?, call.id("runId")?);
-    let (run, named) = call.control().get_run(&call.caller, project_id, name, id, run_id).await?;
+    let (id, run_id, paging) = (call.id("archiveId")?, call.id("runId")?, call.paging()?);
+    let control = call.control();
+    let (run, named) = control.get_run(&call.caller, project_id, name, id, run_id, paging).await?;
     let mut shown = run.json();
-    shown["documents"] = named.iter().map(|document| document.json()).collect();
+    shown["documents"] = named.items.iter().map(RunDocumentView::json).collect();
+    shown["documentsNamed"] = Value::from(named.total);
     Ok(Reply::ok(shown))
 }

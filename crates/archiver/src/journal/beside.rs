@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use portolan_model::{ArchiveEvent, ArchiveId};
+use portolan_model::{ArchiveEvent, ArchiveId, JobId};
 use portolan_store::archives::{StoredArchive, work};
 use portolan_store::jobs::{self, ArchiveJob, Standing};
 use portolan_store::leases::LeaseKey;
@@ -18,6 +18,9 @@ use crate::{ArchiverError, effects};
 /// What the archiver does by itself.
 const UPKEEP: [OperationKind; 3] =
     [OperationKind::Expiry, OperationKind::Compaction, OperationKind::CleanUp];
+/// So many runs, the newest ones, tell how fast documents are moved.
+const PACE_RUNS_MAX: i64 = 100;
+
 
 /// How fast documents were moved.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +91,9 @@ impl Journal {
             .await
     }
 
+    ///
+    /// # Errors
+    /// [`ArchiverError::Overtaken`] when another worker took it since.
     /// Writes how far an operation is that an operator asked for.
     pub(crate) async fn save_operation(
         &self,
@@ -95,7 +101,14 @@ impl Journal {
         operation: &Operation,
     ) -> Result<(), ArchiverError> {
         self.store
-            .run_tx(name, |tx| Box::pin(async move { Ok(operations::save(tx, operation).await?) }))
+            .run_tx(name, |tx| {
+                Box::pin(async move {
+                    match operations::save_claimed(tx, operation).await? {
+                        true => Ok(()),
+                        false => Err(ArchiverError::Overtaken),
+                    }
+                })
+            })
             .await
     }
 
@@ -133,10 +146,10 @@ impl Journal {
             .await
     }
 
-    /// Takes an operation from the queue; `false`: another worker has it.
+    /// Takes an operation from the queue; `None`: another worker has it.
     pub(crate) async fn claim(
         &self,
-        operation: &Operation,
+        id: JobId,
         silent_since_ms: i64,
     ) -> Result<bool, ArchiverError> {
         let id = operation.id;
@@ -153,7 +166,8 @@ impl Journal {
             .store
             .read_tx("archiver.pace", |tx| {
                 Box::pin(async move {
-                    Ok::<_, ArchiverError>(runs::list(tx, id, portolan_store::Page::ALL).await?)
+                    let newest = Page::new(PACE_RUNS_MAX, 0);
+                    Ok::<_, ArchiverError>(runs::list(tx, id, newest).await?)
                 })
             })
             .await?;

@@ -1,23 +1,37 @@
 //! estimate: a dry run. What a run would move now is read and counted, and nothing else happens:
 //! documents, bytes, the oldest and the newest of them, files, what would be skipped and why, whether
-//! an index helps, and how long it would take at the pace of earlier runs.
+//! an index helps, how long it would take at the pace of earlier runs, and what storage would cost less.
+//! It reads at the pace that the cluster allows, and from the beginning after a break.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use bson::RawDocument;
-use futures::TryStreamExt;
-use portolan_cluster::{ReadOptions, guard};
-use portolan_lake::MonthSpec;
-use portolan_model::{Criteria, GuardLevel, IndexCheck};
+use portolan_cluster::{Cluster, ReadOptions};
+use portolan_lake::{MonthSpec, Table, identity_under};
+use portolan_model::{Criteria, GuardLevel, IndexCheck, ShardKey};
 use portolan_store::archives::StoredArchive;
 use serde_json::{Value, json};
 
-use super::Working;
-use crate::criteria::{Frozen, safe_now_ms};
-use crate::{ArchiverError, index_check};
+use super::{Working, iso8601};
+use crate::criteria::{Frozen, Judged};
+use crate::load::Pace;
+use crate::run::key_of;
+use crate::{ArchiverError, ArchiverOptions, Prices, clocks, index_check};
 
-/// Documents read between two notes of progress.
-const NOTE_EVERY: u64 = 50_000;
+/// Bytes in the gigabyte of a price.
+const GIGABYTE: f64 = 1e9;
+
+/// What decides about a document, as of the beginning.
+struct Rules<'a> {
+    criteria: &'a Criteria,
+    frozen: Frozen,
+    level: GuardLevel,
+    shard_key: Option<ShardKey>,
+    /// Identities of documents that returned a short time ago: no run moves them now.
+    held_back: HashSet<Vec<u8>>,
+    options: &'a ArchiverOptions,
+}
 
 #[derive(Default)]
 struct Tally {
@@ -25,6 +39,7 @@ struct Tally {
     bytes: u64,
     oldest_ms: Option<i64>,
     newest_ms: Option<i64>,
+    held_back: u64,
     skipped: BTreeMap<String, u64>,
     /// Of the move that is being filled.
     months: HashSet<String>,
@@ -37,35 +52,26 @@ pub(super) async fn run(
     working: &mut Working<'_>,
     stored: &StoredArchive,
 ) -> Result<(), ArchiverError> {
-    let archive = &stored.archive;
-    let cluster = working.shared.outside.cluster(archive.cluster_id).await?;
-    let level = cluster.probe().await?.level;
-    let now_ms = safe_now_ms(working.shared.runtime.now_ms(), cluster.clock_ms().await?)?;
-    let frozen = Frozen::new(&archive.criteria, now_ms)?;
-    let index = index_check::check(cluster.as_ref(), archive, &frozen).await?;
+    let (shared, archive) = (working.shared, &stored.archive);
+    let cluster = shared.outside.cluster(archive.cluster_id).await?;
+    let rules = Rules {
+        criteria: &archive.criteria,
+        frozen: Frozen::new(&archive.criteria, clocks::of_look(shared, cluster.as_ref()).await?)?,
+        level: cluster.probe().await?.level,
+        shard_key: cluster.collection(&archive.namespace).await?.and_then(|info| info.shard_key),
+        held_back: shared.journal.held_back(&key_of(archive)).await?,
+        options: &shared.options,
+    };
+    let index = index_check::check(cluster.as_ref(), archive, &rules.frozen).await?;
     index_figures(working, &index);
-    let started_ms = working.shared.runtime.boot_ms();
-    let mut tally = Tally::default();
-    let options = ReadOptions { majority: true, ..ReadOptions::default() };
-    let mut stream = cluster.read(&archive.namespace, frozen.filter(), options).await?;
-    while let Some(document) = stream.try_next().await? {
-        if frozen.is_candidate(&document) {
-            tally.take(working, stored, level, &document);
-        }
-        if tally.documents.is_multiple_of(NOTE_EVERY) {
-            working.check()?;
-            tally.figures(working);
-            working.progress().await?;
-        }
-    }
-    tally.end_move();
-    tally.figures(working);
-    working.set("cutoff", frozen.cutoff_ms);
-    working.set("level", level.as_str());
-    working.set("readMs", working.shared.runtime.boot_ms().saturating_sub(started_ms));
-    let pace = working.shared.journal.pace(archive.id).await?;
+    working.set("cutoff", rules.frozen.cutoff_ms.map(iso8601));
+    working.set("level", rules.level.as_str());
+    let started_ms = shared.runtime.boot_ms();
+    let tally = Box::pin(count(working, stored, &cluster, &rules)).await?;
+    working.set("readMs", shared.runtime.boot_ms().saturating_sub(started_ms));
+    let pace = shared.journal.pace(archive.id).await?;
     working.set("expectedMs", pace.map(|pace| pace.of(tally.documents)));
-    Ok(())
+    storage_figures(working, stored, tally.bytes).await
 }
 
 fn index_figures(working: &mut Working<'_>, index: &IndexCheck) {
@@ -73,35 +79,120 @@ fn index_figures(working: &mut Working<'_>, index: &IndexCheck) {
     working.set("indexCheck", check);
 }
 
+/// Reads what is cold, batch by batch.
+async fn count(
+    working: &mut Working<'_>,
+    stored: &StoredArchive,
+    cluster: &Arc<dyn Cluster>,
+    rules: &Rules<'_>,
+) -> Result<Tally, ArchiverError> {
+    let (shared, archive) = (working.shared, &stored.archive);
+    let load = shared.loads.of(archive.cluster_id, &shared.options, &shared.metrics);
+    let batch_size = u32::try_from(load.batch().0).unwrap_or(u32::MAX);
+    let options =
+        ReadOptions { majority: true, batch_size: Some(batch_size), ..ReadOptions::default() };
+    working.ease(&load, cluster.as_ref()).await?;
+    let mut pace = Pace::new(&shared.runtime);
+    let mut stream = cluster.read(&archive.namespace, rules.frozen.filter(), options).await?;
+    let mut tally = Tally::default();
+    while let Some(document) = pace.next(&shared.runtime, &mut stream).await? {
+        tally.take(rules, &document);
+        if pace.is_batch(document.as_bytes().len(), batch_size) {
+            pace.book(&load, &shared.runtime);
+            tally.figures(working);
+            working.ease(&load, cluster.as_ref()).await?;
+            working.beat().await?;
+            pace.go_on(&shared.runtime);
+        }
+    }
+    pace.book(&load, &shared.runtime);
+    tally.end_move();
+    tally.figures(working);
+    Ok(tally)
+}
+
+/// What the documents would need in the archive's storage, as its files tell so far, and what storage would
+/// cost less in a month. What is not known, or has no price, is left out.
+async fn storage_figures(
+    working: &mut Working<'_>,
+    stored: &StoredArchive,
+    bytes: u64,
+) -> Result<(), ArchiverError> {
+    let shared = working.shared;
+    let uri = &stored.archive.table_uri;
+    let location = shared.outside.location(uri)?;
+    let compression = match Table::open(&location, uri, &shared.runtime).await? {
+        Some(table) => table.load().await?.compression(),
+        None => None,
+    };
+    let expected = compression.map(|ratio| (as_float(bytes) * ratio).round());
+    for (name, figure) in costs(bytes, expected, &shared.options.prices) {
+        working.figures.remove(name);
+        if let Some(figure) = figure {
+            working.set(name, figure);
+        }
+    }
+    Ok(())
+}
+
+/// The figures by name.
+fn costs(bytes: u64, expected: Option<f64>, prices: &Prices) -> [(&'static str, Option<f64>); 4] {
+    let cost = |bytes: Option<f64>, price: Option<f64>| Some(bytes? / GIGABYTE * price?);
+    let cluster = cost(Some(as_float(bytes)), prices.cluster_gb_month);
+    let archive = cost(expected, prices.archive_gb_month);
+    let saving = cluster.zip(archive).map(|(cluster, archive)| cluster - archive);
+    [
+        ("expectedBytesStored", expected),
+        ("monthlyCostInCluster", cluster.map(rounded)),
+        ("monthlyCostInArchive", archive.map(rounded)),
+        ("monthlySaving", saving.map(rounded)),
+    ]
+}
+
+/// Hundredths of the smallest usual coin.
+fn rounded(cost: f64) -> f64 {
+    (cost * 1e4).round() / 1e4
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate needs no 53 bits")]
+fn as_float(bytes: u64) -> f64 {
+    bytes as f64
+}
+
 impl Tally {
-    fn take(
-        &mut self,
-        working: &Working<'_>,
-        stored: &StoredArchive,
-        level: GuardLevel,
-        document: &RawDocument,
-    ) {
-        if let Some(reason) = guard::unguardable(document, level) {
+    fn take(&mut self, rules: &Rules<'_>, document: &RawDocument) {
+        let judged = rules.frozen.judge(document, rules.level);
+        if judged == Judged::Warm {
+            return;
+        }
+        if rules.held_back.contains(&identity_under(document, rules.shard_key.as_ref())) {
+            self.held_back += 1;
+            return;
+        }
+        if let Judged::Unfit(reason) = judged {
             *self.skipped.entry(reason).or_default() += 1;
             return;
         }
-        let options = &working.shared.options;
         let size = document.as_bytes().len() as u64;
         self.documents += 1;
         self.bytes += size;
         self.in_move = (self.in_move.0 + 1, self.in_move.1 + size);
-        let date = date_spec(&stored.archive.criteria);
-        let month = date.as_ref().map(|spec| {
-            let date_ms = portolan_lake::date_ms(document, spec);
-            self.oldest_ms = self.oldest_ms.into_iter().chain(date_ms).min();
-            self.newest_ms = self.newest_ms.into_iter().chain(date_ms).max();
-            portolan_lake::month(document, spec)
-        });
+        let month = self.date(rules.criteria, document);
         self.months.insert(month.unwrap_or_default());
-        let documents_max = options.move_documents_max as u64;
-        if self.in_move.0 >= documents_max || self.in_move.1 >= options.move_bytes_max {
+        let documents_max = rules.options.move_documents_max as u64;
+        if self.in_move.0 >= documents_max || self.in_move.1 >= rules.options.move_bytes_max {
             self.end_move();
         }
+    }
+
+    /// Counts the date of a document; gives its month.
+    fn date(&mut self, criteria: &Criteria, document: &RawDocument) -> Option<String> {
+        let Criteria::Date { field, format, .. } = criteria else { return None };
+        let spec = MonthSpec { path: field.clone(), format: *format };
+        let date_ms = portolan_lake::date_ms(document, &spec);
+        self.oldest_ms = self.oldest_ms.into_iter().chain(date_ms).min();
+        self.newest_ms = self.newest_ms.into_iter().chain(date_ms).max();
+        Some(portolan_lake::month(document, &spec))
     }
 
     fn end_move(&mut self) {
@@ -116,10 +207,11 @@ impl Tally {
     fn figures(&self, working: &mut Working<'_>) {
         working.set("documents", self.documents);
         working.set("bytes", self.bytes);
-        working.set("oldest", self.oldest_ms);
-        working.set("newest", self.newest_ms);
+        working.set("oldest", self.oldest_ms.map(iso8601));
+        working.set("newest", self.newest_ms.map(iso8601));
         working.set("moves", self.moves);
         working.set("files", self.files);
+        working.set("heldBack", self.held_back);
         let skipped: Vec<Value> = self
             .skipped
             .iter()
@@ -129,11 +221,20 @@ impl Tally {
     }
 }
 
-fn date_spec(criteria: &Criteria) -> Option<MonthSpec> {
-    match criteria {
-        Criteria::Date { field, format, .. } => {
-            Some(MonthSpec { path: field.clone(), format: *format })
-        }
-        Criteria::Custom { .. } => None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_are_told_as_far_as_they_are_known() {
+        let known =
+            |expected, prices| costs(2_000_000_000, expected, &prices).map(|(_, figure)| figure);
+        let (cluster_gb_month, archive_gb_month) = (Some(0.25), Some(0.023));
+        let both = Prices { cluster_gb_month, archive_gb_month };
+        assert_eq!(known(Some(2e8), both), [Some(2e8), Some(0.5), Some(0.0046), Some(0.4954)]);
+        assert_eq!(known(None, both), [None, Some(0.5), None, None]);
+        let one = Prices { cluster_gb_month, archive_gb_month: None };
+        assert_eq!(known(Some(2e8), one), [Some(2e8), Some(0.5), None, None]);
+        assert_eq!(known(None, Prices::default()), [None; 4]);
     }
 }

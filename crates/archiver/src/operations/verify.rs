@@ -1,50 +1,49 @@
-//! verify: reads everything that an archive holds back, recomputes keys, months and bounds, and looks
-//! for documents that occur twice, in the archive or beside it in the cluster. Memory does not grow
-//! with the archive: files are read row by row, and identities are compared as fingerprints, in as
-//! many passes as it takes.
+//! verify: compares a table with the journal, reads everything that an archive holds back, recomputes
+//! keys, months and bounds, and looks for documents that occur twice: in the archive, in another one of the
+//! collection, or beside it in the cluster. Memory does not grow with the archive: files are read row by
+//! row, and identities are compared as fingerprints, in as many passes as it takes.
 //!
 //! Files are read in order of their paths, and the last one is written down, so a process that ends
 //! goes on after it. What is answered: every file that was in the table from the beginning to the end
-//! was read. Files that leave meanwhile are no mistake.
+//! was read. Files that leave meanwhile are no mistake. What could not be read for a reason that may pass is
+//! read later; nothing is concluded from it.
 
-use std::collections::HashSet;
+mod cluster;
+mod doubles;
 
-use bson::RawBson;
-use futures::TryStreamExt;
-use portolan_cluster::Cluster;
-use portolan_lake::{DataFile, Problem, Table, Version};
+use portolan_lake::{DataFile, LakeError, Leftovers, Problem, Table, Version};
 use portolan_store::archives::StoredArchive;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Working;
-use crate::ArchiverError;
-use crate::steps::id_of;
-
-/// Fingerprints held at once: 16 bytes each.
-const FINGERPRINTS_MAX: u64 = 4_000_000;
-/// Identities looked up in the cluster at once.
-const LOOK_UP_MAX: usize = 500;
+use crate::run::key_of;
+use crate::{ArchiverError, takeover};
 
 /// Figures that must be 0 in a sound archive.
-pub(super) const WRONG: [&str; 5] =
-    ["missingFiles", "brokenFiles", "wrongFiles", "doubles", "alsoInCluster"];
+pub(super) const WRONG: [&str; 8] = [
+    "differences",
+    "missingFiles",
+    "brokenFiles",
+    "wrongFiles",
+    "unreadFiles",
+    "doubles",
+    "inOtherArchives",
+    "extraOverdue",
+];
 
 pub(super) async fn run(
     working: &mut Working<'_>,
     stored: &StoredArchive,
 ) -> Result<(), ArchiverError> {
-    let uri = &stored.archive.table_uri;
-    let location = working.shared.outside.location(uri)?;
-    let Some(table) = Table::open(&location, uri, &working.shared.runtime).await? else {
+    if let Some((table, version)) = against_journal(working, stored).await? {
+        contents(working, &table, &version).await?;
+        Box::pin(doubles::run(working, stored, &table)).await?;
+        extra(working, &table).await?;
+        if working.asked("againstCluster") {
+            Box::pin(cluster::run(working, stored, &table)).await?;
+        }
+    } else {
         working.set("files", 0);
-        working.set("sound", true);
-        return Ok(());
-    };
-    let version = table.load().await?;
-    contents(working, &table, &version).await?;
-    doubles(working, &table, &version).await?;
-    if working.asked("againstCluster") {
-        against_cluster(working, stored, &table, &version).await?;
     }
     let sound = WRONG.iter().all(|name| working.count(name) == 0);
     working.set("sound", sound);
@@ -52,11 +51,40 @@ pub(super) async fn run(
     Ok(())
 }
 
-impl Working<'_> {
-    fn asked(&self, name: &str) -> bool {
-        let request: Value = serde_json::from_str(&self.operation.request).unwrap_or_default();
-        request[name].as_bool().unwrap_or(false)
+/// Opens the table and compares it with the journal: one that is gone although moves reached it, one that
+/// is older than the journal and one that somebody else wrote are not sound.
+async fn against_journal(
+    working: &mut Working<'_>,
+    stored: &StoredArchive,
+) -> Result<Option<(Table, Version)>, ArchiverError> {
+    working.set("phase", "JOURNAL");
+    let (shared, id) = (working.shared, stored.archive.id);
+    // The journal first: a table may be ahead of what it said, never behind.
+    let (_, newest) = shared.journal.moves(&key_of(&stored.archive), &[id]).await?;
+    let mut seen = takeover::open_tables(shared, vec![stored.clone()]).await?;
+    // And last the archive: its criteria may have travelled with a commit since.
+    let now = shared.journal.archive(id).await?;
+    for (entry, now) in seen.iter_mut().zip(now) {
+        entry.archive = now;
     }
+    let difference = match takeover::compare(&shared.options.owner, &seen, &newest) {
+        Ok(()) => None,
+        Err(ArchiverError::Suspended { reason, detail, .. }) => Some((reason, detail)),
+        Err(error) => return Err(error),
+    };
+    let found = seen.pop().and_then(|entry| entry.table.zip(entry.version));
+    if found.is_none() && stored.archive.deleted_at.is_some() {
+        return Err(ArchiverError::Invalid(
+            "the archive was deleted, and its table with it".into(),
+        ));
+    }
+    working.set("differences", u64::from(difference.is_some()));
+    let difference = difference.map(|(reason, detail)| {
+        tracing::error!(archive = %id, detail, "verify found a table that is not as the journal says");
+        json!({ "reason": reason.as_str(), "problem": detail })
+    });
+    working.set("difference", difference);
+    Ok(found)
 }
 
 /// Every file, row by row.
@@ -73,20 +101,31 @@ async fn contents(
     let done = working.count("files");
     let left = files.iter().filter(|file| file.path > after).count() as u64;
     working.set("filesTotal", done + left);
+    let id = working.operation.archive_id;
+    let noted = working.shared.journal.quarantined(id).await?;
     for file in files.into_iter().filter(|file| file.path > after) {
         working.check()?;
         let audit = table.audit_file(file).await?;
+        let is_sound = audit.problem.is_none();
+        let problem = match audit.problem {
+            Some(problem) if still_there(table, file).await? => Some(problem),
+            _ => None,
+        };
         working.add("files", 1);
         working.add("documents", audit.rows);
         working.add("bytesRaw", audit.bytes_raw);
         working.add("bytesStored", file.size_bytes);
-        if let Some(problem) = audit.problem
-            && still_there(table, file).await?
-        {
+        let journal = &working.shared.journal;
+        if let Some(problem) = &problem {
+            journal.quarantine(id, &file.path, &problem.to_string()).await?;
+        } else if is_sound && noted.iter().any(|noted| noted.path == file.path) {
+            journal.end_quarantine(id, &file.path).await?;
+        }
+        if let Some(problem) = problem {
             note(working, file, &problem);
         }
         working.set("lastFile", file.path.clone());
-        working.progress().await?;
+        working.advanced().await?;
     }
     Ok(())
 }
@@ -108,82 +147,53 @@ fn note(working: &mut Working<'_>, file: &DataFile, problem: &Problem) {
     working.name("problems", json!({ "file": file.path, "problem": detail }));
 }
 
-/// Confirmed rows with one identity, counted by fingerprints in passes over shares of them.
-async fn doubles(
-    working: &mut Working<'_>,
-    table: &Table,
-    version: &Version,
-) -> Result<(), ArchiverError> {
-    working.set("phase", "DOUBLES");
-    let files: Vec<&DataFile> =
-        version.files.iter().filter(|file| file.seq_max <= version.confirmed).collect();
-    let rows: u64 = files.iter().map(|file| file.rows).sum();
-    let passes = rows.div_ceil(FINGERPRINTS_MAX).clamp(1, 256);
-    working.set("passesTotal", passes);
-    for pass in working.count("passes")..passes {
-        let (first, next) = (pass * 256 / passes, (pass + 1) * 256 / passes);
-        let byte = |number: u64| u8::try_from(number.min(255)).unwrap_or(u8::MAX);
-        let share = byte(first)..=byte(next.saturating_sub(1));
-        let mut seen = HashSet::new();
-        let mut doubles = 0;
-        for file in &files {
-            working.check()?;
-            // What cannot be read was told above.
-            let Ok(found) = table.fingerprints(file, share.clone()).await else { continue };
-            doubles += found.into_iter().filter(|print| !seen.insert(*print)).count() as u64;
-        }
-        working.add("doubles", doubles);
-        working.set("passes", pass + 1);
-        working.progress().await?;
+/// What to make of a file that could not be read again: it is damaged, or it left the table since its
+/// version was loaded.
+///
+/// # Errors
+/// The error itself when it may pass; [`LakeError::InputGone`], which does, when the file left the table.
+async fn unread(table: &Table, file: &DataFile, error: LakeError) -> Result<(), ArchiverError> {
+    let damaged = matches!(
+        error,
+        LakeError::Missing(_)
+            | LakeError::Unverified(_)
+            | LakeError::Internal(_)
+            | LakeError::Invalid(_)
+    );
+    if !damaged {
+        return Err(error.into());
     }
+    if !still_there(table, file).await? {
+        return Err(LakeError::InputGone { path: file.path.clone() }.into());
+    }
+    tracing::error!(file = file.path, %error, "verify could not read a file again");
     Ok(())
 }
 
-/// Archived documents that the cluster holds, too: restored or inserted again, or a mistake.
-async fn against_cluster(
-    working: &mut Working<'_>,
-    stored: &StoredArchive,
-    table: &Table,
-    version: &Version,
-) -> Result<(), ArchiverError> {
-    working.set("phase", "CLUSTER");
-    // The look-ups start over after a break: only the sum is kept.
-    working.set("alsoInCluster", 0);
-    let cluster = working.shared.outside.cluster(stored.archive.cluster_id).await?;
-    for (index, file) in version.files.iter().enumerate() {
-        if file.seq_max > version.confirmed {
-            continue;
-        }
-        working.check()?;
-        let mut rows = table.rows_of(version, index);
-        let mut group = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            group.push(row.doc);
-            if group.len() >= LOOK_UP_MAX {
-                let full = std::mem::take(&mut group);
-                look_up(working, stored, (cluster.as_ref(), table), full).await?;
-            }
-        }
-        look_up(working, stored, (cluster.as_ref(), table), group).await?;
-        working.progress().await?;
+impl Working<'_> {
+    /// Files that a later look could not read; each look meets them again.
+    fn unread_files(&mut self, count: u64) {
+        let most = self.count("unreadFiles").max(count);
+        self.set("unreadFiles", most);
     }
-    Ok(())
 }
 
-async fn look_up(
-    working: &mut Working<'_>,
-    stored: &StoredArchive,
-    (cluster, table): (&dyn Cluster, &Table),
-    documents: Vec<bson::RawDocumentBuf>,
-) -> Result<(), ArchiverError> {
-    let ids: Vec<RawBson> = documents.iter().filter_map(|document| id_of(document)).collect();
-    let live = cluster.find_by_ids(&stored.archive.namespace, &ids).await?;
-    let identity = |document: &bson::RawDocumentBuf| table.spec().identity(document);
-    let archived: HashSet<Vec<u8>> = documents.iter().map(identity).collect();
-    for document in live.iter().filter(|document| archived.contains(&identity(document))) {
-        working.add("alsoInCluster", 1);
-        let id = id_of(document).and_then(|id| bson::Bson::try_from(id).ok());
-        working.name("inCluster", serde_json::to_value(id).unwrap_or(Value::Null));
-    }
+/// Objects that nothing names any more. They wait for the next clean-up; those that it should have removed
+/// long ago are a mistake.
+async fn extra(working: &mut Working<'_>, table: &Table) -> Result<(), ArchiverError> {
+    working.set("phase", "EXTRA");
+    let (now_ms, options) = (working.shared.runtime.now_ms(), &working.shared.options);
+    let patience_ms = options.upkeep_interval_ms.saturating_mul(2);
+    let overdue_ms = options.clean_up_after_ms.saturating_add(patience_ms);
+    let version = table.load().await?;
+    let all = Leftovers::of(&table.leftovers(&version, now_ms, 0).await?);
+    working.set("extra", all.objects);
+    working.set("extraBytes", all.bytes);
+    let overdue = if all.objects == 0 {
+        0
+    } else {
+        Leftovers::of(&table.leftovers(&version, now_ms, overdue_ms).await?).objects
+    };
+    working.set("extraOverdue", overdue);
     Ok(())
 }

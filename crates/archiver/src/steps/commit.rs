@@ -16,7 +16,7 @@ const ATTEMPTS_MAX: u32 = 5;
 const BACKOFF_MS: u64 = 50;
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
-    scene.run.phase = "COMMIT".to_owned();
+    scene.enter("COMMIT");
     let staged = scene
         .staged
         .take()

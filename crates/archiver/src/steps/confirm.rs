@@ -34,7 +34,7 @@ pub(super) struct Leaving {
 const QUIET_POLL_MS: u64 = 1_000;
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
-    scene.run.phase = "CONFIRM".to_owned();
+    scene.enter("CONFIRM");
     let table = scene.table(item.archive_id)?.clone();
     let version = table.load().await?;
     let mut drops = Box::pin(rows_that_stayed(scene, item, (&table, &version))).await?;
@@ -100,11 +100,11 @@ async fn wait_until_quiet(scene: &mut Scene, item: &Move) -> Result<(), Archiver
         Some(at_ms) => at_ms,
         None => scene.quiet_from_now_ms(item.level).await?,
     };
-    scene.run.phase = "QUIET".to_owned();
+    scene.enter("QUIET");
     while scene.quiet_clock_ms(item.level).await? <= quiet_at_ms {
         scene.pause_ms(QUIET_POLL_MS).await?;
     }
-    scene.run.phase = "CONFIRM".to_owned();
+    scene.enter("CONFIRM");
     Ok(())
 }
 

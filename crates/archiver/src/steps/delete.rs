@@ -38,7 +38,7 @@ pub(crate) async fn run(
     item: &mut Move,
     batch: i32,
 ) -> Result<(), ArchiverError> {
-    scene.run.phase = "DELETE".to_owned();
+    scene.enter("DELETE");
     scene.ease().await?;
     // Before anything is sent, an unanswered delete of another epoch is told from one of ours.
     let earlier = item.unanswered_epoch;

@@ -11,7 +11,7 @@ use crate::scene::Scene;
 use crate::{ArchiverError, effects};
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
-    scene.run.phase = "PUBLISH".to_owned();
+    scene.enter("PUBLISH");
     let files: Vec<StagedFile> = serde_json::from_str(&item.files)
         .map_err(|error| ArchiverError::Internal(format!("journalled files: {error}")))?;
     let table = scene.table(item.archive_id)?;

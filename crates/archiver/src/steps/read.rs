@@ -29,7 +29,7 @@ impl Found {
 }
 
 pub(crate) async fn run(scene: &mut Scene, frozen: &Frozen) -> Result<Found, ArchiverError> {
-    scene.run.phase = "READ".to_owned();
+    scene.enter("READ");
     let runtime = scene.runtime.clone();
     let found = runtime.effect(effects::READ, read(scene, frozen)).await?;
     // The name stood for the pinned collection when the lease was taken and does so now, so every

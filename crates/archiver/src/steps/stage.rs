@@ -10,7 +10,7 @@ use crate::{ArchiverError, effects};
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
     item.state = MoveState::Staged;
-    scene.run.phase = "STAGE".to_owned();
+    scene.enter("STAGE");
     let entry = Entry::new(item, &scene.run);
     scene.journal.write(effects::STAGE, &scene.held, entry).await
 }

@@ -8,7 +8,7 @@ use crate::scene::Scene;
 use crate::{ArchiverError, effects};
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
-    scene.run.phase = "VERIFY".to_owned();
+    scene.enter("VERIFY");
     let staged = scene
         .staged
         .as_ref()

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use portolan_model::JobId;
 use portolan_store::archives::StoredArchive;
 use portolan_store::operations::Operation;
 use portolan_store::upkeep::Upkeep;
@@ -38,7 +39,7 @@ impl Worker {
         let Some((operation, seat)) = self.next_operation().await? else { return Ok(()) };
         let (worker, shutdown) = (self.clone(), shutdown.clone());
         self.shared.runtime.spawn("archiver.operation", async move {
-            let ended = worker.operate(operation, shutdown).await;
+            let ended = worker.operate(operation.id, shutdown).await;
             drop(seat);
             if ended {
                 worker.wake();
@@ -93,7 +94,7 @@ impl Worker {
         shutdown: &CancellationToken,
     ) -> Result<(), ArchiverError> {
         if let Some((operation, _seat)) = self.next_operation().await? {
-            self.operate(operation, shutdown.clone()).await;
+            self.operate(operation.id, shutdown.clone()).await;
         }
         Ok(())
     }
@@ -128,11 +129,10 @@ impl Worker {
     }
 
     /// Whether the operation came to an end, so that the next one may begin at once.
-    async fn operate(&self, operation: Operation, shutdown: CancellationToken) -> bool {
-        let id = operation.id;
-        let worked = match self.shared.journal.claim(&operation, self.silent_since_ms()).await {
-            Ok(true) => operations::run(&self.shared, operation, shutdown).await,
-            Ok(false) => Ok(false),
+    async fn operate(&self, id: JobId, shutdown: CancellationToken) -> bool {
+        let worked = match self.shared.journal.claim(id, self.silent_since_ms()).await {
+            Ok(Some(taken)) => operations::run(&self.shared, taken, shutdown).await,
+            Ok(None) => Ok(false),
             Err(error) => Err(error),
         };
         worked.unwrap_or_else(|error| {

@@ -96,6 +96,5 @@ fn longer(job: &ArchiveJob, options: &ArchiverOptions) -> i64 {
 }
 
 pub(super) fn backoff_ms(failures: i64, options: &ArchiverOptions) -> i64 {
-    let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or(0);
-    options.backoff_ms.saturating_mul(1_i64 << doublings).min(options.backoff_max_ms)
+    options.backoff_after(failures)
 }

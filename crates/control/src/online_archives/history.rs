@@ -80,6 +80,7 @@ impl Control {
         id: ArchiveId,
         paging: Paging,
     ) -> Result<Page<RunView>, ControlError> {
+        let now_ms = self.runtime.now_ms();
         self.store
             .read_tx("control.runs.list", |tx| {
                 Box::pin(async move {
@@ -87,13 +88,13 @@ impl Control {
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
                     archive_in(tx, &witness, cluster_name, id).await?;
                     let listed = runs::list(tx, id, store_page(paging)).await?;
-                    Ok(api_page(listed.map(run_view)))
+                    Ok(api_page(listed.map(|run| run_view(run, now_ms))))
                 })
             })
             .await
     }
 
-    /// One run, and the documents that it names.
+    /// One run, and a page of the documents that it names.
     ///
     /// # Errors
     /// Those of [`Control::get_archive`], and `RESOURCE_NOT_FOUND` for the run.
@@ -104,7 +105,9 @@ impl Control {
         cluster_name: &str,
         id: ArchiveId,
         run_id: JobId,
-    ) -> Result<(RunView, Vec<RunDocumentView>), ControlError> {
+        paging: Paging,
+    ) -> Result<(RunView, Page<RunDocumentView>), ControlError> {
+        let now_ms = self.runtime.now_ms();
         self.store
             .read_tx("control.runs.get", |tx| {
                 Box::pin(async move {
@@ -117,9 +120,9 @@ impl Control {
                         }
                         other => ControlError::from(other),
                     })?;
-                    let named = runs::documents(tx, run_id).await?;
-                    let named = named.into_iter().map(document_view).collect();
-                    Ok::<_, ControlError>((run_view(run), named))
+                    let named = runs::documents(tx, run_id, store_page(paging)).await?;
+                    let named = api_page(named.map(document_view));
+                    Ok::<_, ControlError>((run_view(run, now_ms), named))
                 })
             })
             .await
@@ -139,7 +142,13 @@ async fn totals(tx: &mut Tx<'_>, id: ArchiveId) -> Result<Totals, ControlError> 
     Ok(totals)
 }
 
-fn run_view(run: ArchiveRun) -> RunView {
+fn run_view(mut run: ArchiveRun, now_ms: EpochMs) -> RunView {
+    let rates = rates(&run, now_ms);
+    if run.ended_at.is_none() && run.phase_since > 0 {
+        // The phase that it is in counts until now.
+        let phase = run.phase.clone();
+        run.enter(&phase, now_ms);
+    }
     RunView {
         id: run.id.to_string(),
         level: run.level.as_str(),
@@ -161,7 +170,17 @@ fn run_view(run: ArchiveRun) -> RunView {
         error: run.error,
         started_at: run.started_at,
         ended_at: run.ended_at,
+        rates,
+        phases: run.phases,
     }
+}
+
+/// Documents moved and bytes read in a second, with one decimal.
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
+fn rates(run: &ArchiveRun, now_ms: EpochMs) -> (f64, f64) {
+    let ms = run.ended_at.unwrap_or(now_ms).saturating_sub(run.started_at).max(1);
+    let rate = |count: i64| (count as f64 * 10_000.0 / ms as f64).round() / 10.0;
+    (rate(run.documents_moved), rate(run.bytes_read))
 }
 
 fn document_view(document: runs::RunDocument) -> RunDocumentView {

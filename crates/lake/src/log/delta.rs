@@ -15,6 +15,7 @@ use portolan_runtime::Runtime;
 use url::Url;
 
 use super::ADOPT;
+use crate::change::BYTES_RAW;
 use crate::layout::{Layout, MONTH};
 use crate::location::Location;
 use crate::marker::{Entry, Marker, TXN_COMMITTED, TXN_CONFIRMED, TXN_FENCE};
@@ -222,6 +223,7 @@ fn operation_of(actions: &[Action]) -> DeltaOperation {
     DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
 }
 
+#[expect(deprecated, reason = "nothing else gives the tags of a file")]
 fn data_files(table: &DeltaTable) -> Result<Vec<DataFile>, LakeError> {
     table
         .snapshot()?
@@ -235,13 +237,11 @@ fn data_files(table: &DeltaTable) -> Result<Vec<DataFile>, LakeError> {
                 file.stats().map_or_else(|| Ok(FileStats::default()), |s| FileStats::parse(&s))?;
             let month = file.partition_values_map().remove(MONTH).flatten();
             let size_bytes = u64::try_from(file.size()).map_err(LakeError::internal)?;
-            Ok(DataFile::new(
-                file.path().into_owned(),
-                size_bytes,
-                month,
-                file.modification_time(),
-                stats,
-            ))
+            let tags = file.add_action().tags.unwrap_or_default();
+            let bytes_raw = tags.get(BYTES_RAW).and_then(|bytes| bytes.as_ref()?.parse().ok());
+            let (path, modified_at_ms) = (file.path().into_owned(), file.modification_time());
+            let file = DataFile::new(path, size_bytes, month, modified_at_ms, stats);
+            Ok(DataFile { bytes_raw, ..file })
         })
         .collect()
 }

@@ -81,6 +81,44 @@ on_each_database! {
         let stored = &archive(1, house.project_id);
         let id = stored.archive.id;
         in_tx!(store, tx => archives::insert(tx, &house.project(), stored).await).expect("new");
+    async fn only_the_newest_worker_writes_an_operation(store) {
+        let item = &operation(1, OperationKind::Verify);
+        let (first, none) = in_tx!(store, tx => {
+            save(tx, item).await?;
+            Ok::<_, StoreError>((claim(tx, item.id, 0).await?, claim(tx, item.id, 0).await?))
+        })
+        .expect("claimed");
+        let first = &first.expect("it was free");
+        assert_eq!((first.claim, first.state, none), (1, OperationState::Running, None));
+        // Silent for too long, it is taken by another worker, which ends it.
+        let second = in_tx!(store, tx => claim(tx, item.id, i64::MAX).await);
+        let second = Operation { state: OperationState::Done, ..second.expect("read").expect("free") };
+        let second = &second;
+        let written = in_tx!(store, tx => {
+            let late = save_claimed(tx, first).await?;
+            let done = save_claimed(tx, second).await?;
+            Ok::<_, StoreError>((late, done, save_claimed(tx, first).await?))
+        });
+        assert_eq!(written, Ok((false, true, false)));
+        let found = in_tx!(store, tx => get(tx, ARCHIVE, item.id).await).expect("read");
+        assert_eq!(found.expect("it is there").state, OperationState::Done);
+    }
+
+    async fn an_operation_that_failed_waits_for_its_time(store) {
+        let item = &operation(1, OperationKind::Verify);
+        let later = store.runtime().now_ms() + 3_600_000;
+        let taken = in_tx!(store, tx => {
+            save(tx, item).await?;
+            let taken = claim(tx, item.id, 0).await?.expect("it was free");
+            let state = OperationState::Queued;
+            let back = Operation { state, failures: 1, not_before: later, ..taken };
+            assert!(save_claimed(tx, &back).await?);
+            let waiting = waiting(tx, &system(), i64::MAX).await?;
+            Ok::<_, StoreError>((waiting, claim(tx, item.id, i64::MAX).await?))
+        });
+        assert_eq!(taken, Ok((vec![], None)));
+    }
+
         let due = in_tx!(store, tx => upkeep::due(tx, &system(), 0).await).expect("read");
         assert_eq!(due.iter().map(|one| one.archive_id).collect::<Vec<_>>(), [id]);
         let one = &Upkeep { archive_id: id, due_at: 7, failures: 2, last_error: Some("x".into()) };

@@ -36,6 +36,8 @@ on_each_database! {
             files: 10,
             error: Some("none, in fact".into()),
             ended_at: Some(11),
+            phases: [("READ".to_owned(), 5), ("STARTING".to_owned(), 1)].into(),
+            phase_since: 16,
             ..first.clone()
         };
         in_tx!(store, tx => save(tx, done).await).expect("ended");
