@@ -71,12 +71,13 @@ impl Redacted {
     fn without_entries(&self, progress: &str) -> Option<String> {
         let mut figures: Map<String, Value> = serde_json::from_str(progress).ok()?;
         let mut found = false;
-        for list in ["notRestored", "inCluster"] {
-            let Some(Value::Array(entries)) = figures.get_mut(list) else { continue };
+        for (list, value) in &mut figures {
+            let Value::Array(entries) = value else { continue };
             let before = entries.len();
-            entries.retain(|entry| {
-                let id = if list == "inCluster" { entry } else { &entry["_id"] };
-                !self.is_named(&id.to_string())
+            entries.retain(|entry| match entry.get("_id") {
+                Some(id) => !self.is_named(&id.to_string()),
+                // Programs before this one listed an `_id` alone.
+                None => list != "inCluster" || !self.is_named(&entry.to_string()),
             });
             found |= entries.len() < before;
         }

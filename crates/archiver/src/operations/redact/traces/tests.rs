@@ -43,11 +43,13 @@ fn an_identity_is_known_with_and_without_its_shard_key() {
 #[test]
 fn entries_of_lists_go_and_others_stay() {
     let progress = r#"{"conflicts": 2, "notRestored": [{"_id": "canary", "reason": "it is there"},
-        {"_id": "other", "reason": "it is there"}], "inCluster": ["canary", "other"]}"#;
+        {"_id": "other", "reason": "it is there"}], "inCluster": ["canary", "other"],
+        "more": [{"_id": "canary", "equal": true}, {"file": "canary"}, 3]}"#;
     let left = canary().without(&ended(OperationKind::Restore, "{}", progress));
     let figures: Value = serde_json::from_str(&left.progress).expect("figures");
     assert_eq!(figures["notRestored"][0]["_id"], "other");
     assert_eq!((&figures["inCluster"][0], &figures["conflicts"]), (&"other".into(), &2.into()));
+    assert_eq!(figures["more"].as_array().map(Vec::len), Some(2));
     assert_eq!(left.error.as_deref(), Some(UNSAID));
     let others = ended(OperationKind::Restore, "{}", r#"{"inCluster": ["other"]}"#);
     assert_eq!(canary().without(&others), others);
