@@ -7,7 +7,8 @@
 
 use bson::raw::CString;
 use bson::{Bson, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
-use portolan_model::{Criteria, DateFormat};
+use portolan_cluster::guard;
+use portolan_model::{Criteria, DateFormat, GuardLevel};
 use portolan_mql::path;
 
 use crate::ArchiverError;
@@ -30,6 +31,17 @@ pub struct Frozen {
 struct DateTest {
     field: String,
     bound: Bound,
+}
+
+/// What a document that the server found is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// Not cold.
+    Warm,
+    /// To be archived.
+    Cold,
+    /// It cannot be archived, and why: it is counted, listed, and left where it is.
+    Unfit(String),
 }
 
 /// A date is cold below this value, in the unit of its format.
@@ -88,6 +100,15 @@ impl Frozen {
     #[must_use]
     pub fn filter(&self) -> &RawDocument {
         &self.filter
+    }
+
+    /// What is to be done with a document that the server found. One that cannot be read is told, too:
+    /// whether it is cold is for the server alone to say.
+    pub(crate) fn judge(&self, document: &RawDocument, level: GuardLevel) -> Judged {
+        if self.is_candidate(document) {
+            return guard::unguardable(document, level).map_or(Judged::Cold, Judged::Unfit);
+        }
+        guard::unreadable(document).map_or(Judged::Warm, Judged::Unfit)
     }
 
     /// Whether a document that the server found is a candidate.

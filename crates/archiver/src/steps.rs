@@ -12,6 +12,7 @@ mod superseded;
 pub(crate) mod upload;
 pub(crate) mod verify;
 
+use bson::raw::cstr;
 use bson::{RawBson, RawDocument};
 use portolan_store::moves::{Move, MoveState};
 use portolan_store::runs::{DocumentKind, RunDocument};
@@ -66,9 +67,21 @@ pub(crate) fn id_of(document: &RawDocument) -> Option<RawBson> {
 
 /// A document for the list that users see.
 pub(crate) fn named(kind: DocumentKind, document: &RawDocument, reason: &str) -> RunDocument {
-    let id = id_of(document).and_then(|id| bson::Bson::try_from(id).ok());
-    let text = id.map_or_else(|| "none".to_owned(), |id| id.into_relaxed_extjson_text());
+    let id = id_of(document).or_else(|| lossy_id_of(document));
+    let id = id.and_then(|id| bson::Bson::try_from(id).ok());
+    let text = id.map_or_else(|| unnamed(document), |id| id.into_relaxed_extjson_text());
     RunDocument { kind, document: text, reason: reason.to_owned() }
+}
+
+/// An `_id` that is not UTF-8, as well as it can be shown.
+fn lossy_id_of(document: &RawDocument) -> Option<RawBson> {
+    let mut elements = document.iter_elements().filter_map(Result::ok);
+    elements.find(|element| element.key() == cstr!("_id"))?.value_utf8_lossy().ok()
+}
+
+/// What is left to know a document by when its `_id` cannot be shown.
+fn unnamed(document: &RawDocument) -> String {
+    format!("BLAKE3 {}", hex::encode(portolan_lake::hash(document)))
 }
 
 trait ExtendedJson {

@@ -24,19 +24,59 @@ const GUARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// one hundred for documents.
 const GUARDED_DEPTH_MAX: usize = 100;
 
+/// Deepest nesting that is read at all; no server takes so much.
+const READ_DEPTH_MAX: usize = 250;
+
+/// Why a document cannot be read to its last value: nothing sure can be said about it, and every reader
+/// of an archive would stumble over it. `None`: it can.
+#[must_use]
+pub fn unreadable(document: &RawDocument) -> Option<String> {
+    read_fields(document, 1).err()
+}
+
+fn read_fields(document: &RawDocument, depth: usize) -> Result<(), String> {
+    if depth > READ_DEPTH_MAX {
+        return Err(format!("it is nested deeper than {READ_DEPTH_MAX} levels"));
+    }
+    for element in document {
+        let (_, value) = element.map_err(|_| malformed())?;
+        match value {
+            RawBsonRef::Document(inner) => read_fields(inner, depth + 1)?,
+            RawBsonRef::Array(inner) => {
+                // An array is a document whose names are its places.
+                let fields = RawDocument::from_bytes(inner.as_bytes()).map_err(|_| malformed())?;
+                read_fields(fields, depth + 1)?;
+            }
+            RawBsonRef::JavaScriptCodeWithScope(code) => read_fields(code.scope, depth + 1)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn malformed() -> String {
+    "it holds text that is not UTF-8, or other malformed BSON".to_owned()
+}
+
 /// Why a document cannot be deleted under a guard of this level, so that it must not be archived.
 /// `None`: it can.
 #[must_use]
 pub fn unguardable(document: &RawDocument, level: GuardLevel) -> Option<String> {
+    if let Some(reason) = unreadable(document) {
+        return Some(reason);
+    }
+    match document.get("_id") {
+        Ok(Some(RawBsonRef::Undefined | RawBsonRef::Array(_))) => {
+            return Some("nobody can ask for an _id of its type".to_owned());
+        }
+        Ok(Some(_)) => {}
+        _ => return Some("it has no _id".to_owned()),
+    }
     if level >= GuardLevel::L2 {
         return None;
     }
     if document.as_bytes().len() > GUARDED_BYTES_MAX {
         return Some("it is too large for a delete statement with a guard".to_owned());
-    }
-    match document.get("_id") {
-        Ok(Some(_)) => {}
-        _ => return Some("it has no _id".to_owned()),
     }
     let mut reason = None;
     check_fields(document, level, 1, &mut reason);
@@ -56,7 +96,7 @@ fn check_fields(
     let mut names: Vec<&str> = Vec::new();
     for element in document {
         let Ok((name, value)) = element else {
-            *reason = Some("its BSON is malformed".to_owned());
+            *reason = Some(malformed());
             return;
         };
         *reason = bad_name(name.as_str(), &names, level).or_else(|| bad_value(value));
@@ -84,7 +124,7 @@ fn check_array(
 ) {
     for value in array {
         let Ok(value) = value else {
-            *reason = Some("its BSON is malformed".to_owned());
+            *reason = Some(malformed());
             return;
         };
         *reason = bad_value(value);

@@ -18,7 +18,7 @@ use portolan_mql::{Context, Filter, MqlError, Projection, Sort, key};
 use portolan_runtime::Runtime;
 
 use crate::fence;
-use crate::guard::{ids_filter, statement};
+use crate::guard::{ids_filter, statement, unreadable};
 use crate::{
     BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, CollectionKind,
     DeleteRequest, Deleted, DocumentStream, Fence, FencedStep, Holder, IndexInfo, Inserted,
@@ -275,7 +275,7 @@ impl MemoryCluster {
         };
         let mut matching = Vec::new();
         for document in collection.documents.values() {
-            if filter.matches(document).map_err(refused)? {
+            if matches(&filter, document)? {
                 matching.push(document.clone());
             }
         }
@@ -324,7 +324,7 @@ impl Collection {
         let filter = Filter::parse(query, &Context::new(now_ms)).map_err(refused)?;
         let identity = self.identity(document)?;
         let Some(stored) = self.documents.get(&identity) else { return Ok(None) };
-        Ok(filter.matches(stored).map_err(refused)?.then_some(identity))
+        Ok(matches(&filter, stored)?.then_some(identity))
     }
 
     /// All documents with the `_id`s of these. Those with one `_id` follow one another.
@@ -352,6 +352,14 @@ fn found<'a>(
         .collections
         .get_mut(&place(namespace))
         .ok_or_else(|| ClusterError::NamespaceMissing(namespace.clone()))
+}
+
+/// A server compares as bytes what it cannot read; here it is equal to nothing.
+fn matches(filter: &Filter, document: &RawDocument) -> Result<bool, ClusterError> {
+    match filter.matches(document) {
+        Err(_) if unreadable(document).is_some() => Ok(false),
+        matched => matched.map_err(refused),
+    }
 }
 
 fn refused(error: MqlError) -> ClusterError {
@@ -388,6 +396,7 @@ impl Cluster for MemoryCluster {
             time_series: false,
             transactions: level >= GuardLevel::L2,
             collection_uuid: true,
+            denied: false,
         })
     }
 

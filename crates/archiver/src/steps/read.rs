@@ -1,17 +1,17 @@
 //! read: cold documents from the primary, read concern majority, exact bytes, one per identity, up to
-//! the size of a move. What cannot be archived at this level is counted and listed.
-
-mod pace;
+//! the size of a move. What cannot be archived at this level is counted and listed. Between two batches a read
+//! rests as long as the cluster's account says. A cursor is not left waiting for a cluster that is behind:
+//! the move is then as large as what was read so far.
 
 use std::collections::HashMap;
 
-use bson::RawDocumentBuf;
-use portolan_cluster::{ReadOptions, guard};
+use bson::{RawDocument, RawDocumentBuf};
+use portolan_cluster::ReadOptions;
 use portolan_store::runs::{DocumentKind, RunDocument};
 
-use self::pace::Pace;
 use super::{count, named, signed};
-use crate::criteria::Frozen;
+use crate::criteria::{Frozen, Judged};
+use crate::load::{Hindrance, Pace};
 use crate::scene::Scene;
 use crate::{ArchiverError, effects};
 
@@ -19,6 +19,8 @@ use crate::{ArchiverError, effects};
 pub(crate) struct Found {
     pub(crate) documents: Vec<RawDocumentBuf>,
     pub(crate) skipped: Vec<RunDocument>,
+    /// Whether it read to the end, or as much as a move takes.
+    pub(crate) complete: bool,
 }
 
 impl Found {
@@ -46,10 +48,11 @@ async fn read(scene: &mut Scene, frozen: &Frozen) -> Result<Found, ArchiverError
     let batch_size = u32::try_from(scene.load.batch().0).unwrap_or(u32::MAX);
     let options =
         ReadOptions { majority: true, batch_size: Some(batch_size), ..ReadOptions::default() };
-    let mut pace = Pace::new(scene);
+    let mut pace = Pace::new(&scene.runtime);
     let mut stream = scene.cluster.read(scene.namespace(), frozen.filter(), options).await?;
     let mut reading = Reading::default();
-    while let Some(document) = pace.next(scene, &mut stream).await? {
+    let mut complete = true;
+    while let Some(document) = pace.next(&scene.runtime, &mut stream).await? {
         if reading.is_full(scene) {
             break;
         }
@@ -57,13 +60,30 @@ async fn read(scene: &mut Scene, frozen: &Frozen) -> Result<Found, ArchiverError
         reading.take(scene, frozen, document);
         if pace.is_batch(read, batch_size) {
             scene.check()?;
-            if !pace.rest(scene, reading.documents.is_empty()).await? {
+            if !rest(scene, &mut pace, reading.documents.is_empty()).await? {
+                complete = false;
                 break;
             }
         }
     }
-    pace.book(scene);
-    Ok(Found { documents: reading.documents, skipped: reading.skipped })
+    pace.book(&scene.load, &scene.runtime);
+    Ok(Found { documents: reading.documents, skipped: reading.skipped, complete })
+}
+
+/// Books a batch and rests; whether to read on. With `empty` hands it waits for a cluster that is behind:
+/// that nothing was found would end the run.
+async fn rest(scene: &mut Scene, pace: &mut Pace, empty: bool) -> Result<bool, ArchiverError> {
+    pace.book(&scene.load, &scene.runtime);
+    if scene.load.closed(scene.runtime.now_ms()).is_some() {
+        return Ok(false);
+    }
+    let goes_on = match scene.load.hindrance(&scene.runtime, scene.cluster.as_ref()).await {
+        None => true,
+        Some((Hindrance::Lag(_), _)) if !empty => false,
+        Some(_) => scene.ease().await?,
+    };
+    pace.go_on(&scene.runtime);
+    Ok(goes_on)
 }
 
 #[derive(Default)]
@@ -81,16 +101,13 @@ impl Reading {
     }
 
     fn take(&mut self, scene: &mut Scene, frozen: &Frozen, document: RawDocumentBuf) {
-        if !frozen.is_candidate(&document) {
-            return;
+        match frozen.judge(&document, scene.level) {
+            Judged::Warm => return,
+            Judged::Unfit(reason) => return self.skip(scene, &document, &reason),
+            Judged::Cold => {}
         }
         let identity = scene.identity(&document);
         if scene.excluded.contains(&identity) {
-            return;
-        }
-        if let Some(reason) = guard::unguardable(&document, scene.level) {
-            self.skipped.push(named(DocumentKind::Skipped, &document, &reason));
-            scene.excluded.insert(identity);
             return;
         }
         self.bytes += signed(document.as_bytes().len() as u64).unsigned_abs();
@@ -101,6 +118,13 @@ impl Reading {
                 self.places.insert(identity, self.documents.len());
                 self.documents.push(document);
             }
+        }
+    }
+
+    /// Lists it once a run. It is known again by its bytes: what cannot be read has no identity.
+    fn skip(&mut self, scene: &mut Scene, document: &RawDocument, reason: &str) {
+        if scene.excluded.insert(portolan_lake::hash(document).to_vec()) {
+            self.skipped.push(named(DocumentKind::Skipped, document, reason));
         }
     }
 }

@@ -51,6 +51,47 @@ fn what_cannot_be_guarded_is_named() {
     assert!(unguardable(&deep, GuardLevel::L1).is_some());
 }
 
+/// A document with a string that holds a byte which is no UTF-8.
+fn broken(text_of: impl Fn(&str) -> RawDocumentBuf) -> RawDocumentBuf {
+    let mut bytes = text_of("~").as_bytes().to_vec();
+    let at = bytes.iter().position(|&byte| byte == b'~').expect("the mark");
+    bytes[at] = 0xff;
+    RawDocumentBuf::from_bytes(bytes).expect("its lengths are right")
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_at_every_level() {
+    let name = CString::try_from("~".to_owned()).expect("no NUL");
+    let named = |_: &str| {
+        let mut document = rawdoc! { "_id": 1 };
+        document.append(name.clone(), 1);
+        document
+    };
+    let mut deep = rawdoc! { "leaf": 1 };
+    for _ in 0..READ_DEPTH_MAX {
+        deep = rawdoc! { "_id": 1, "d": [deep] };
+    }
+    let documents = [
+        broken(|text| rawdoc! { "_id": text }),
+        broken(|text| rawdoc! { "_id": { "a": text } }),
+        broken(|text| rawdoc! { "_id": 1, "a": [{ "b": text }] }),
+        broken(named),
+        rawdoc! { "_id": [1] },
+        rawdoc! { "_id": RawBson::Undefined },
+        rawdoc! { "a": 1 },
+        deep,
+    ];
+    for document in documents {
+        for level in [GuardLevel::L0, GuardLevel::L1, GuardLevel::L2, GuardLevel::L3] {
+            assert!(unguardable(&document, level).is_some(), "{document:?} at {level}");
+        }
+    }
+    let mut twice = rawdoc! {};
+    twice.append(cstr!("a"), 1);
+    twice.append(cstr!("a"), 2);
+    assert!(unguardable(&rawdoc! { "_id": twice }, GuardLevel::L2).is_none());
+}
+
 #[test]
 fn regular_expressions_as_ids_are_values() {
     let pattern = RawBson::RegularExpression(bson::Regex {
