@@ -5,9 +5,13 @@
 //! What was spent is booked after the fact, and the next step waits until the debt is paid: nobody has
 //! to know the size of a batch before it was read. Batches get smaller while the cluster is slow or
 //! behind, and grow again when it is not; the protocol's ceiling stays what it is. Several replicas
-//! keep one account each. What is not here: when a step asks (`Scene::ease`), and who shows it.
+//! keep one account each. Outside a cluster's hours no move begins. What is not here: when a step asks
+//! (`Scene::ease`, `Gate`), and who shows it.
 
 mod ease;
+mod gate;
+mod hours;
+mod pace;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +24,10 @@ use portolan_model::ClusterId;
 use portolan_runtime::Runtime;
 
 use crate::{ArchiverMetrics, ArchiverOptions};
+
+pub(crate) use gate::Gate;
+pub use hours::LoadHours;
+pub(crate) use pace::Pace;
 
 /// The lag is asked for so often at most.
 const LAG_ASK_MS: u64 = 1_000;
@@ -39,12 +47,20 @@ pub struct LoadLimits {
     pub lag_ms: u64,
     /// A command may take so long.
     pub latency_ms: u64,
+    /// When moves may begin.
+    pub hours: LoadHours,
 }
 
 impl Default for LoadLimits {
-    /// No limit of rates; ten seconds of lag, two seconds for a command.
+    /// No limit of rates; ten seconds of lag, two seconds for a command; at any hour.
     fn default() -> Self {
-        Self { bytes_per_s: 0, operations_per_s: 0, lag_ms: 10_000, latency_ms: 2_000 }
+        Self {
+            bytes_per_s: 0,
+            operations_per_s: 0,
+            lag_ms: 10_000,
+            latency_ms: 2_000,
+            hours: LoadHours::default(),
+        }
     }
 }
 
@@ -74,16 +90,19 @@ pub(crate) enum Hindrance {
     Bytes(u64),
     /// So many operations a second are spent.
     Operations(u64),
+    /// It is not one of these hours.
+    Hours(LoadHours),
 }
 
 impl Hindrance {
     /// Its name in metrics.
-    const fn reason(self) -> &'static str {
+    pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Lag(_) => "lag",
             Self::Latency(_) => "latency",
             Self::Bytes(_) => "bytes",
             Self::Operations(_) => "operations",
+            Self::Hours(_) => "hours",
         }
     }
 }
@@ -95,6 +114,7 @@ impl std::fmt::Display for Hindrance {
             Self::Latency(ms) => write!(f, "latency {ms} ms"),
             Self::Bytes(limit) => write!(f, "{limit} bytes a second"),
             Self::Operations(limit) => write!(f, "{limit} operations a second"),
+            Self::Hours(hours) => write!(f, "outside its hours, {hours}"),
         }
     }
 }
@@ -199,6 +219,18 @@ impl Load {
         }
     }
 
+    /// Books a command that read these documents.
+    pub(crate) fn looked_up(
+        &self,
+        runtime: &Runtime,
+        began_ms: u64,
+        documents: &[RawDocumentBuf],
+    ) {
+        let boot_ms = runtime.boot_ms();
+        self.spend(boot_ms, 1, documents.iter().map(|it| it.as_bytes().len()).sum());
+        self.took("read", boot_ms, boot_ms.saturating_sub(began_ms));
+    }
+
     /// Books a command that wrote these documents.
     pub(crate) fn burdened(
         &self,
@@ -211,6 +243,12 @@ impl Load {
         let bytes = documents.iter().map(|document| document.as_bytes().len()).sum();
         self.spend(boot_ms, documents.len(), bytes);
         self.took(command, boot_ms, boot_ms.saturating_sub(began_ms));
+    }
+
+    /// That it is not an hour in which moves may begin. What is under way goes on.
+    pub(crate) fn closed(&self, now_ms: i64) -> Option<Hindrance> {
+        let hours = self.limits.hours;
+        (!hours.allows(now_ms)).then_some(Hindrance::Hours(hours))
     }
 
     /// What hinders a step now, and for how many milliseconds at least.

@@ -20,10 +20,13 @@ pub(crate) async fn run(scene: &mut Scene, frozen: &Frozen) -> Result<(), Archiv
     if scene.archive.partition_fields.iter().all(|field| field.field_type.is_some()) {
         return Ok(());
     }
+    scene.ease().await?;
     let limit = scene.options.sample_documents;
+    let began_ms = scene.runtime.boot_ms();
     let options = ReadOptions { limit: Some(limit), majority: true, ..ReadOptions::default() };
     let stream = scene.cluster.read(scene.namespace(), frozen.filter(), options).await?;
     let sample: Vec<RawDocumentBuf> = stream.try_collect().await?;
+    scene.load.looked_up(&scene.runtime, began_ms, &sample);
     let found = types(&scene.archive, &sample);
     if found.is_empty() {
         return Ok(());

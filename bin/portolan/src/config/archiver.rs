@@ -36,8 +36,16 @@ pub(crate) struct Archiver {
     pub(crate) lag_max_ms: u64,
     /// Time of a command over which runs rest.
     pub(crate) latency_max_ms: u64,
-    /// The four limits of single clusters, by id.
+    /// Limits and window of single clusters, by id.
     pub(crate) clusters: BTreeMap<String, ClusterLoad>,
+    /// Days of the week on which moves may begin, `MON` to `SUN`; none: every day.
+    pub(crate) window_days: Vec<String>,
+    /// When they may begin on those days, UTC.
+    pub(crate) window_start: String,
+    /// Until when; at or before the start: on the next day.
+    pub(crate) window_end: String,
+    /// Whether documents expire while their archive is paused.
+    pub(crate) expire_while_paused: bool,
     /// Distance between two looks at what an archive holds.
     pub(crate) upkeep_interval_ms: u64,
     /// So many small files of a month and of like size are put together; 0: none are.
@@ -46,14 +54,6 @@ pub(crate) struct Archiver {
     pub(crate) compaction_file_bytes_max: u64,
     /// Raw bytes of documents that compaction holds in memory, about.
     pub(crate) compaction_memory_bytes_max: u64,
-}
-
-/// Limits of one cluster; those left out are the ones of all clusters.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ClusterLoad {
-    bytes_per_s_max: Option<u64>,
-    operations_per_s_max: Option<u64>,
     /// What a gigabyte of documents in a cluster costs in a month; without it estimates tell no cost.
     pub(crate) cluster_price_gb_month: Option<f64>,
     /// The same of files in the archives' storage.
@@ -66,15 +66,26 @@ const MIDNIGHT: &str = "00:00";
 fn hours(days: &[String], start: &str, end: &str) -> Result<LoadHours> {
     LoadHours::new(days, start, end)
         .map_err(|why| anyhow!("archiver.window_days, window_start, window_end: {why}"))
+}
+
+/// Limits of one cluster; those left out are the ones of all clusters.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ClusterLoad {
+    bytes_per_s_max: Option<u64>,
+    operations_per_s_max: Option<u64>,
     lag_max_ms: Option<u64>,
     latency_max_ms: Option<u64>,
+    window_days: Option<Vec<String>>,
+    window_start: Option<String>,
+    window_end: Option<String>,
 }
 
 impl Default for Archiver {
     /// Five minutes, stretched to four hours, 5 MiB after seven days, five days of grace: as the
     /// Atlas documentation describes Online Archive.
     fn default() -> Self {
-        let LoadLimits { bytes_per_s, operations_per_s, lag_ms, latency_ms } =
+        let LoadLimits { bytes_per_s, operations_per_s, lag_ms, latency_ms, .. } =
             LoadLimits::default();
         let options = ArchiverOptions::default();
         let compaction = options.compaction;
@@ -92,10 +103,16 @@ impl Default for Archiver {
             lag_max_ms: lag_ms,
             latency_max_ms: latency_ms,
             clusters: BTreeMap::new(),
+            window_days: Vec::new(),
+            window_start: MIDNIGHT.to_owned(),
+            window_end: MIDNIGHT.to_owned(),
+            expire_while_paused: options.expire_while_paused,
             upkeep_interval_ms: options.upkeep_interval_ms.unsigned_abs(),
             compaction_files_min: compaction.files_min,
             compaction_file_bytes_max: compaction.large_bytes,
             compaction_memory_bytes_max: compaction.raw_bytes_max,
+            cluster_price_gb_month: None,
+            archive_price_gb_month: None,
         }
     }
 }
@@ -111,8 +128,6 @@ impl Archiver {
             "archiver.move_bytes_max goes from 1 MiB to 1 GiB"
         );
         ensure!(self.lease_ttl_ms >= 3_000, "archiver.lease_ttl_ms must be at least 3000");
-            cluster_price_gb_month: None,
-            archive_price_gb_month: None,
         ensure!(
             (1..=500).contains(&self.batch_documents_max)
                 && (1..=4 << 20).contains(&self.batch_bytes_max),
@@ -127,7 +142,20 @@ impl Archiver {
             "archiver.compaction_files_min must be 0 or at least 2, \
              archiver.compaction_memory_bytes_max at least 1 MiB"
         );
+        let prices = [self.cluster_price_gb_month, self.archive_price_gb_month];
+        ensure!(
+            prices.into_iter().flatten().all(|price| price.is_finite() && price >= 0.0),
+            "archiver.cluster_price_gb_month and archiver.archive_price_gb_month must not be below 0"
+        );
         self.load().map(|_| ())
+    }
+
+    /// What storage costs.
+    pub(crate) const fn prices(&self) -> Prices {
+        Prices {
+            cluster_gb_month: self.cluster_price_gb_month,
+            archive_gb_month: self.archive_price_gb_month,
+        }
     }
 
     /// What may be asked of clusters.
@@ -137,30 +165,23 @@ impl Archiver {
             operations_per_s: self.operations_per_s_max,
             lag_ms: self.lag_max_ms,
             latency_ms: self.latency_max_ms,
+            hours: hours(&self.window_days, &self.window_start, &self.window_end)?,
         };
         let mut rules = LoadRules { usual, ..LoadRules::default() };
         for (id, own) in &self.clusters {
             let id: ClusterId = id
                 .parse()
-        let prices = [self.cluster_price_gb_month, self.archive_price_gb_month];
-        ensure!(
-            prices.into_iter().flatten().all(|price| price.is_finite() && price >= 0.0),
-            "archiver.cluster_price_gb_month and archiver.archive_price_gb_month must not be below 0"
-        );
                 .with_context(|| format!("archiver.clusters: {id} is no cluster's id"))?;
             let limits = LoadLimits {
                 bytes_per_s: own.bytes_per_s_max.unwrap_or(usual.bytes_per_s),
-    /// What storage costs.
-    pub(crate) const fn prices(&self) -> Prices {
-        Prices {
-            cluster_gb_month: self.cluster_price_gb_month,
-            archive_gb_month: self.archive_price_gb_month,
-        }
-    }
-
                 operations_per_s: own.operations_per_s_max.unwrap_or(usual.operations_per_s),
                 lag_ms: own.lag_max_ms.unwrap_or(usual.lag_ms),
                 latency_ms: own.latency_max_ms.unwrap_or(usual.latency_ms),
+                hours: hours(
+                    own.window_days.as_ref().unwrap_or(&self.window_days),
+                    own.window_start.as_ref().unwrap_or(&self.window_start),
+                    own.window_end.as_ref().unwrap_or(&self.window_end),
+                )?,
             };
             rules.of_cluster.insert(id, limits);
         }

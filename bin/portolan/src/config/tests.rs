@@ -84,3 +84,25 @@ fn a_secret_comes_from_one_place_and_is_not_shown() {
     let gone = "secret_access_key_env = \"PORTOLAN_TEST_NOT_SET\"";
     assert!(format!("{:#}", remote(gone).expect_err("not set")).contains("PORTOLAN_TEST_NOT_SET"));
 }
+
+#[test]
+fn the_window_of_clusters_is_read_and_refused_by_its_keys() {
+    let text = "[archiver]\nwindow_days = [\"SAT\"]\nwindow_start = \"22:00\"\nwindow_end = \"02:00\"\n\
+                [archiver.clusters.650000000000000000000001]\nwindow_days = [\"mon\", \"SUN\"]";
+    let rules = load(text, &[]).expect("a configuration").archiver.load().expect("rules");
+    assert_eq!(rules.usual.hours.to_string(), "SAT 22:00 to 02:00 UTC");
+    let own = rules.of_cluster.values().next().expect("one cluster");
+    assert_eq!(own.hours.to_string(), "MON, SUN 22:00 to 02:00 UTC");
+    assert!(refusal("[archiver]\nwindow_days = [\"Saturday\"]").contains("window_days"));
+    assert!(refusal("[archiver]\nwindow_end = \"24:00\"").contains("window_end"));
+}
+
+#[test]
+fn prices_are_told_only_when_they_are_set() {
+    let prices = load("", &[]).expect("a configuration").archiver.prices();
+    assert_eq!((prices.cluster_gb_month, prices.archive_gb_month), (None, None));
+    let text = "[archiver]\narchive_price_gb_month = 0.023";
+    let prices = load(text, &[]).expect("a configuration").archiver.prices();
+    assert_eq!((prices.cluster_gb_month, prices.archive_gb_month), (None, Some(0.023)));
+    assert!(refusal("[archiver]\ncluster_price_gb_month = -1.0").contains("price_gb_month"));
+}

@@ -10,24 +10,26 @@ const SHOWN_FROM_MS: u64 = 1_000;
 /// A wait that goes on is journalled again so often.
 const SHOWN_EVERY_MS: u64 = 5_000;
 /// Nobody waits longer in one step: the run ends, its seat is free, and the next one goes on.
-const WAIT_MAX_MS: u64 = 10 * 60 * 1_000;
+pub(super) const WAIT_MAX_MS: u64 = 10 * 60 * 1_000;
 /// The archive's state is looked at again, and the account, after so long.
-const LOOK_MS: u64 = 1_000;
+pub(super) const LOOK_MS: u64 = 1_000;
 
 impl Scene {
     /// Waits until the cluster may be burdened further, or the archive does not want it any more:
-    /// whoever paused or deleted it need not wait for the cluster.
+    /// whoever paused or deleted it need not wait for the cluster. Whether it may be burdened.
     ///
     /// # Errors
     /// [`ArchiverError::Overburdened`] after ten minutes, [`ArchiverError::Stopping`],
     /// [`ArchiverError::LeaseLost`], and those of the journal.
-    pub(crate) async fn ease(&mut self) -> Result<(), ArchiverError> {
+    pub(crate) async fn ease(&mut self) -> Result<bool, ArchiverError> {
         let began_ms = self.runtime.boot_ms();
         let mut shown_ms = None;
+        let mut eased = true;
         loop {
             let hindered = self.load.hindrance(&self.runtime, self.cluster.as_ref()).await;
             let Some((why, ms)) = hindered else { break };
             if ms >= SHOWN_FROM_MS && !self.wanted().await? {
+                eased = false;
                 break;
             }
             self.show_wait(why, ms, &mut shown_ms).await?;
@@ -44,7 +46,7 @@ impl Scene {
         }
         // What is journalled next says that it goes on.
         self.run.waiting_for = None;
-        Ok(())
+        Ok(eased)
     }
 
     async fn wanted(&self) -> Result<bool, ArchiverError> {

@@ -8,8 +8,13 @@ fn load(limits: LoadLimits) -> Load {
     Load::new(limits, &ArchiverOptions::default(), ArchiverMetrics::default())
 }
 
-const NONE: LoadLimits =
-    LoadLimits { bytes_per_s: 0, operations_per_s: 0, lag_ms: 0, latency_ms: 0 };
+const NONE: LoadLimits = LoadLimits {
+    bytes_per_s: 0,
+    operations_per_s: 0,
+    lag_ms: 0,
+    latency_ms: 0,
+    hours: LoadHours::ALWAYS,
+};
 
 #[test]
 fn what_was_spent_is_paid_before_the_next_step() {

@@ -144,7 +144,9 @@ async fn seen(
     rows: &[CommittedRow],
 ) -> Result<Vec<Vec<u8>>, ArchiverError> {
     let ids: Vec<RawBson> = rows.iter().filter_map(|row| id_of(&row.doc)).collect();
+    let began_ms = scene.runtime.boot_ms();
     let found = scene.cluster.find_by_ids(namespace, &ids).await?;
+    scene.load.looked_up(&scene.runtime, began_ms, &found);
     let spec = scene.table(item.archive_id)?.spec();
     let live: HashMap<Vec<u8>, RawDocumentBuf> =
         found.into_iter().map(|document| (spec.identity(&document), document)).collect();

@@ -160,7 +160,9 @@ async fn look_up(
     rows: &[CommittedRow],
 ) -> Result<HashMap<Vec<u8>, RawDocumentBuf>, ArchiverError> {
     let ids: Vec<RawBson> = rows.iter().filter_map(|row| id_of(&row.doc)).collect();
+    let began_ms = scene.runtime.boot_ms();
     let found = scene.cluster.find_by_ids(scene.namespace(), &ids).await?;
+    scene.load.looked_up(&scene.runtime, began_ms, &found);
     let spec = scene.table(item.archive_id)?.spec();
     Ok(found.into_iter().map(|document| (spec.identity(&document), document)).collect())
 }

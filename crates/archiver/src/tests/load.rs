@@ -1,16 +1,21 @@
 //! Load control in whole runs: what a run waits for, how that is shown, and what batches become.
 
+use bson::{RawBson, rawdoc};
 use portolan_model::{ArchiveEvent, ArchiveState};
 use portolan_runtime::{Fate, FaultPlan, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use super::world::World;
+use super::world::{World, flight, flights};
 use crate::effects;
 
 impl World {
     /// One look at everything, while `other` goes on beside it.
     async fn pass_beside(&self, other: impl Future<Output = ()>) {
-        let (worker, store) = self.worker(FaultPlan::none()).await;
+        self.pass_with(FaultPlan::none(), other).await;
+    }
+
+    async fn pass_with(&self, faults: FaultPlan, other: impl Future<Output = ()>) {
+        let (worker, store) = self.worker(faults).await;
         let shutdown = CancellationToken::new();
         let pass = self.run_clock(worker.pass(&shutdown));
         let (passed, ()) = tokio::join!(pass, other);
@@ -90,6 +95,61 @@ async fn a_run_does_not_wait_for_ever_and_the_next_one_goes_on() {
     world.settle().await;
     world.assert_moved(&all, "later").await;
     assert_eq!(world.live().len(), 2);
+}
+
+/// A look reads as a run does: not while the secondaries are behind, and it is told why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_waits_while_the_secondaries_are_behind() {
+    let mut world = World::with_flights().await;
+    world.settle().await;
+    world.cluster.insert(&flights(), [flight(50, 30, "late")]).expect("inserted");
+    world.cluster.set_lag_ms(Some(42_000));
+    world.clock.advance_ms(5 * 3_600_000);
+    let (worker, store) = world.worker(FaultPlan::none()).await;
+    let shutdown = CancellationToken::new();
+    let hurry = async {
+        for _ in 0..700 {
+            world.clock.advance_ms(1_000);
+            Runtime::system().sleep_ms(2).await;
+        }
+    };
+    let (passed, ()) = tokio::join!(world.run_clock(worker.pass(&shutdown)), hurry);
+    passed.expect("a pass");
+    store.close().await;
+    let job = world.job().await;
+    assert_eq!((job.waiting_for.as_deref(), job.failures), (Some("lag 42 s"), 0));
+    assert_eq!(world.live().len(), 3);
+    world.cluster.set_lag_ms(None);
+    world.settle().await;
+    assert_eq!((world.live().len(), world.job().await.waiting_for), (2, None));
+}
+
+/// With empty hands, too, nothing is read while the secondaries are behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_found_nothing_yet_waits_as_well() {
+    let mut world = World::with_flights().await;
+    world.options.batch_documents_max = 1;
+    // Found by the server, and not to be archived at this level.
+    let at = bson::DateTime::from_millis(0);
+    let odd = (0..6).map(|id| rawdoc! { "_id": -6 + id, "at": at, "u": RawBson::Undefined });
+    world.cluster.insert(&flights(), odd).expect("inserted");
+    let all = world.live();
+    let plan = FaultPlan::none().with(effects::READ, 1, Fate::Delayed { ms: 20_000 });
+    world
+        .pass_with(plan, async {
+            while world.runs().await.is_empty() {
+                Runtime::system().sleep_ms(5).await;
+            }
+            // The run waits to read by now.
+            Runtime::system().sleep_ms(100).await;
+            world.cluster.set_lag_ms(Some(42_000));
+            assert_eq!(world.waits().await, "lag 42 s");
+            assert_eq!(world.live().len(), 18);
+            world.cluster.set_lag_ms(None);
+        })
+        .await;
+    world.assert_moved(&all, "after the lag").await;
+    assert_eq!(world.live().len(), 8);
 }
 
 #[tokio::test]

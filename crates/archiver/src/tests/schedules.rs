@@ -4,7 +4,7 @@ use portolan_model::{Schedule, TimeOfDay, Window};
 use portolan_runtime::{Fate, FaultPlan};
 
 use super::world::{NOW_MS, World};
-use crate::effects;
+use crate::{LoadHours, effects};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -95,6 +95,50 @@ async fn windows_that_are_too_short_are_counted() {
     world.options.load.usual.bytes_per_s = 0;
     world.look_at(MIDNIGHT_MS + 4 * DAY_MS + 2 * HOUR_MS + 120_000).await;
     assert_eq!((world.job().await.full_windows, world.live().len()), (0, 2));
+}
+
+/// The hours of a cluster hold for all its archives, whatever their schedules say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_begins_outside_the_hours_of_its_cluster() {
+    let mut world = World::with_flights().await;
+    // NOW_MS is on a Tuesday.
+    world.options.load.usual.hours =
+        LoadHours::new(&["SAT".into(), "SUN".into()], "22:00", "02:00").expect("hours");
+    world.request_run().await;
+    for day in 0..4 {
+        world.look_at(MIDNIGHT_MS + day * DAY_MS + 23 * HOUR_MS).await;
+        assert_eq!(world.live().len(), 12, "day {day}");
+    }
+    let job = world.job().await;
+    assert!(job.run_requested, "it is still wanted");
+    assert_eq!(job.failures, 0);
+    let why = job.waiting_for.expect("a reason");
+    assert_eq!(why, "outside its hours, SAT, SUN 22:00 to 02:00 UTC");
+    assert!(world.runs().await.is_empty());
+    world.look_at(MIDNIGHT_MS + 5 * DAY_MS + HOUR_MS).await;
+    assert!(world.live().len() < 12, "on Sunday at one, in the window of Saturday");
+    assert_eq!(world.job().await.waiting_for, None);
+}
+
+/// What was read so far makes a move, and a move under way is finished.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_under_way_when_the_hours_end_is_finished() {
+    let mut world = World::with_flights().await;
+    world.options.move_documents_max = 4;
+    world.options.load.usual.hours = LoadHours::new(&[], "02:00", "04:00").expect("hours");
+    world.clock.advance_ms(
+        u64::try_from(MIDNIGHT_MS + DAY_MS + 4 * HOUR_MS - 10_000 - world.runtime.now_ms())
+            .expect("later"),
+    );
+    let all = world.live();
+    world.pass(FaultPlan::none().with(effects::DELETE, 1, Fate::Delayed { ms: 20_000 })).await;
+    world.assert_moved(&all, "the hours are over").await;
+    assert_eq!(world.live().len(), 8, "one move, finished");
+    assert_eq!(world.runs().await[0].phase, "DONE");
+    world.look_at(MIDNIGHT_MS + 2 * DAY_MS + HOUR_MS).await;
+    assert_eq!(world.live().len(), 8);
+    world.look_at(MIDNIGHT_MS + 2 * DAY_MS + 3 * HOUR_MS).await;
+    assert_eq!(world.live().len(), 2);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! When to look at an archive again.
 
 use portolan_model::{ArchiveEvent, ArchiveId, GuardLevel};
-use portolan_store::jobs::ArchiveJob;
+use portolan_store::jobs::{ArchiveJob, Cold};
 
 use super::Shared;
+use crate::load::Hindrance;
 use crate::{ArchiverError, ArchiverOptions};
 
 /// Distance between looks at an archive that waits for its window or its collection.
@@ -14,10 +15,13 @@ pub(super) enum Look {
     Ran {
         documents: i64,
         level: GuardLevel,
-        window_full: Option<bool>,
+        left: Option<Cold>,
     },
-    Quiet,
+    Quiet(Cold),
+    Resting,
     Waiting,
+    /// The cluster may not be burdened now.
+    Hindered(Hindrance),
     Orphaned,
     Busy,
     /// Its table is being removed, or is gone.
@@ -33,11 +37,16 @@ pub(super) fn next_look(
     let (options, now_ms) = (&shared.options, shared.runtime.now_ms());
     let wait_ms;
     let mut event = None;
+    job.waiting_for = None;
     match ended {
         Ok(look) => {
             (job.failures, job.last_error) = (0, None);
-            job.run_requested &= matches!(look, Look::Busy | Look::Waiting);
+            job.run_requested &= matches!(look, Look::Busy | Look::Waiting | Look::Hindered(_));
             wait_ms = after(&mut job, &look, options);
+            if let Look::Hindered(why) = look {
+                job.waiting_for = Some(why.to_string());
+                shared.metrics.waited(why.reason(), wait_ms.unsigned_abs());
+            }
             event = matches!(look, Look::Orphaned).then_some(ArchiveEvent::CollectionLost);
         }
         Err(ArchiverError::Stopping) => wait_ms = 0,
@@ -64,19 +73,25 @@ pub(super) fn suspension(error: &ArchiverError, id: ArchiveId) -> Option<Archive
 
 fn after(job: &mut ArchiveJob, look: &Look, options: &ArchiverOptions) -> i64 {
     match look {
-        Look::Ran { documents, level, window_full } => {
+        Look::Ran { documents, level, left } => {
             job.level = Some(*level);
-            job.full_windows = match window_full {
-                Some(true) => job.full_windows + 1,
-                Some(false) => 0,
+            job.cold = *left;
+            job.full_windows = match left {
+                Some(cold) if cold.documents > 0 => job.full_windows + 1,
+                Some(_) => 0,
                 None => job.full_windows,
             };
             job.interval_ms =
                 if *documents > 0 { options.interval_ms } else { longer(job, options) };
             job.interval_ms
         }
-        Look::Quiet => {
+        Look::Quiet(cold) => {
+            job.cold = Some(*cold);
             job.full_windows = 0;
+            job.interval_ms = longer(job, options);
+            job.interval_ms
+        }
+        Look::Resting => {
             job.interval_ms = longer(job, options);
             job.interval_ms
         }
@@ -85,6 +100,7 @@ fn after(job: &mut ArchiveJob, look: &Look, options: &ArchiverOptions) -> i64 {
             job.interval_ms = options.interval_ms;
             WAITING_MS.min(options.interval_ms)
         }
+        Look::Hindered(_) => WAITING_MS.min(options.interval_ms),
         // Never asked for: whoever has the lease, or purged, sets the next look.
         Look::Busy | Look::Purged => job.interval_ms,
     }
