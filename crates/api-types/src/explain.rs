@@ -52,6 +52,8 @@ pub struct ExplainView {
     pub hold: Option<Hold>,
     /// Operations that are queued or under way.
     pub operations: i64,
+    /// Files that are damaged and are left alone, a hundred at most: path, what is wrong, since when.
+    pub quarantined: Vec<(String, String, EpochMs)>,
 }
 
 impl ExplainView {
@@ -85,6 +87,11 @@ impl ExplainView {
                 "state": state,
             })),
             "operations": self.operations,
+            "quarantinedFiles": self.quarantined.iter().map(|(path, problem, since)| json!({
+                "file": path,
+                "foundAt": iso8601(*since),
+                "problem": problem,
+            })).collect::<Vec<_>>(),
             "runRequested": self.run_requested,
             "state": self.state.as_str(),
             "stateReason": self.state.suspend_reason().map(|reason| reason.as_str()),

@@ -1,7 +1,9 @@
 //! Wire shapes of what operators do with archives, under `/api/portolan/v1`: holds, previews,
 //! statistics, operations.
 
-use portolan_model::{ArchiveStatistics, EpochMs, ExpiryPreview, Hold};
+use portolan_model::{
+    Acceptance, ArchiveStatistics, EpochMs, ExpiryPreview, GuardLevel, Hold, SuspendReason,
+};
 use serde_json::{Value, json};
 
 use crate::time::iso8601;
@@ -169,6 +171,49 @@ pub fn parse_attach_archive(mut fields: Fields) -> Result<AttachArchiveDraft, Pr
     Ok(draft)
 }
 
+/// Reads the body of `:resume`: the reasons that are accepted, and the lowest level that will do.
+///
+/// # Errors
+/// A [`Problem`] that names the field.
+pub fn parse_resume(mut fields: Fields) -> Result<Acceptance, Problem> {
+    let names = fields.strings("accept")?.unwrap_or_default();
+    let reasons = names.iter().map(|name| {
+        let known = SuspendReason::ALL.into_iter().find(|reason| reason.as_str() == name);
+        known.ok_or_else(|| Problem::validation("accept", format!("{name:?} is no reason")))
+    });
+    let reasons = reasons.collect::<Result<_, _>>()?;
+    let level = fields.string("level")?;
+    let level = level.map(|text| text.parse::<GuardLevel>()).transpose();
+    let level = level.map_err(|_| Problem::validation("level", "must be L0, L1, L2 or L3"))?;
+    fields.finish()?;
+    Ok(Acceptance { reasons, level })
+}
+
+/// A checked body of `:reattach`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReattachDraft {
+    /// Database of the collection; the archive's own when left out.
+    pub database: Option<String>,
+    /// The collection; the archive's own name when left out.
+    pub collection: Option<String>,
+    /// Whether another collection than the one that was archived is meant.
+    pub other_collection: bool,
+}
+
+/// Reads the body of `:reattach`.
+///
+/// # Errors
+/// A [`Problem`] that names the field.
+pub fn parse_reattach(mut fields: Fields) -> Result<ReattachDraft, Problem> {
+    let draft = ReattachDraft {
+        database: fields.string("dbName")?,
+        collection: fields.string("collName")?,
+        other_collection: fields.bool("otherCollection")?.unwrap_or_default(),
+    };
+    fields.finish()?;
+    Ok(draft)
+}
+
 /// Reads the query parameter `expireAfterDays` of `:expiryPreview`.
 ///
 /// # Errors
@@ -210,6 +255,7 @@ pub fn expiry_preview_json(preview: &ExpiryPreview) -> Value {
 #[must_use]
 pub fn statistics_json(statistics: &ArchiveStatistics) -> Value {
     json!({
+        "bytesRaw": statistics.bytes_raw,
         "bytesStored": statistics.bytes_stored,
         "confirmedMove": statistics.confirmed,
         "documents": statistics.documents,
@@ -219,6 +265,7 @@ pub fn statistics_json(statistics: &ArchiveStatistics) -> Value {
         "minDate": statistics.min_date.map(iso8601),
         "openMove": statistics.open_move,
         "partitions": statistics.partitions,
+        "quarantinedFiles": statistics.quarantined_files,
         "tableVersion": statistics.version,
     })
 }
@@ -255,7 +302,6 @@ impl OperationView {
             "_id": self.id,
             "createDate": iso8601(self.created_at),
             "endedAt": self.ended_at.map(iso8601),
-        "bytesRaw": statistics.bytes_raw,
             "error": self.error,
             "kind": self.kind,
             "progress": object(&self.progress),

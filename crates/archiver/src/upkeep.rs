@@ -25,6 +25,7 @@ use crate::worker::Shared;
 use crate::{ArchiverError, effects, rules};
 
 pub(crate) use expiry::{LEAD_MS, cut};
+pub(crate) use quarantine::without as without_quarantined;
 use expiry::Expiring;
 
 /// How a look ended.

@@ -32,6 +32,15 @@ pub enum Problem {
     Content(String),
 }
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the object is not there"),
+            Self::Broken(detail) | Self::Content(detail) => f.write_str(detail),
+        }
+    }
+}
+
 impl Table {
     /// Reads a file back. A fault of the storage is an error; what is wrong with the file is not.
     ///

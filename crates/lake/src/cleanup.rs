@@ -1,4 +1,4 @@
-//! Clean-up: objects that no version names any more, and log entries that no reader needs.
+//! Clean-up: objects that no version names any more.
 //!
 //! An object goes only if no version of the last day names it, its epoch is below the fence, it is
 //! older than the grace time by the store's own clock, and no hold stands. Who calls this has raised
@@ -160,30 +160,6 @@ impl Table {
         }
         Ok(removed)
     }
-
-    /// Removes log entries and checkpoints that are older than `keep_ms` and below a checkpoint that
-    /// is so, too: every version since then can still be loaded. How many objects went.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub async fn trim_log(&self, store_now_ms: i64, keep_ms: i64) -> Result<u64, LakeError> {
-        let log = Path::from("_delta_log");
-        let objects: Vec<ObjectMeta> = self.objects().list(Some(&log)).try_collect().await?;
-        let until_ms = store_now_ms.saturating_sub(keep_ms);
-        let old = |meta: &&ObjectMeta| meta.last_modified.timestamp_millis() <= until_ms;
-        let checkpoints = objects.iter().filter(old).map(|meta| meta.location.as_ref());
-        let Some(floor) = checkpoints.filter_map(checkpoint_number).max() else { return Ok(0) };
-        let below = |meta: &&ObjectMeta| {
-            let path = meta.location.as_ref();
-            let number = entry_number(path).or_else(|| checkpoint_number(path));
-            number.is_some_and(|number| number < floor)
-        };
-        let gone: Vec<&str> =
-            objects.iter().filter(old).filter(below).map(|meta| meta.location.as_ref()).collect();
-        let count = gone.len() as u64;
-        delete_objects(self.objects(), gone.into_iter()).await?;
-        Ok(count)
-    }
 }
 
 /// Removes objects; one that is gone already is no error.
@@ -226,7 +202,7 @@ pub(crate) fn entry_number(path: &str) -> Option<u64> {
 }
 
 /// The version of a checkpoint in one file.
-fn checkpoint_number(path: &str) -> Option<u64> {
+pub(crate) fn checkpoint_number(path: &str) -> Option<u64> {
     let name = path.strip_prefix("_delta_log/")?.strip_suffix(".checkpoint.parquet")?;
     if name.len() == 20 { name.parse().ok() } else { None }
 }

@@ -18,7 +18,7 @@ const CALL_MS_MAX: u64 = 3_600_000;
 const ATTEMPTS_AT_ONCE: u32 = 3;
 const WAIT_MS: u64 = 100;
 /// A checkpoint is written after so many versions.
-const CHECKPOINT_EVERY: i64 = 20;
+pub(crate) const CHECKPOINT_EVERY: i64 = 20;
 
 /// A change that was found in the table's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Table {
     /// will not put it there. [`LakeError::Unknown`]: it may be or may still get there; ask again.
     pub async fn commit(&self, change: &Change) -> Result<Committed, CommitError> {
         let started_ms = self.runtime().boot_ms();
-        let mut attempts = 0;
+        let (mut attempts, mut answer) = (0, String::new());
         loop {
             let loaded = self.load_after(attempts).await?;
             if self.is_committed(change, &loaded.version).await.map_err(|e| unknown(attempts, e))? {
@@ -51,25 +51,29 @@ impl Table {
             if attempts >= ATTEMPTS_MAX {
                 let kind = change.kind();
                 return Err(LakeError::Unknown(format!(
-                    "{kind} was not found after {attempts} attempts"
+                    "{kind} was not found after {attempts} attempts; the storage answered: {answer}"
                 )));
             }
             if attempts >= ATTEMPTS_AT_ONCE {
                 self.runtime().sleep_ms(WAIT_MS).await;
             }
             attempts += 1;
-            self.attempt(change, &loaded).await;
+            if let Err(error) = self.attempt(change, &loaded).await {
+                answer = error.to_string();
+            }
         }
     }
 
-    /// One attempt. Its answer is logged and otherwise ignored.
-    async fn attempt(&self, change: &Change, loaded: &Loaded) {
+    /// One attempt. Its answer is for people; it decides nothing.
+    async fn attempt(&self, change: &Change, loaded: &Loaded) -> Result<(), LakeError> {
         let marker = change.marker(&loaded.version);
         let attempt = self.log().attempt(loaded, change, &marker);
-        if let Err(error) = self.runtime().effect("lake.commit", attempt).await {
+        let answer = self.runtime().effect("lake.commit", attempt).await;
+        if let Err(error) = &answer {
             let (kind, on) = (change.kind(), loaded.version.number);
             tracing::warn!(kind, on, %error, "a commit was answered with an error");
         }
+        answer
     }
 
     async fn load_after(&self, attempts: u32) -> Result<Loaded, LakeError> {
@@ -89,6 +93,12 @@ impl Table {
             Change::Own { owner, epoch, token } => {
                 let ours = version.fence == *epoch && version.fence_token.as_ref() == Some(token);
                 return Ok(ours && version.spec.owner == *owner);
+            }
+            Change::Place { namespace, collection_uuid, epoch, token } => {
+                let ours = version.fence == *epoch && version.fence_token.as_ref() == Some(token);
+                let spec = &version.spec;
+                let there = spec.namespace == *namespace && spec.collection_uuid == *collection_uuid;
+                return Ok(ours && there);
             }
             Change::Append { seq, .. } => version.committed >= *seq,
             Change::Confirm { seq, .. } => version.confirmed >= *seq,
@@ -114,7 +124,7 @@ impl Table {
         self.log().settle(version).await.map_err(|error| unknown(1, error))?;
         if attempts > 0 && version % CHECKPOINT_EVERY == 0 {
             let checkpoint = self.log().checkpoint(&loaded);
-            // Only a saving of time for later loads: without it the log itself is read.
+            // Only a saving of time for later loads: without it the log itself is read. Upkeep tries again.
             if let Err(error) = self.runtime().effect("lake.checkpoint", checkpoint).await {
                 tracing::warn!(version, %error, "no checkpoint was written");
             }

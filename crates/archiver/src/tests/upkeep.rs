@@ -12,7 +12,7 @@ use crate::effects;
 const DAY_MS: u64 = 86_400_000;
 
 /// Ten documents of 20, 27, … 83 days are archived; the rule lets go those above 50 days.
-async fn with_rule(days: i32) -> World {
+pub(super) async fn with_rule(days: i32) -> World {
     let mut world = World::with_flights().await;
     world.settle().await;
     assert_eq!(world.archived().await.len(), 10);
@@ -43,6 +43,38 @@ async fn documents_expire_a_day_after_the_rule_was_set_and_go_on_expiring() {
     world.cluster.set_down(true);
     world.days_pass(7.0).await;
     assert_eq!(world.archived().await.len(), 4, "neither a pause nor a dead cluster stops it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_expires_while_paused_where_it_is_not_to() {
+    let mut world = with_rule(50).await;
+    world.options.expire_while_paused = false;
+    world.happen(ArchiveEvent::PauseRequested).await;
+    world.days_pass(3.0).await;
+    assert_eq!(world.archived().await.len(), 10);
+    world.happen(ArchiveEvent::Resumed).await;
+    world.days_pass(0.5).await;
+    assert_eq!(world.archived().await.len(), 4, "it goes on where it would be by now");
+}
+
+/// A table to which nothing is added any more gets a checkpoint, and its old entries go below it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_a_quiet_table_is_trimmed_in_time() {
+    let mut world = World::with_flights().await;
+    world.settle().await;
+    let folder = world.folder.path().join("archives").join(world.archive.to_string());
+    let first = folder.join("_delta_log/00000000000000000000.json");
+    world.days_pass(2.0).await;
+    assert!(folder.join("_delta_log/_last_checkpoint").exists());
+    assert!(first.exists());
+    let number = world.table().await.load().await.expect("a version").number;
+    world.days_pass(27.0).await;
+    assert!(first.exists(), "it is not old enough");
+    world.days_pass(4.0).await;
+    assert!(!first.exists());
+    let version = world.table().await.load().await.expect("a version");
+    assert!(version.number <= number + 4, "and hardly anything is written for it");
+    assert_eq!(world.archived().await.len(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +183,7 @@ async fn a_fault_anywhere_in_the_upkeep_harms_nothing() {
 }
 
 /// Four runs of one small file a month each.
-async fn with_small_files() -> World {
+pub(super) async fn with_small_files() -> World {
     let mut world = World::with_flights().await;
     world.settle().await;
     for n in 1..4_i32 {

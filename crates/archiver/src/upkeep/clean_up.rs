@@ -1,6 +1,6 @@
 //! Clean-up: objects of moves that were given up, and files that left the table, go after a day of
-//! grace on the storage's own clock; long after that their entries in the log go, too. Rules are in
-//! `lake`; here is when, and the record of it.
+//! grace on the storage's own clock. Entries of the log go when their time has come, whether or not there is
+//! anything else to remove. Rules are in `lake`; here is when, and the record of it.
 
 use portolan_lake::Table;
 use portolan_store::operations::OperationKind;
@@ -24,11 +24,16 @@ pub(crate) async fn run(
         return Ok(());
     }
     let (grace_ms, now_ms) = (shared.options.clean_up_after_ms, clocks.storage_ms);
+    let log = table.log_care(&version, now_ms, shared.options.log_kept_ms).await?;
+    if log.checkpoint {
+        held.check()?;
+        table.checkpoint().await?;
+    }
     let found = table.leftovers(&version, now_ms, grace_ms).await?;
-    if found.is_empty() {
+    if found.is_empty() && log.old.is_empty() {
         return Ok(());
     }
-    let Some(mut operation) = begun(shared, table, OperationKind::CleanUp) else { return Ok(()) };
+    let Some(operation) = begun(shared, table, OperationKind::CleanUp) else { return Ok(()) };
     shared.journal.operation(effects::OPERATION_START, held, &operation).await?;
     let remove = async {
         held.check()?;
@@ -44,6 +49,5 @@ pub(crate) async fn run(
         "bytes": removed.bytes,
         "logEntries": entries,
     });
-    ended(shared, &mut operation, &progress);
-    shared.journal.operation(effects::OPERATION_DONE, held, &operation).await
+    ended(shared, held, operation, &progress).await
 }

@@ -6,10 +6,11 @@
 //! up, so it waits.
 
 use portolan_lake::{Change, Compacted, DataFile, Table, Version};
+use portolan_model::ArchiveId;
 use portolan_store::operations::OperationKind;
 use serde_json::json;
 
-use super::{begun, ended};
+use super::{begun, ended, quarantine};
 use crate::lease::Held;
 use crate::steps::commit::change_under;
 use crate::worker::Shared;
@@ -27,9 +28,14 @@ pub(crate) fn plan(shared: &Shared, table: &Table, version: &Version) -> Vec<Vec
 }
 
 /// Puts files together, under the lease and the fence.
-pub(crate) async fn run(shared: &Shared, held: &Held, table: &Table) -> Result<(), ArchiverError> {
+pub(crate) async fn run(
+    shared: &Shared,
+    held: &Held,
+    (table, id): (&Table, ArchiveId),
+) -> Result<(), ArchiverError> {
     for _ in 0..GROUPS_MAX {
         let version = table.load().await?;
+        let version = quarantine::without(&version, &quarantine::of(shared, id, &version).await?);
         let Some(group) = plan(shared, table, &version).into_iter().next() else { return Ok(()) };
         held.check()?;
         let rule = &shared.options.compaction;
@@ -38,7 +44,13 @@ pub(crate) async fn run(shared: &Shared, held: &Held, table: &Table) -> Result<(
             table.verify(&compacted.staged).await?;
             Ok::<_, ArchiverError>(compacted)
         };
-        let compacted = shared.runtime.effect(effects::COMPACTION_REWRITE, rewrite).await?;
+        let compacted = match shared.runtime.effect(effects::COMPACTION_REWRITE, rewrite).await {
+            Ok(compacted) => compacted,
+            Err(error) => {
+                quarantine::blame(shared, held, (table, id), &group, error).await?;
+                continue;
+            }
+        };
         if compacted.staged.files.len() >= compacted.removes.len() {
             // Documents so large that nothing is won.
             return Ok(());
@@ -75,6 +87,5 @@ async fn commit(
     };
     change_under(Some(held), &shared.runtime, table, effects::COMPACT, &change).await?;
     tracing::info!(table = table.uri(), %progress, "compacted");
-    ended(shared, &mut operation, &progress);
-    shared.journal.operation(effects::OPERATION_DONE, held, &operation).await
+    ended(shared, held, operation, &progress).await
 }

@@ -6,13 +6,13 @@
 //! A rule takes effect a day after it was set, and touches only documents that were archived at least
 //! a day ago and are confirmed. A hold that comes in between makes the commit fail.
 
-use portolan_lake::{Change, ExpiryCut, ExpiryPlan, LakeError, Table, Version};
-use portolan_model::{ArchiveRules, EpochMs};
+use portolan_lake::{Change, ExpiryCut, ExpiryPlan, LakeError, Table, Unexpired, Version};
+use portolan_model::{ArchiveId, ArchiveRules, ArchiveState, EpochMs};
 use portolan_store::archives::StoredArchive;
 use portolan_store::operations::OperationKind;
 use serde_json::json;
 
-use super::{begun, ended};
+use super::{begun, ended, quarantine};
 use crate::clocks::Clocks;
 use crate::lease::Held;
 use crate::steps::commit::change_under;
@@ -34,12 +34,16 @@ pub(crate) struct Expiring {
 
 /// What can have expired by now, by what is known without reading a file; `None`: nothing, or nothing
 /// may.
-pub(crate) fn plan(
+pub(super) fn plan(
+    shared: &Shared,
     stored: &StoredArchive,
-    table: &Table,
-    version: &Version,
+    (table, version): (&Table, &Version),
     now_ms: EpochMs,
 ) -> Option<Expiring> {
+    let is_paused = matches!(stored.archive.state, ArchiveState::Paused | ArchiveState::Pausing);
+    if is_paused && !shared.options.expire_while_paused {
+        return None;
+    }
     let cut = cut(&stored.rules().stricter(&version.spec.rules), now_ms)?;
     let plan = table.expiry_plan(version, &cut);
     (!plan.is_empty()).then_some(Expiring { plan, cut })
@@ -64,24 +68,38 @@ pub(crate) fn cut(rules: &ArchiveRules, now_ms: EpochMs) -> Option<ExpiryCut> {
 pub(crate) async fn run(
     shared: &Shared,
     held: &Held,
-    table: &Table,
+    (table, id): (&Table, ArchiveId),
     clocks: Clocks,
 ) -> Result<(), ArchiverError> {
-    let version = table.load().await?;
-    let id = table.spec().archive_id.parse().map_err(|_| internal("the table names no archive"))?;
-    let stored = shared.journal.archive(id).await?.ok_or(ArchiverError::LeaseLost)?;
-    let Some(Expiring { plan, cut }) = self::plan(&stored, table, &version, clocks.now_ms) else {
-        return Ok(());
-    };
-    let rewrite = async {
-        let left = table.leave_out_expired(&version, &plan, &cut).await?;
-        table.verify(&left.staged).await?;
-        Ok::<_, ArchiverError>(left)
-    };
-    let left = shared.runtime.effect(effects::EXPIRY_REWRITE, rewrite).await?;
-    if left.removes.is_empty() {
-        return Ok(());
+    loop {
+        let version = table.load().await?;
+        let version = quarantine::without(&version, &quarantine::of(shared, id, &version).await?);
+        let stored = shared.journal.archive(id).await?.ok_or(ArchiverError::LeaseLost)?;
+        let planned = plan(shared, &stored, (table, &version), clocks.now_ms);
+        let Some(Expiring { plan, cut }) = planned else { return Ok(()) };
+        let rewrite = async {
+            let left = table.leave_out_expired(&version, &plan, &cut).await?;
+            table.verify(&left.staged).await?;
+            Ok::<_, ArchiverError>(left)
+        };
+        match shared.runtime.effect(effects::EXPIRY_REWRITE, rewrite).await {
+            Ok(left) if left.removes.is_empty() => return Ok(()),
+            Ok(left) => return commit(shared, held, (table, id), left, cut).await,
+            // Each time round there is one file less.
+            Err(error) => {
+                quarantine::blame(shared, held, (table, id), &plan.mixed, error).await?;
+            }
+        }
     }
+}
+
+async fn commit(
+    shared: &Shared,
+    held: &Held,
+    (table, id): (&Table, ArchiveId),
+    left: Unexpired,
+    cut: ExpiryCut,
+) -> Result<(), ArchiverError> {
     let Some(mut operation) = begun(shared, table, OperationKind::Expiry) else { return Ok(()) };
     let bytes: u64 = left.removes.iter().map(|file| file.size_bytes).sum();
     let progress = json!({
@@ -104,18 +122,14 @@ pub(crate) async fn run(
     match change_under(Some(held), &shared.runtime, table, effects::EXPIRE, &change).await {
         // A hold was placed meanwhile: nothing expired.
         Err(ArchiverError::Lake(LakeError::Held(_))) => {
-            ended(shared, &mut operation, &json!({ "documents": 0, "heldBack": left.documents }));
+            let progress = json!({ "documents": 0, "heldBack": left.documents });
+            ended(shared, held, operation, &progress).await
         }
         other => {
             other?;
-            tracing::info!(archive = %stored.archive.id, documents = left.documents, "expired");
-            ended(shared, &mut operation, &progress);
+            tracing::info!(archive = %id, documents = left.documents, "expired");
             shared.metrics.expired(left.documents);
+            ended(shared, held, operation, &progress).await
         }
     }
-    shared.journal.operation(effects::OPERATION_DONE, held, &operation).await
-}
-
-fn internal(what: &str) -> ArchiverError {
-    ArchiverError::Internal(what.to_owned())
 }

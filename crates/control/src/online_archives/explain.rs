@@ -8,11 +8,14 @@ use portolan_store::archives::StoredArchive;
 use portolan_store::jobs::ArchiveJob;
 use portolan_store::leases::{self, LeaseKey};
 use portolan_store::moves::Move;
-use portolan_store::{Page, Tx, jobs, moves, operations, runs, upkeep};
+use portolan_store::{Page, Tx, jobs, moves, operations, quarantine, runs, upkeep};
 
 use super::archive_in;
 use crate::access::project_in;
 use crate::{Caller, Control, ControlError};
+
+/// Files that are named.
+const QUARANTINED_MAX: usize = 100;
 
 impl Control {
     /// Why an archive is where it is.
@@ -55,11 +58,13 @@ async fn explain(
     let waiting = last.as_ref().and_then(|run| run.waiting_for.as_deref());
     let kept_up = upkeep::get(tx, archive.id).await?;
     let queued = operations::unfinished(tx, archive.id).await?.len();
+    let quarantined = quarantine::list(tx, archive.id).await?;
     let lease = leases::read(tx, &key).await?;
     let window_open = archive.schedule.allows(now_ms);
     Ok(ExplainView {
         state: archive.state,
-        because: because(&stored, job.as_ref(), (open.as_ref(), waiting), window_open),
+        because: because(&stored, job.as_ref(), (open.as_ref(), waiting), window_open)
+            + &damage(quarantined.len()),
         next_look_at: job.as_ref().map(|job| job.due_at),
         failures: job.as_ref().map_or(0, |job| job.failures),
         run_requested: job.as_ref().is_some_and(|job| job.run_requested),
@@ -81,7 +86,21 @@ async fn explain(
         upkeep: kept_up.map(|upkeep| (upkeep.due_at, upkeep.last_error)),
         hold: stored.hold,
         operations: i64::try_from(queued).unwrap_or(i64::MAX),
+        quarantined: quarantined
+            .into_iter()
+            .take(QUARANTINED_MAX)
+            .map(|file| (file.path, file.problem, file.found_at))
+            .collect(),
     })
+}
+
+/// A sentence about damaged files, if there are any.
+fn damage(files: usize) -> String {
+    match files {
+        0 => String::new(),
+        1 => " One of its files is damaged and is left alone.".to_owned(),
+        _ => format!(" {files} of its files are damaged and are left alone."),
+    }
 }
 
 /// One sentence for people.
@@ -98,16 +117,21 @@ fn because(
         let (seq, state) = (item.seq, item.state.as_str());
         return format!("Move {seq} is {state}; it is finished before anything else happens.");
     }
+    let next_waits = job.and_then(|job| job.waiting_for.as_deref());
+    if let (true, Some(why)) = (stored.archive.state.is_active(), next_waits) {
+        return format!("Its next run waits for the cluster: {why}.");
+    }
     let error = job.and_then(|job| job.last_error.as_deref());
     match (stored.archive.state, error) {
         (ArchiveState::Suspended(reason), error) => {
             let detail = error.unwrap_or("see the log");
-            format!("Suspended, {}: {detail}. The operator decides.", reason.as_str())
+            format!("Suspended, {}: {detail}. See `archive resume`.", reason.as_str())
         }
         (ArchiveState::Paused, _) => "Paused; resume it to let it run.".to_owned(),
         (ArchiveState::Pausing, _) => "A run ends, then it is paused.".to_owned(),
         (ArchiveState::Orphaned, _) => {
-            "Its collection is gone or was replaced; what it holds can be read.".to_owned()
+            "Its collection is gone or was replaced; what it holds can be read. See `archive reattach`."
+                .to_owned()
         }
         (ArchiveState::Deleted, _) => "Deleted.".to_owned(),
         (_, Some(error)) => format!("The last look failed: {error}. It is repeated."),
