@@ -103,6 +103,8 @@ pub const REDACTION_REWRITE: &str = "archiver.redaction_rewrite";
 pub const REDACT: &str = "archiver.redact";
 /// Removing older versions of a table, and what only they name.
 pub const FORGET_HISTORY: &str = "archiver.forget_history";
+/// Removing what the journal says of a redacted document.
+pub const FORGET_TRACES: &str = "archiver.forget_traces";
 /// Journalling that a table is being removed: from then on the deletion cannot be taken back.
 pub const PURGING: &str = "archiver.purging";
 /// Removing the table of a deleted archive.
@@ -115,7 +117,7 @@ pub const SWEEP: &str = "archiver.sweep";
 pub const FORGOTTEN: &str = "archiver.forgotten";
 
 /// Every name.
-pub const ALL: [&str; 56] = [
+pub const ALL: [&str; 57] = [
     LEASE_TAKE,
     LEASE_RENEW,
     RUN_START,
@@ -164,6 +166,7 @@ pub const ALL: [&str; 56] = [
     REDACTION_REWRITE,
     REDACT,
     FORGET_HISTORY,
+    FORGET_TRACES,
     CLEAN_UP,
     OPERATION_DONE,
     UPKEEP,

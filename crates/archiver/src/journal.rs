@@ -2,6 +2,7 @@
 //! the token, so a worker that lost its lease writes nothing.
 
 mod beside;
+mod traces;
 
 use std::collections::HashMap;
 

@@ -64,6 +64,7 @@ pub mod sample_loads;
 pub mod scratch;
 pub mod service_accounts;
 pub mod teams;
+pub mod traces;
 pub mod upkeep;
 pub mod users;
 

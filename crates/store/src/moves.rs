@@ -114,7 +114,8 @@ pub struct Move {
     pub level: GuardLevel,
     /// The collection's UUID, frozen.
     pub collection_uuid: Option<[u8; 16]>,
-    /// The uploaded files as JSON, in the words of `lake`.
+    /// The uploaded files as JSON, in the words of `lake`, until the move is confirmed or abandoned: their
+    /// bounds may be an `_id`, and nobody needs them afterwards.
     pub files: String,
     /// Number of batches.
     pub batches: i32,
@@ -252,6 +253,7 @@ impl FromRow for Move {
 pub async fn save(tx: &mut Tx<'_>, item: &Move) -> Result<(), StoreError> {
     let now_ms = tx.now_ms();
     let key = &item.key;
+    let files = if item.state.is_final() { "[]" } else { item.files.as_str() };
     tx.execute(
         "INSERT INTO moves (id, archive_id, run_id, cluster_id, database_name, collection_name, \
          seq, epoch, state, criteria_version, cutoff_ms, level, collection_uuid, files, batches, \
@@ -279,7 +281,7 @@ pub async fn save(tx: &mut Tx<'_>, item: &Move) -> Result<(), StoreError> {
             item.cutoff_ms,
             item.level.as_str(),
             item.collection_uuid.map(hex::encode),
-            item.files,
+            files,
             item.batches,
             item.done,
             item.documents,

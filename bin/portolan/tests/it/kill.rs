@@ -43,6 +43,7 @@ const NOT_PASSED: &[&str] = &[
     effects::REDACTION_REWRITE,
     effects::REDACT,
     effects::FORGET_HISTORY,
+    effects::FORGET_TRACES,
     effects::OPERATION_DONE,
     effects::UPKEEP,
     effects::PURGING,

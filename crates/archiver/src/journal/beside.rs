@@ -9,6 +9,7 @@ use portolan_store::leases::LeaseKey;
 use portolan_store::operations::{self, Operation, OperationKind};
 use portolan_store::restore_holds;
 use portolan_store::runs;
+use portolan_store::traces;
 use portolan_store::upkeep::{self, Upkeep};
 
 use super::{Journal, hold};
@@ -286,6 +287,7 @@ impl Journal {
                 Box::pin(async move {
                     hold(tx, held).await?;
                     operations::forget(tx, id).await?;
+                    traces::forget_archive(tx, id).await?;
                     upkeep::forget(tx, id).await?;
                     Ok(work::forget(tx, &self.system, id).await?)
                 })

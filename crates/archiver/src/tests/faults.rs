@@ -12,7 +12,7 @@ const PAUSE_MS: u64 = 60_000;
 
 /// Effects that a run of two moves without kept or older rows does not pass; they have tests of their
 /// own below.
-const ELSEWHERE: [&str; 27] = [
+const ELSEWHERE: [&str; 28] = [
     effects::OWN,
     effects::DEFINE,
     effects::RUN_WAIT,
@@ -32,6 +32,7 @@ const ELSEWHERE: [&str; 27] = [
     effects::REDACTION_REWRITE,
     effects::REDACT,
     effects::FORGET_HISTORY,
+    effects::FORGET_TRACES,
     effects::CLEAN_UP,
     effects::OPERATION_DONE,
     effects::UPKEEP,
