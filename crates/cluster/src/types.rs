@@ -29,6 +29,9 @@ pub struct Probe {
     pub transactions: bool,
     /// Whether write commands take `collectionUUID`.
     pub collection_uuid: bool,
+    /// Whether the cluster does not let Portolan write to its own database there, so that little could be
+    /// tried: the cluster may be able to do more.
+    pub denied: bool,
 }
 
 /// What a collection is.
@@ -105,6 +108,8 @@ pub struct DeleteRequest<'a> {
 pub struct Refused {
     /// Index into [`DeleteRequest::documents`].
     pub index: usize,
+    /// The server's error code; 0 where it gave none.
+    pub code: i32,
     /// The server's words.
     pub message: String,
 }
@@ -275,6 +280,14 @@ pub trait Cluster: Send + Sync {
 
     /// The cluster's clock, milliseconds since the epoch.
     async fn clock_ms(&self) -> Result<i64, ClusterError>;
+
+    /// How long it lets a transaction live; `None`: it does not tell.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    async fn transaction_lifetime_ms(&self) -> Result<Option<u64>, ClusterError> {
+        Ok(None)
+    }
 
     /// How far its secondaries are behind; `None`: it has none, or does not tell.
     async fn lag_ms(&self) -> Result<Option<u64>, ClusterError> {

@@ -104,5 +104,43 @@ fn outcome(reply: &Document) -> Result<Deleted, ClusterError> {
 fn refused(error: &Bson) -> Option<Refused> {
     let error = error.as_document()?;
     let index = usize::try_from(replies::count(error, "index").ok()?).ok()?;
-    Some(Refused { index, message: error.get_str("errmsg").unwrap_or("refused").to_owned() })
+    let code = replies::count(error, "code").ok().and_then(|code| i32::try_from(code).ok());
+    let message = error.get_str("errmsg").unwrap_or("refused").to_owned();
+    Some(Refused { index, code: code.unwrap_or(0), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    /// As a server answers whose secondaries are too slow: the documents are gone at the primary, and may
+    /// come back with another one.
+    #[test]
+    fn a_delete_that_the_majority_did_not_acknowledge_in_time_is_unknown() {
+        let reply = doc! {
+            "n": 3,
+            "ok": 1.0,
+            "writeConcernError": {
+                "code": 64,
+                "codeName": "WriteConcernTimeout",
+                "errmsg": "waiting for replication timed out",
+                "errInfo": { "wtimeout": true, "writeConcern": { "w": "majority", "wtimeout": 30_000 } },
+            },
+        };
+        let outcome = outcome(&reply);
+        assert!(matches!(&outcome, Err(ClusterError::Unknown(why)) if why.contains("timed out")));
+        let acknowledged = doc! { "n": 3, "ok": 1.0 };
+        let all = super::outcome(&acknowledged).expect("an outcome");
+        assert_eq!(all, Deleted { n: 3, refused: Vec::new() });
+    }
+
+    #[test]
+    fn a_statement_that_was_refused_is_named() {
+        let refused = doc! { "index": 1, "code": 5, "errmsg": "no" };
+        let reply = doc! { "n": 1, "ok": 1.0, "writeErrors": [refused] };
+        let refused = vec![Refused { index: 1, message: "no".to_owned() }];
+        assert_eq!(outcome(&reply).expect("an outcome"), Deleted { n: 1, refused });
+    }
 }

@@ -21,9 +21,50 @@ const BAD_VALUE: i32 = 2;
 const FAILED_TO_PARSE: i32 = 9;
 const TYPE_MISMATCH: i32 = 14;
 const UNKNOWN_FIELD: i32 = 40415;
+/// Also: transaction numbers on a server that stands alone.
+const ILLEGAL_OPERATION: i32 = 20;
+const INVALID_OPTIONS: i32 = 72;
+const INVALID_PIPELINE_OPERATOR: i32 = 168;
+const NOT_IN_TRANSACTION: i32 = 263;
+const UNKNOWN_VARIABLE: i32 = 17276;
+const UNKNOWN_STAGE: i32 = 40324;
+/// Amazon DocumentDB: "feature not supported".
+const FEATURE_NOT_SUPPORTED: [i32; 2] = [303, 304];
 
-/// Codes with which a server refuses a command before it does anything.
-const REFUSED_BEFORE: [i32; 4] = [BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, UNKNOWN_FIELD];
+/// Codes with which a server refuses a command before it does anything, because it does not know how.
+const REFUSED_BEFORE: [i32; 12] = [
+    BAD_VALUE,
+    FAILED_TO_PARSE,
+    TYPE_MISMATCH,
+    UNKNOWN_FIELD,
+    ILLEGAL_OPERATION,
+    INVALID_OPTIONS,
+    INVALID_PIPELINE_OPERATOR,
+    NOT_IN_TRANSACTION,
+    UNKNOWN_VARIABLE,
+    UNKNOWN_STAGE,
+    FEATURE_NOT_SUPPORTED[0],
+    FEATURE_NOT_SUPPORTED[1],
+];
+
+/// Codes with which a server says that it does not have a command, or not yet.
+const NOT_THERE: [i32; 3] = [COMMAND_NOT_FOUND, NOT_IMPLEMENTED, COMMAND_NOT_SUPPORTED];
+
+/// Whether the error is the answer of a server that cannot do what was asked, and will not be able to a
+/// moment later. A lost connection, an election, a missing right and an answer that nobody knows tell
+/// nothing of what a server can do.
+pub(super) fn says_cannot(error: &ClusterError) -> bool {
+    match error {
+        ClusterError::Unsupported(_) => true,
+        ClusterError::Server { code, .. } => is_refusal(*code),
+        _ => false,
+    }
+}
+
+/// The same of the code of one statement.
+pub(super) fn is_refusal(code: i32) -> bool {
+    REFUSED_BEFORE.contains(&code) || NOT_THERE.contains(&code)
+}
 
 /// Codes of a server that is changing its state or is busy: interrupted, not primary, shutting down,
 /// timed out.
@@ -83,9 +124,7 @@ fn of_command(error: &CommandError, passing: fn(String) -> ClusterError) -> Clus
     let text = || format!("{} ({}): {}", error.code_name, error.code, error.message);
     match error.code {
         UNAUTHORIZED | AUTHENTICATION_FAILED => ClusterError::Denied(text()),
-        COMMAND_NOT_FOUND | NOT_IMPLEMENTED | COMMAND_NOT_SUPPORTED => {
-            ClusterError::Unsupported(text())
-        }
+        code if NOT_THERE.contains(&code) => ClusterError::Unsupported(text()),
         code if PASSING.contains(&code) => passing(text()),
         _ => server(error),
     }
@@ -151,6 +190,29 @@ pub(super) fn name_collection(error: &Error, namespace: &Namespace) -> Option<Cl
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn answer(code: i32) -> Error {
+        let reply = bson::doc! { "code": code, "codeName": "Name", "errmsg": "text" };
+        let command: CommandError = bson::deserialize_from_document(reply).unwrap();
+        Error::from(ErrorKind::Command(command))
+    }
+
+    /// Every way in which a trial may end, through whichever mapping it went.
+    #[test]
+    fn only_a_refusal_says_that_a_server_cannot() {
+        for mapped in [of_read, of_write, of_transaction] {
+            for code in [2, 9, 14, 20, 59, 72, 115, 168, 238, 263, 303, 304, 17276, 40324, 40415] {
+                assert!(says_cannot(&mapped(&answer(code))), "{code}");
+            }
+            // Elections, shutdowns, time-outs, conflicts, rights, and what nobody knows.
+            for code in [6, 13, 18, 50, 64, 91, 112, 189, 251, 10107, 11600, 11602, 13435, 1, 4242]
+            {
+                assert!(!says_cannot(&mapped(&answer(code))), "{code}");
+            }
+            let lost = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset");
+            assert!(!says_cannot(&mapped(&Error::from(lost))));
+        }
+    }
 
     #[test]
     fn servers_that_do_not_answer_are_named_with_the_cause() {

@@ -44,6 +44,7 @@ pub(super) async fn run(cluster: &MongoCluster) -> Result<Probe, ClusterError> {
         time_series: false,
         transactions: false,
         collection_uuid: false,
+        denied: false,
     };
     match scratch {
         Ok(scratch) => {
@@ -55,7 +56,8 @@ pub(super) async fn run(cluster: &MongoCluster) -> Result<Probe, ClusterError> {
             probe.reasons.push(format!(
                 "database {OWN_DATABASE} is not writable, so nothing could be tried: {reason}"
             ));
-            judge_without_scratch(cluster, &mut probe).await;
+            probe.denied = true;
+            judge_without_scratch(cluster, &mut probe).await?;
         }
         Err(other) => return Err(other),
     }
@@ -70,14 +72,18 @@ pub(super) async fn run(cluster: &MongoCluster) -> Result<Probe, ClusterError> {
 }
 
 /// Level L2: transactions, and no place for a fence.
-async fn judge_without_scratch(cluster: &MongoCluster, probe: &mut Probe) {
-    if probe.product.is_none() && fenced::reads_in_transactions(cluster).await {
+async fn judge_without_scratch(
+    cluster: &MongoCluster,
+    probe: &mut Probe,
+) -> Result<(), ClusterError> {
+    if probe.product.is_none() && fenced::reads_in_transactions(cluster).await? {
         probe.transactions = true;
         probe.level = GuardLevel::L2;
         probe
             .reasons
             .push("transactions work, and without that database they have no fence".into());
     }
+    Ok(())
 }
 
 fn product(build: &Document, version: &str) -> Option<String> {
@@ -109,7 +115,8 @@ impl<'a> Scratch<'a> {
             "create": namespace.collection.as_str(),
             "collation": { "locale": "en", "strength": 2 },
         };
-        if cluster.tell(OWN_DATABASE, collated).await.is_err() {
+        if let Err(error) = cluster.tell(OWN_DATABASE, collated).await {
+            tolerate(error)?;
             let plain = rawdoc! { "create": namespace.collection.as_str() };
             cluster.tell(OWN_DATABASE, plain).await?;
         }
@@ -128,7 +135,8 @@ impl<'a> Scratch<'a> {
         probe.collection_uuid = self.takes_uuid().await?;
         let flag = if probe.collection_uuid { UUID_TAKEN } else { UUID_REFUSED };
         self.cluster.takes_uuid.store(flag, Ordering::Relaxed);
-        probe.transactions = self.has_transactions().await?;
+        // Of another product's transactions no use is made.
+        probe.transactions = probe.product.is_none() && self.has_transactions().await?;
         probe.time_series = self.has_time_series().await?;
         if probe.product.is_some() {
             probe.reasons.push(NO_GUARD_IN_FERRETDB.to_owned());
@@ -194,19 +202,24 @@ impl<'a> Scratch<'a> {
     }
 
     async fn has_transactions(&self) -> Result<bool, ClusterError> {
-        let Ok(mut session) = self.cluster.client.start_session().await else { return Ok(false) };
-        if session.start_transaction().await.is_err() {
-            return Ok(false);
-        }
+        let mut session = match self.cluster.client.start_session().await {
+            Ok(session) => session,
+            Err(error) => return tolerate(errors::of_read(&error)).map(|()| false),
+        };
+        session.start_transaction().await.map_err(|error| errors::of_transaction(&error))?;
         let insert = rawdoc! {
             "insert": self.namespace.collection.as_str(),
             "documents": [{ "_id": "transaction" }],
         };
         let database = self.cluster.client.database(OWN_DATABASE);
-        let inserted = database.run_raw_command(insert).session(&mut session).await.is_ok();
-        let aborted = session.abort_transaction().await.is_ok();
+        let inserted = database.run_raw_command(insert).session(&mut session).await;
+        // A transaction that nobody ends is aborted by the server in time.
+        let aborted = session.abort_transaction().await;
+        if let Some(error) = inserted.err().or(aborted.err()) {
+            return tolerate(errors::of_transaction(&error)).map(|()| false);
+        }
         let left = self.cluster.find_by_ids(&self.namespace, &["transaction".into()]).await?;
-        Ok(inserted && aborted && left.is_empty())
+        Ok(left.is_empty())
     }
 
     async fn has_time_series(&self) -> Result<bool, ClusterError> {
@@ -311,7 +324,10 @@ impl<'a> Scratch<'a> {
         };
         let deleted = self.cluster.delete_guarded(&self.namespace, &request).await?;
         match deleted.refused.first() {
-            Some(refused) => Err(ClusterError::Unsupported(refused.message.clone())),
+            Some(refused) if errors::is_refusal(refused.code) => {
+                Err(ClusterError::Unsupported(refused.message.clone()))
+            }
+            Some(refused) => Err(ClusterError::Unavailable(refused.message.clone())),
             None => Ok(deleted.n),
         }
     }
@@ -326,12 +342,10 @@ fn mentions_mismatch(reply: &Document) -> bool {
     })
 }
 
-/// A refused trial is an answer; a lost connection is not.
+/// That the server cannot do something is an answer; that it could not be found out is an error of the
+/// probe, and says nothing of the level.
 fn tolerate(error: ClusterError) -> Result<(), ClusterError> {
-    match error {
-        ClusterError::Unavailable(_) | ClusterError::Denied(_) => Err(error),
-        _ => Ok(()),
-    }
+    if errors::says_cannot(&error) { Ok(()) } else { Err(error) }
 }
 
 fn tolerate_guard(error: ClusterError) -> Result<Option<String>, ClusterError> {

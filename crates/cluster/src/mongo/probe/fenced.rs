@@ -2,9 +2,8 @@
 //! keep others out, and does a client's update at the same moment survive?
 
 use bson::{RawBson, RawDocumentBuf, rawdoc};
-use portolan_model::Namespace;
 
-use super::{OWN_DATABASE, RACES, Scratch, tolerate};
+use super::{OWN_DATABASE, RACES, Scratch, errors, tolerate};
 use crate::fence::{self, FENCES, KEPT};
 use crate::mongo::{MongoCluster, batch};
 use crate::{BatchOutcome, BatchRequest, Cluster, ClusterError, FencedBatch, Holder};
@@ -125,14 +124,22 @@ fn is_fenced(outcome: Result<BatchOutcome, ClusterError>) -> Result<bool, Cluste
 
 /// Whether the cluster has transactions, found out without writing anything: for clusters that give
 /// Portolan no database of its own.
-pub(super) async fn reads_in_transactions(cluster: &MongoCluster) -> bool {
-    let Ok(names) = cluster.list_databases().await else { return false };
+pub(super) async fn reads_in_transactions(cluster: &MongoCluster) -> Result<bool, ClusterError> {
     let own = |name: &String| !matches!(name.as_str(), "admin" | "config" | "local");
-    let Some(database) = names.into_iter().find(own) else { return false };
-    let nothing = Namespace { database, collection: "portolan_probe".to_owned() };
-    let Ok(mut session) = batch::begin(cluster).await else { return false };
-    let find = rawdoc! { "find": nothing.collection.as_str(), "limit": 1 };
-    let database = cluster.client.database(&nothing.database);
+    let Some(database) = cluster.list_databases().await?.into_iter().find(own) else {
+        return Ok(false);
+    };
+    match read_in_transaction(cluster, &database).await {
+        Ok(()) => Ok(true),
+        Err(error) => tolerate(error).map(|()| false),
+    }
+}
+
+async fn read_in_transaction(cluster: &MongoCluster, database: &str) -> Result<(), ClusterError> {
+    let mut session = batch::begin(cluster).await?;
+    let find = rawdoc! { "find": "portolan_probe", "limit": 1 };
+    let database = cluster.client.database(database);
     let found = database.run_raw_command(find).session(&mut session).await;
-    found.is_ok() && batch::commit(&mut session).await.is_ok()
+    found.map_err(|error| errors::of_transaction(&error))?;
+    batch::commit(&mut session).await
 }
