@@ -1,8 +1,9 @@
-//! Clusters of a project: create, list, get, delete, and how they are reached. Attaching a live
-//! cluster is in [`attach`], changing one in [`update`], starting and stopping in [`lifecycle`], ports
-//! in [`ports`].
+//! Clusters of a project: create, list, get, and how they are reached. Attaching a live cluster is in
+//! [`attach`], changing one in [`update`], deleting or detaching one in [`delete`], starting and stopping
+//! in [`lifecycle`], ports in [`ports`].
 
 mod attach;
+mod delete;
 mod details;
 mod flex;
 mod lifecycle;
@@ -23,10 +24,9 @@ use portolan_model::{
 use portolan_store::clusters::{ClusterLife, StoredCluster};
 use portolan_store::endpoints::EndpointRole;
 use portolan_store::events::EventScope;
-use portolan_store::{Page as StorePage, Tx, archives, clusters, endpoints, moves};
+use portolan_store::{Tx, clusters, endpoints};
 
 use crate::access::project_in;
-use crate::online_archives::{note as note_archive, refuse_held};
 use crate::paging::{api_page, store_page};
 use crate::{Caller, Control, ControlError, trail};
 
@@ -237,63 +237,6 @@ impl Control {
         Ok(witness)
     }
 
-    /// Deletes a sandbox cluster with its data, or detaches a live one. Its archives are deleted
-    /// with it: gone for clients, their files kept for the days of grace.
-    ///
-    /// # Errors
-    /// `CANNOT_TERMINATE_CLUSTER_WHEN_TERMINATION_PROTECTION_ENABLED`,
-    /// `CLUSTER_ALREADY_REQUESTED_DELETION`, `ONLINE_ARCHIVE_HELD`, a conflict while an archive is moving documents,
-    /// `CLUSTER_NOT_FOUND`, 401 without the role, and the store's.
-    pub async fn delete_cluster(
-        &self,
-        caller: &Caller,
-        project_id: ProjectId,
-        name: &str,
-    ) -> Result<(), ControlError> {
-        self.delete_of_kind(caller, project_id, name, false).await
-    }
-
-    async fn delete_of_kind(
-        &self,
-        caller: &Caller,
-        project_id: ProjectId,
-        name: &str,
-        flex: bool,
-    ) -> Result<(), ControlError> {
-        let id = self
-            .store
-            .run_tx("control.clusters.delete", |tx| {
-                Box::pin(async move {
-                    let action = Action::ClusterDelete;
-                    let witness = project_in(tx, &caller.principal, action, project_id).await?;
-                    let stored = cluster_in(tx, &witness, name).await?;
-                    if flex {
-                        refuse_other(&stored)?
-                    } else {
-                        refuse_flex(&stored)?
-                    }
-                    let cluster = stored.cluster;
-                    refuse_protected(tx, &cluster).await?;
-                    let gone =
-                        archives::list(tx, &witness, cluster.id, StorePage::ALL).await?.items;
-                    for stored in &gone {
-                        refuse_held(stored)?;
-                    }
-                    archives::delete_of_cluster(tx, &witness, cluster.id).await?;
-                    for stored in &gone {
-                        note_archive(tx, caller, &stored.archive, "ONLINE_ARCHIVE_DELETED").await?;
-                    }
-                    clusters::set_state(tx, &SYSTEM, cluster.id, ClusterState::Deleting).await?;
-                    note(tx, caller, &cluster, "CLUSTER_DELETE_SUBMITTED").await?;
-                    Ok::<_, ControlError>(cluster.id)
-                })
-            })
-            .await?;
-        self.archives.wake().await;
-        self.settle(id);
-        Ok(())
-    }
-
     /// The three ways to a cluster's data, with placeholders for the credentials.
     ///
     /// # Errors
@@ -371,37 +314,6 @@ async fn refuse_taken_name(
     let detail = format!("A cluster named {name} is already present in group {project_id}.");
     let problem = Problem::new(ErrorCode::DuplicateClusterName, detail);
     Err(problem.with(name).with(project_id).at("name", "is taken").into())
-}
-
-/// Termination protection, a deletion under way, and moves that are neither finished nor given up:
-/// their documents are partly here and partly there.
-async fn refuse_protected(tx: &mut Tx<'_>, cluster: &Cluster) -> Result<(), ControlError> {
-    let name = &cluster.name;
-    if cluster.state == ClusterState::Deleting {
-        let detail = format!("Cluster {name} has already been requested for deletion.");
-        let problem = Problem::new(ErrorCode::ClusterAlreadyRequestedDeletion, detail);
-        return Err(problem.with(name.clone()).into());
-    }
-    if cluster.termination_protection_enabled {
-        let detail = format!(
-            "Cannot terminate cluster {name} while termination protection is enabled. \
-             Disable it and try again."
-        );
-        let problem = Problem::new(ErrorCode::CannotTerminateProtectedCluster, detail);
-        return Err(problem.with(name.clone()).into());
-    }
-    for stored in archives::work::list_of_cluster(tx, &SYSTEM, cluster.id).await? {
-        let id = stored.archive.id;
-        if moves::has_open(tx, id).await? {
-            let detail = format!(
-                "Online archive {id} of cluster {name} is moving documents. Pause it, wait until \
-                 it is PAUSED, and try again."
-            );
-            let problem = Problem::new(ErrorCode::ConcurrentModification, detail);
-            return Err(problem.with(id.to_string()).with(name.clone()).into());
-        }
-    }
-    Ok(())
 }
 
 /// Records an event of a cluster and settles the audit row.

@@ -14,7 +14,7 @@ use portolan_api_types::cluster::ServerArgs;
 use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{
-    ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, FoundTable,
+    Acceptance, ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, FoundTable,
     Namespace,
 };
 use portolan_security::SecretString;
@@ -162,6 +162,29 @@ pub trait ArchiveHost: Send + Sync + 'static {
     /// # Errors
     /// [`HostError::Refused`] when there is none, [`HostError::Failed`] when it could not be read.
     async fn find_table(&self, uri: &str) -> Result<FoundTable, HostError>;
+
+    /// Looks again for what suspended an archive, and makes so what its operator accepts.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] naming what he does not accept, [`HostError::Unreachable`] while somebody works
+    /// on its collection, [`HostError::Failed`].
+    async fn resume(&self, archive: ArchiveId, accepted: &Acceptance) -> Result<(), HostError>;
+
+    /// Writes into an archive's table which collection it belongs to from now on; its UUID, and whether it
+    /// is another one than before, which `other` must say.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] for a collection that it cannot be, [`HostError::Unreachable`] while somebody
+    /// works on it, [`HostError::Failed`].
+    async fn reattach(
+        &self,
+        archive: ArchiveId,
+        to: &Namespace,
+        other: bool,
+    ) -> Result<(Option<[u8; 16]>, bool), HostError>;
+
+    /// How long the files of a deleted archive stay; `None`: nobody here removes them.
+    fn deleted_grace_ms(&self) -> Option<i64>;
 
     /// Makes the table behind a URI that of this installation.
     ///

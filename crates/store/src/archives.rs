@@ -8,8 +8,8 @@ pub mod work;
 
 use portolan_auth::{Authorized, ProjectScope};
 use portolan_model::{
-    ArchiveId, ArchiveRules, ArchiveState, ClusterId, Criteria, EpochMs, ExpiryRule, GuardLevel,
-    Hold, Namespace, OnlineArchive,
+    ArchiveId, ArchiveRules, ArchiveState, Cluster, ClusterId, Criteria, EpochMs, ExpiryRule, GuardLevel,
+    Hold, Namespace, OnlineArchive, ProjectId,
 };
 
 use crate::{Listed, Page, StoreError, Tx, args, jobs, upkeep};
@@ -137,6 +137,14 @@ pub async fn update(
     authorized: &Authorized<ProjectScope>,
     stored: &StoredArchive,
 ) -> Result<(), StoreError> {
+    write(tx, authorized.project_id(), stored).await
+}
+
+async fn write(
+    tx: &mut Tx<'_>,
+    project_id: ProjectId,
+    stored: &StoredArchive,
+) -> Result<(), StoreError> {
     let archive = &stored.archive;
     let (_, _, days, query) = criteria_columns(&archive.criteria);
     tx.execute_one(
@@ -147,7 +155,7 @@ pub async fn update(
          WHERE id = $1 AND project_id = $2 AND deleted_at IS NULL",
         args![
             archive.id,
-            authorized.project_id(),
+            project_id,
             days,
             query,
             archive.criteria_version,
@@ -251,8 +259,8 @@ pub async fn delete(
     .await
 }
 
-/// Takes the deletion of an archive back, while its table is whole: it becomes PAUSED. Whether it
-/// did.
+/// Takes the deletion of an archive back, while its table is whole: it becomes PAUSED, in that cluster.
+/// Whether it did.
 ///
 /// # Errors
 /// The database's.
@@ -260,18 +268,43 @@ pub async fn undelete(
     tx: &mut Tx<'_>,
     authorized: &Authorized<ProjectScope>,
     id: ArchiveId,
+    cluster: &Cluster,
 ) -> Result<bool, StoreError> {
+    let paused = ArchiveState::Paused.as_str();
     let changed = tx
         .execute(
-            "UPDATE online_archives SET state = $3, deleted_at = NULL \
-             WHERE id = $1 AND project_id = $2 AND deleted_at IS NOT NULL AND purging_at IS NULL",
-            args![id, authorized.project_id(), ArchiveState::Paused.as_str()],
+            "UPDATE online_archives SET state = $3, deleted_at = NULL, cluster_id = $4, \
+             cluster_name = $5 WHERE id = $1 AND project_id = $2 AND deleted_at IS NOT NULL \
+             AND purging_at IS NULL",
+            args![id, authorized.project_id(), paused, cluster.id, cluster.name],
         )
         .await?;
     Ok(changed == 1)
 }
 
-/// A deleted archive of a cluster of the project, as long as its row is there.
+/// Gives an orphaned archive a collection: it becomes PAUSED. Whether it did.
+///
+/// # Errors
+/// The database's.
+pub async fn reattach(
+    tx: &mut Tx<'_>,
+    authorized: &Authorized<ProjectScope>,
+    id: ArchiveId,
+    namespace: &Namespace,
+) -> Result<bool, StoreError> {
+    let (orphaned, paused) = (ArchiveState::Orphaned.as_str(), ArchiveState::Paused.as_str());
+    let Namespace { database, collection } = namespace;
+    let changed = tx
+        .execute(
+            "UPDATE online_archives SET state = $4, database_name = $5, collection_name = $6 \
+             WHERE id = $1 AND project_id = $2 AND state = $3",
+            args![id, authorized.project_id(), orphaned, paused, database, collection],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// A deleted archive of a cluster of the project, or of one that is gone, as long as its row is there.
 ///
 /// # Errors
 /// The database's.
@@ -283,7 +316,8 @@ pub async fn fetch_deleted(
 ) -> Result<Option<StoredArchive>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM online_archives \
-         WHERE id = $1 AND project_id = $2 AND cluster_id = $3 AND deleted_at IS NOT NULL"
+         WHERE id = $1 AND project_id = $2 AND deleted_at IS NOT NULL AND (cluster_id = $3 \
+         OR NOT EXISTS (SELECT 1 FROM clusters WHERE clusters.id = online_archives.cluster_id))"
     );
     let values = args![id, authorized.project_id(), cluster_id];
     tx.fetch_optional(sqlx::AssertSqlSafe(sql), values).await

@@ -173,5 +173,19 @@ pub async fn revoke(tx: &mut Tx<'_>, key: &LeaseKey) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The same of all leases of a cluster.
+///
+/// # Errors
+/// The database's.
+pub async fn revoke_of_cluster(tx: &mut Tx<'_>, cluster_id: ClusterId) -> Result<(), StoreError> {
+    let token = hex::encode(tx.runtime().random_bytes::<16>());
+    tx.execute(
+        "UPDATE leases SET token = $2, released = 1, renewals = renewals + 1 WHERE cluster_id = $1",
+        args![cluster_id, token],
+    )
+    .await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,16 @@
 //! done next, never what is true.
 
 mod attached;
+mod of_cluster;
+mod resumed;
 
 use std::collections::HashSet;
 
 use portolan_model::{ArchiveId, ClusterId, EpochMs, GuardLevel, JobId, Namespace};
 
 pub use attached::of_table;
+pub use of_cluster::{abandon_of_cluster, open_of_cluster};
+pub use resumed::{beyond, pin, unfence};
 
 use crate::leases::LeaseKey;
 use crate::{FromRow, Row, StoreError, Tx, args};
@@ -317,6 +321,25 @@ pub async fn unfinished(tx: &mut Tx<'_>, key: &LeaseKey) -> Result<Vec<Move>, St
     .await
 }
 
+/// Until when deletes were sent to a collection whose answer nobody knows, by our clock: the end of the last
+/// run that sent one, or now when it has not ended. `None`: every delete was answered.
+///
+/// # Errors
+/// The database's.
+pub async fn unanswered_until(
+    tx: &mut Tx<'_>,
+    key: &LeaseKey,
+) -> Result<Option<EpochMs>, StoreError> {
+    let now_ms = tx.now_ms();
+    let sql = "SELECT COALESCE(MAX(COALESCE(runs.ended_at, $1)), -1) FROM moves \
+               LEFT JOIN archive_runs runs ON runs.id = moves.run_id \
+               WHERE moves.cluster_id = $2 AND moves.database_name = $3 AND moves.collection_name = $4 \
+               AND moves.unanswered_epoch IS NOT NULL";
+    let Namespace { database, collection } = &key.namespace;
+    let until_ms = tx.count(sql, args![now_ms, key.cluster_id, database, collection]).await?;
+    Ok((until_ms >= 0).then_some(until_ms))
+}
+
 /// Whether a move of this archive is neither confirmed nor abandoned, whatever became of the archive.
 ///
 /// # Errors
@@ -363,8 +386,8 @@ pub async fn newest_committed(
     tx.fetch_optional(sqlx::AssertSqlSafe(sql), args![archive_id]).await
 }
 
-/// The last batch that is done of the archive's open move, as readers need it when they cannot ask the
-/// cluster: `(seq, done)`.
+/// The last batch that is done of the archive's newest committed move, as readers need it when they cannot
+/// ask the cluster: `(seq, done)`. Of a confirmed move it may know less than the table.
 ///
 /// # Errors
 /// The database's.

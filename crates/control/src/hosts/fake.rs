@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{
-    ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, FoundTable,
-    GuardLevel, Namespace,
+    Acceptance, ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview,
+    FoundTable, GuardLevel, Namespace, SuspendReason,
 };
 use portolan_security::SecretString;
 
@@ -39,6 +39,7 @@ struct State {
     endpoint_changes: u64,
     rules_written: BTreeMap<ArchiveId, u64>,
     tables_fail: bool,
+    wrong: Option<(SuspendReason, &'static str)>,
     tables: BTreeMap<String, FoundTable>,
 }
 
@@ -112,6 +113,11 @@ impl FakeHost {
         self.state().tables_fail = fails;
     }
 
+    /// What is found when an archive is to be resumed.
+    pub fn find_wrong(&self, reason: SuspendReason, detail: &'static str) {
+        self.state().wrong = Some((reason, detail));
+    }
+
     /// How often the rules of an archive were written to its table.
     #[must_use]
     pub fn rules_written(&self, archive: ArchiveId) -> u64 {
@@ -165,6 +171,7 @@ pub fn sandbox_probe() -> Probe {
         time_series: false,
         transactions: false,
         collection_uuid: true,
+        denied: false,
     }
 }
 
@@ -291,6 +298,31 @@ impl ArchiveHost for FakeHost {
     async fn find_table(&self, uri: &str) -> Result<FoundTable, HostError> {
         let found = self.state().tables.get(uri).cloned();
         found.ok_or_else(|| HostError::Refused(format!("there is no archive's table at {uri}")))
+    }
+
+    async fn resume(&self, _archive: ArchiveId, accepted: &Acceptance) -> Result<(), HostError> {
+        let wrong = self.state().wrong.clone();
+        match wrong {
+            Some((reason, detail)) if !accepted.covers(reason, GuardLevel::L2) => {
+                Err(HostError::Refused(format!("{}: {detail}", reason.as_str())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn reattach(
+        &self,
+        _archive: ArchiveId,
+        to: &Namespace,
+        other: bool,
+    ) -> Result<(Option<[u8; 16]>, bool), HostError> {
+        let found = self.state().collections.get(to).cloned();
+        let none = || HostError::Refused(format!("the cluster has no collection {to}"));
+        Ok((found.ok_or_else(none)?.uuid, other))
+    }
+
+    fn deleted_grace_ms(&self) -> Option<i64> {
+        Some(432_000_000)
     }
 
     async fn take_table(&self, _cluster: ClusterId, uri: &str) -> Result<(), HostError> {

@@ -9,12 +9,13 @@ use portolan_model::{
     OnlineArchive, ProjectId,
 };
 use portolan_store::archives::StoredArchive;
+use portolan_store::endpoints::EndpointRole;
 use portolan_store::operations::{self, Operation, OperationKind};
-use portolan_store::{Tx, archives, jobs};
+use portolan_store::{Tx, archives, jobs, moves};
 
 use super::{archive_in, note, rules};
 use crate::access::project_in;
-use crate::clusters::cluster_in;
+use crate::clusters::{cluster_in, refuse_deleting};
 use crate::paging::{api_page, store_page};
 use crate::{Caller, Control, ControlError, HostError};
 
@@ -131,7 +132,8 @@ impl Control {
         })
     }
 
-    /// Takes the deletion of an archive back, inside its days of grace. It is paused afterwards.
+    /// Takes the deletion of an archive back, inside its days of grace. It is paused afterwards. One that
+    /// was deleted with its cluster goes on in the cluster that is named here.
     ///
     /// # Errors
     /// `RESOURCE_NOT_FOUND` when there is no such deleted archive, `CONCURRENT_MODIFICATION` once its
@@ -143,24 +145,22 @@ impl Control {
         cluster_name: &str,
         id: ArchiveId,
     ) -> Result<OnlineArchive, ControlError> {
+        let cluster = self.cluster_for_archive(caller, project_id, cluster_name).await?.cluster;
+        let roles = [EndpointRole::Archive, EndpointRole::ClusterAndArchive];
+        let ports = &self.find_ports(cluster.id, &roles).await?;
         let archive = self
             .store
             .run_tx("control.archives.undelete", |tx| {
                 Box::pin(async move {
                     let action = Action::ArchivesWrite;
                     let witness = project_in(tx, &caller.principal, action, project_id).await?;
-                    let stored = deleted_in(tx, &witness, cluster_name, id).await?;
-                    if !archives::undelete(tx, &witness, id).await? {
-                        let detail = "The files of the archive are being removed already.";
-                        return Err(Problem::new(ErrorCode::ConcurrentModification, detail).into());
+                    let archive = undelete(tx, &witness, cluster_name, id).await?;
+                    for port in ports {
+                        port.give(tx, archive.cluster_id).await?;
                     }
-                    note(tx, caller, &stored.archive, "ONLINE_ARCHIVE_UNDELETED").await?;
-                    let state = ArchiveState::Paused;
-                    Ok::<_, ControlError>(OnlineArchive {
-                        state,
-                        deleted_at: None,
-                        ..stored.archive
-                    })
+                    jobs::wake(tx, id).await?;
+                    note(tx, caller, &archive, "ONLINE_ARCHIVE_UNDELETED").await?;
+                    Ok::<_, ControlError>(archive)
                 })
             })
             .await?;
@@ -376,16 +376,29 @@ pub(crate) fn refuse_held(stored: &StoredArchive) -> Result<(), ControlError> {
     Err(Problem::new(ErrorCode::OnlineArchiveHeld, detail).with(id.to_string()).into())
 }
 
-async fn deleted_in(
+async fn undelete(
     tx: &mut Tx<'_>,
     witness: &Authorized<ProjectScope>,
     cluster_name: &str,
     id: ArchiveId,
-) -> Result<StoredArchive, ControlError> {
+) -> Result<OnlineArchive, ControlError> {
     let cluster = cluster_in(tx, witness, cluster_name).await?;
-    let found = archives::fetch_deleted(tx, witness, cluster.cluster.id, id).await?;
+    refuse_deleting(&cluster)?;
+    let cluster = cluster.cluster;
+    let found = archives::fetch_deleted(tx, witness, cluster.id, id).await?;
     let missing = || Problem::resource_not_found(format!("Deleted online archive with id {id}"));
-    Ok(found.ok_or_else(missing)?)
+    let archive = found.ok_or_else(missing)?.archive;
+    if archive.cluster_id != cluster.id && moves::has_unfinished(tx, id).await? {
+        let detail = "A move of the archive is open, and the cluster that it empties is gone.";
+        return Err(Problem::new(ErrorCode::ConcurrentModification, detail).into());
+    }
+    if !archives::undelete(tx, witness, id, &cluster).await? {
+        let detail = "The files of the archive are being removed already.";
+        return Err(Problem::new(ErrorCode::ConcurrentModification, detail).into());
+    }
+    let state = ArchiveState::Paused;
+    let (cluster_id, cluster_name) = (cluster.id, cluster.name);
+    Ok(OnlineArchive { state, deleted_at: None, cluster_id, cluster_name, ..archive })
 }
 
 /// The table or the cluster could not be read.
