@@ -218,8 +218,14 @@ pub(crate) enum ArchiveCommand {
     Hold(Hold),
     /// Takes a hold back.
     Release(OfArchive),
-    /// Takes a deletion back, inside the days of grace; the archive is paused afterwards.
+    /// Takes a deletion back, inside the days of grace; the archive is paused afterwards. One that was
+    /// deleted with its cluster goes on in the one named here.
     Undelete(OfArchive),
+    /// Looks again for what suspended an archive, and releases it when that is gone or accepted; it is
+    /// paused afterwards.
+    Resume(Resume),
+    /// Gives an orphaned archive a collection again; it is paused afterwards.
+    Reattach(Reattach),
     /// Shows what would expire: by the archive's rule, or by one that is not set yet.
     ExpiryPreview(ExpiryPreview),
     /// Shows the work on an archive beside its runs, newest first: expiry, clean-up and so on.
@@ -325,12 +331,54 @@ pub(crate) struct AttachArchive {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// A reason that need not go away, such as SOURCE_OLDER; may be given several times.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) accept: Vec<String>,
+    /// The lowest level that will do, with --accept LEVEL_FELL.
+    #[arg(long)]
+    pub(crate) level: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reattach {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// Database of the collection; the archive's own when left out.
+    #[arg(long)]
+    pub(crate) database: Option<String>,
+    /// The collection; that of the archive's own name when left out.
+    #[arg(long)]
+    pub(crate) collection: Option<String>,
+    /// Another collection than the one that was archived is meant, such as one that was restored.
+    #[arg(long)]
+    pub(crate) other_collection: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) archive: OfArchive,
     /// Also looks whether the cluster holds archived documents: one look-up for each 500.
     #[arg(long)]
     pub(crate) against_cluster: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    #[command(flatten)]
+    pub(crate) archive: OfArchive,
+    /// Shows this run, with the documents that it names.
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// Page of the runs, or of the run's documents; from 1.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) page: u32,
+    /// Entries of a page.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) per_page: u32,
 }
 
 #[derive(Debug, Args)]
@@ -366,21 +414,6 @@ pub(crate) struct Redact {
     #[arg(long, value_name = "JSON")]
     pub(crate) shard_key: Option<String>,
     /// Why; it stays in the record, which names the document by a hash only.
-#[derive(Debug, Args)]
-pub(crate) struct Runs {
-    #[command(flatten)]
-    pub(crate) archive: OfArchive,
-    /// Shows this run, with the documents that it names.
-    #[arg(long, value_name = "ID")]
-    pub(crate) run: Option<String>,
-    /// Page of the runs, or of the run's documents; from 1.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) page: u32,
-    /// Entries of a page.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) per_page: u32,
-}
-
     #[arg(long)]
     pub(crate) reason: String,
     /// Go on although the cluster may hold a document with this _id.

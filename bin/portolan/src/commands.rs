@@ -100,6 +100,18 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
         }
         ArchiveCommand::Release(of) => ask(&of, ":release", json!({})).await,
         ArchiveCommand::Undelete(of) => ask(&of, ":undelete", json!({})).await,
+        ArchiveCommand::Resume(resume) => {
+            let body = json!({ "accept": resume.accept, "level": resume.level });
+            ask(&resume.archive, ":resume", without_nulls(body)).await
+        }
+        ArchiveCommand::Reattach(reattach) => {
+            let body = json!({
+                "dbName": reattach.database,
+                "collName": reattach.collection,
+                "otherCollection": reattach.other_collection,
+            });
+            ask(&reattach.archive, ":reattach", without_nulls(body)).await
+        }
     }
 }
 

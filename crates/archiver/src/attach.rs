@@ -29,7 +29,8 @@ async fn open(shared: &Shared, uri: &str) -> Result<(Table, Version), ArchiverEr
     Ok((table, version))
 }
 
-fn read(owner: &str, version: &Version) -> Result<FoundTable, ArchiverError> {
+/// What a version of a table tells of its archive.
+pub(crate) fn read(owner: &str, version: &Version) -> Result<FoundTable, ArchiverError> {
     let spec = &version.spec;
     let wrong = |what: &str| ArchiverError::Invalid(format!("the table names no {what}"));
     let (database, collection) =
@@ -62,7 +63,8 @@ fn read(owner: &str, version: &Version) -> Result<FoundTable, ArchiverError> {
     })
 }
 
-fn open_move(version: &Version) -> Option<OpenMove> {
+/// The move of a table that is committed and not confirmed.
+pub(crate) fn open_move(version: &Version) -> Option<OpenMove> {
     let seq = version.committed;
     if seq == version.confirmed {
         return None;

@@ -25,15 +25,16 @@ impl Due {
     }
 }
 
-/// A suspended archive waits for the operator, whatever is open. Paused, orphaned and deleted ones are
-/// only looked at to close what is open.
+/// A suspended archive waits for the operator, whatever is open. Orphaned and deleted ones are only looked
+/// at to close what is open; of a paused one, too, it is noticed that its collection is gone.
 fn wants_attention(state: ArchiveState, unfinished: bool) -> bool {
     match state {
         ArchiveState::Pending
         | ArchiveState::Archiving
         | ArchiveState::Idle
-        | ArchiveState::Pausing => true,
-        ArchiveState::Paused | ArchiveState::Orphaned | ArchiveState::Deleted => unfinished,
+        | ArchiveState::Pausing
+        | ArchiveState::Paused => true,
+        ArchiveState::Orphaned | ArchiveState::Deleted => unfinished,
         ArchiveState::Suspended(_) => false,
     }
 }

@@ -71,6 +71,12 @@ pub const SCHEDULE: &str = "archiver.schedule";
 pub const RULES: &str = "archiver.rules";
 /// Writing our name into a table that was attached.
 pub const OWN: &str = "archiver.own";
+/// Accepting in a table what another engine did to it.
+pub const ADOPT: &str = "archiver.adopt";
+/// Writing into a table which collection its rows belong to.
+pub const PLACE: &str = "archiver.place";
+/// Journalling what an operator accepted of a suspended archive.
+pub const RESUME: &str = "archiver.resume";
 /// Writing how an archive is defined into its table.
 pub const DEFINE: &str = "archiver.define";
 /// Writing files without expired rows.
@@ -105,6 +111,8 @@ pub const REDACT: &str = "archiver.redact";
 pub const FORGET_HISTORY: &str = "archiver.forget_history";
 /// Removing what the journal says of a redacted document.
 pub const FORGET_TRACES: &str = "archiver.forget_traces";
+/// Journalling that a file is not sound and is left alone, or no longer.
+pub const QUARANTINE: &str = "archiver.quarantine";
 /// Journalling that a table is being removed: from then on the deletion cannot be taken back.
 pub const PURGING: &str = "archiver.purging";
 /// Removing the table of a deleted archive.
@@ -117,7 +125,7 @@ pub const SWEEP: &str = "archiver.sweep";
 pub const FORGOTTEN: &str = "archiver.forgotten";
 
 /// Every name.
-pub const ALL: [&str; 57] = [
+pub const ALL: [&str; 61] = [
     LEASE_TAKE,
     LEASE_RENEW,
     RUN_START,
@@ -153,6 +161,9 @@ pub const ALL: [&str; 57] = [
     SCHEDULE,
     RULES,
     OWN,
+    ADOPT,
+    PLACE,
+    RESUME,
     DEFINE,
     EXPIRY_REWRITE,
     OPERATION_START,
@@ -170,6 +181,7 @@ pub const ALL: [&str; 57] = [
     CLEAN_UP,
     OPERATION_DONE,
     UPKEEP,
+    QUARANTINE,
     PURGING,
     PURGE,
     PURGED,

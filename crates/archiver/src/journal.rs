@@ -2,6 +2,8 @@
 //! the token, so a worker that lost its lease writes nothing.
 
 mod beside;
+mod resumed;
+mod quarantine;
 mod traces;
 
 use std::collections::HashMap;
@@ -176,6 +178,18 @@ impl Journal {
                     }
                     Ok((unfinished, newest))
                 })
+            })
+            .await
+    }
+
+    /// Until when deletes were sent to a collection whose answer nobody knows; `None`: there are none.
+    pub(crate) async fn unanswered_until(
+        &self,
+        key: &LeaseKey,
+    ) -> Result<Option<i64>, ArchiverError> {
+        self.store
+            .read_tx("archiver.unanswered_until", |tx| {
+                Box::pin(async move { Ok(moves::unanswered_until(tx, key).await?) })
             })
             .await
     }

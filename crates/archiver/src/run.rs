@@ -8,12 +8,14 @@ use portolan_cluster::{Cluster, Probe};
 use portolan_lake::Table;
 use portolan_model::{ArchiveEvent, ArchiveId, GuardLevel, JobId, OnlineArchive, SuspendReason};
 use portolan_store::archives::StoredArchive;
+use portolan_store::jobs::Cold;
 use portolan_store::leases::LeaseKey;
 use portolan_store::moves::{Move, MoveState};
 use portolan_store::runs::ArchiveRun;
 use tokio_util::sync::CancellationToken;
 
 use crate::lease::{Held, Taken};
+use crate::load::Gate;
 use crate::look::HeldBack;
 use crate::protocol::may_begin;
 use crate::scene::{Scene, TableOf};
@@ -47,9 +49,9 @@ pub(crate) enum Ended {
         documents: i64,
         /// The cluster's level.
         level: GuardLevel,
-        /// Whether the window of the schedule closed before all that is cold was moved; `None`: it ended
-        /// otherwise.
-        window_full: Option<bool>,
+        /// What stayed cold when the window of the schedule closed, or nothing, when all was moved;
+        /// `None`: it ended otherwise.
+        left: Option<Cold>,
     },
 }
 
@@ -74,14 +76,14 @@ pub(crate) async fn run(
         // Another worker did it between this one's look and its lease.
         return Ok(Ended::Busy);
     }
-    let mut scene = scene(shared, cluster, &task, held, level);
+    let mut scene = scene(shared, cluster, &task, held, level)?;
     let ended = Box::pin(under_lease(shared, &mut scene, &task, seen)).await;
     let ended = end(&mut scene, ended).await;
     shared.metrics.run_ended(&scene.run);
     ended.map(|()| Ended::Ran {
         documents: scene.run.documents_moved,
         level,
-        window_full: scene.window_full,
+        left: scene.left,
     })
 }
 
@@ -94,6 +96,12 @@ pub(crate) fn key_of(archive: &OnlineArchive) -> LeaseKey {
 async fn level(shared: &Shared, task: &Task, probe: &Probe) -> Result<GuardLevel, ArchiverError> {
     let level = probe.level;
     if task.level_before.is_some_and(|before| level < before) {
+        if probe.denied {
+            let why = probe.reasons.join("; ");
+            return Err(ArchiverError::Denied(format!(
+                "what the cluster can guarantee could not be tried as in earlier runs: {why}"
+            )));
+        }
         let detail = format!("the cluster is now at level {level}: {}", probe.reasons.join("; "));
         let reason = SuspendReason::LevelFell;
         return Err(ArchiverError::suspended(task.archive.id, reason, detail));
@@ -114,11 +122,12 @@ fn scene(
     task: &Task,
     held: Arc<Held>,
     level: GuardLevel,
-) -> Scene {
+) -> Result<Scene, ArchiverError> {
     let runtime = shared.runtime.clone();
     let id = JobId::new(runtime.object_id());
     let load = shared.loads.of(task.archive.cluster_id, &shared.options, &shared.metrics);
-    Scene {
+    Ok(Scene {
+        location: shared.outside.location(&task.archive.table_uri)?,
         journal: shared.journal.clone(),
         options: shared.options.clone(),
         shutdown: task.shutdown.clone(),
@@ -139,8 +148,8 @@ fn scene(
         pinned: None,
         permitted: None,
         repeated_batch: None,
-        window_full: None,
-    }
+        left: None,
+    })
 }
 
 async fn under_lease(
@@ -168,7 +177,11 @@ async fn under_lease(
     Box::pin(source_fence::raise_all(scene, &unfinished, &newest)).await?;
     Box::pin(takeover::fence(scene)).await?;
     let open = Box::pin(takeover::reconcile(scene, unfinished)).await?;
+    let unfenced = open.iter().any(source_fence::is_unfenced);
     Box::pin(finish(scene, open)).await?;
+    if unfenced {
+        Box::pin(source_fence::raise_all(scene, &[], &newest)).await?;
+    }
     let held_back = scene.journal.held_back(&scene.held.key).await?;
     scene.excluded.extend(held_back);
     still_there(scene, pinned)?;
@@ -206,6 +219,9 @@ async fn finish(scene: &mut Scene, open: Vec<Move>) -> Result<(), ArchiverError>
 /// moves, for one that is sharded otherwise than when the table was made, or for none.
 fn still_there(scene: &Scene, pinned: Option<Option<[u8; 16]>>) -> Result<(), ArchiverError> {
     let found = scene.collection.as_ref().map(|info| info.uuid);
+    // A table says whose rows it may hold before any was committed to it.
+    let table = scene.table(scene.archive.id).ok();
+    let pinned = pinned.or_else(|| table.map(|table| table.spec().collection_uuid()));
     match pinned {
         Some(pinned) if found != Some(pinned) => Err(ArchiverError::CollectionLost),
         _ if found.is_some() && !scene.tells_alike(scene.archive.id) => {
@@ -225,10 +241,14 @@ async fn move_all(scene: &mut Scene, requested: bool) -> Result<(), ArchiverErro
             Some(stored) if may_begin(stored.archive.state) => scene.archive = stored.archive,
             _ => return Ok(()),
         }
-        if !requested && !scene.archive.schedule.allows(scene.runtime.now_ms()) {
+        let now_ms = scene.runtime.now_ms();
+        if !requested && !scene.archive.schedule.allows(now_ms) {
             if scene.archive.schedule.allows(scene.run.started_at) {
-                scene.window_full = Some(is_anything_cold(scene).await?);
+                scene.left = left(scene).await?;
             }
+            return Ok(());
+        }
+        if scene.load.closed(now_ms).is_some() {
             return Ok(());
         }
         let planned = plan::freeze(scene).await?;
@@ -236,7 +256,7 @@ async fn move_all(scene: &mut Scene, requested: bool) -> Result<(), ArchiverErro
         let found = read::run(scene, &planned.frozen).await?;
         scene.skipped = found.skipped;
         if found.documents.is_empty() {
-            scene.window_full = Some(false);
+            scene.left = found.complete.then(Cold::default);
             return Ok(());
         }
         scene.documents = found.documents;
@@ -246,12 +266,19 @@ async fn move_all(scene: &mut Scene, requested: bool) -> Result<(), ArchiverErro
     }
 }
 
-/// Whether something is left that the next window has to move.
-async fn is_anything_cold(scene: &Scene) -> Result<bool, ArchiverError> {
+/// What is left for the next window, counted no further than a look does; `None`: the cluster may not be
+/// read so far just now.
+async fn left(scene: &Scene) -> Result<Option<Cold>, ArchiverError> {
     let planned = plan::freeze(scene).await?;
-    let cluster = scene.cluster.as_ref();
+    let (load, runtime) = (scene.load.as_ref(), &scene.runtime);
+    let (cluster, shutdown) = (scene.cluster.as_ref(), &scene.shutdown);
+    let gate = Gate { load, runtime, cluster, shutdown };
     let held_back = HeldBack { identities: &scene.excluded, shard_key: scene.shard_key() };
-    look::reaches(cluster, &scene.archive, &planned.frozen, (1, held_back)).await
+    let enough = scene.options.bytes_min;
+    let fit_at = Some(scene.level);
+    let counted =
+        look::cold(&gate, &scene.archive, &planned.frozen, (enough, held_back, fit_at)).await?;
+    Ok(counted.ok())
 }
 
 /// Journals how the run ended, with what it means for the archive.

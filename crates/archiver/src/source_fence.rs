@@ -13,7 +13,7 @@ use portolan_store::moves::{KeptRow, Move, MoveState};
 
 use crate::lease::Held;
 use crate::scene::Scene;
-use crate::takeover::Seen;
+use crate::takeover::{Finding, Seen};
 use crate::{ArchiverError, effects};
 
 /// What the source says of a move.
@@ -61,37 +61,43 @@ impl Raising<'_> {
     /// Compares a fence with what the journal knows of moves under it, then raises it. From here on no
     /// older epoch can delete anything.
     pub(crate) async fn raise(&self, uuid: [u8; 16], known: &[&Move]) -> Result<(), ArchiverError> {
-        self.compare(self.cluster.fence(uuid).await?.as_ref(), known)?;
+        let fence = self.cluster.fence(uuid).await?;
+        if let Some((id, (reason, detail))) = difference(self.owner, fence.as_ref(), known) {
+            let id = id.unwrap_or(self.archive_id);
+            return Err(ArchiverError::suspended(id, reason, detail));
+        }
         let holder = holder(self.owner, self.held, uuid);
         let raise = self.cluster.raise_fence(&holder, self.committed);
         self.runtime.effect(effects::SOURCE_FENCE, raise).await.map_err(lost_if_fenced)
     }
-
-    /// # Errors
-    /// [`ArchiverError::Suspended`] when the cluster is older than the journal, or another instance's.
-    fn compare(&self, fence: Option<&Fence>, known: &[&Move]) -> Result<(), ArchiverError> {
-        if let Some(fence) = fence.filter(|fence| fence.owner != self.owner) {
-            let detail = format!("the fence at the cluster belongs to {}", fence.owner);
-            let reason = SuspendReason::ForeignWriter;
-            return Err(ArchiverError::suspended(self.archive_id, reason, detail));
-        }
-        for item in known {
-            let detail = match fence {
-                None => format!("move {} was fenced, and the cluster has no fence", item.seq),
-                Some(fence) if is_behind(fence, item) => format!(
-                    "the journal knows batch {} of move {}, the cluster batch {} of move {}",
-                    item.done, item.seq, fence.done, fence.seq
-                ),
-                Some(_) => continue,
-            };
-            let reason = SuspendReason::SourceOlder;
-            return Err(ArchiverError::suspended(item.archive_id, reason, detail));
-        }
-        Ok(())
-    }
 }
 
-/// Raises the fence of every collection that a run may delete from.
+/// What does not fit between a fence and what the journal knows of moves under it: the cluster is another
+/// instance's, whatever archive is looked at, or it is older than the journal of one.
+pub(crate) fn difference(
+    owner: &str,
+    fence: Option<&Fence>,
+    known: &[&Move],
+) -> Option<(Option<ArchiveId>, Finding)> {
+    if let Some(fence) = fence.filter(|fence| fence.owner != owner) {
+        let detail = format!("the fence at the cluster belongs to {}", fence.owner);
+        return Some((None, (SuspendReason::ForeignWriter, detail)));
+    }
+    known.iter().find_map(|item| {
+        let detail = match fence {
+            None => format!("move {} was fenced, and the cluster has no fence", item.seq),
+            Some(fence) if is_behind(fence, item) => format!(
+                "the journal knows batch {} of move {}, the cluster batch {} of move {}",
+                item.done, item.seq, fence.done, fence.seq
+            ),
+            Some(_) => return None,
+        };
+        Some((Some(item.archive_id), (SuspendReason::SourceOlder, detail)))
+    })
+}
+
+/// Raises the fence of every collection that a run may delete from. A new fence says of every row until now
+/// that it was moved: it is made once no move without one is open any more.
 pub(crate) async fn raise_all(
     scene: &Scene,
     unfinished: &[Move],
@@ -111,12 +117,21 @@ pub(crate) async fn raise_all(
         archive_id: scene.archive.id,
         committed: greatest_committed(scene).await?,
     };
+    let unfenced = unfinished.iter().any(is_unfenced);
     for uuid in of_moves.chain(current).collect::<BTreeSet<_>>() {
+        if unfenced && scene.cluster.fence(uuid).await?.is_none() {
+            continue;
+        }
         let known: Vec<&Move> =
             known.iter().copied().filter(|item| item.collection_uuid == Some(uuid)).collect();
         raising.raise(uuid, &known).await?;
     }
     Ok(())
+}
+
+/// Whether a move is open about which no fence is asked.
+pub(crate) fn is_unfenced(item: &Move) -> bool {
+    item.state >= MoveState::Committed && !item.state.is_final() && item.level < GuardLevel::L3
 }
 
 /// Whether the fence lacks what the journal saw happen: the cluster was set back to an earlier state.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use portolan_cluster::{Cluster, CollectionInfo};
 use portolan_lake::{Change, MonthSpec, Table, TableSpec, Version};
-use portolan_model::{ArchiveDefinition, ArchiveId, Criteria, JobId, OnlineArchive, SuspendReason};
+use portolan_model::{ArchiveDefinition, ArchiveId, Criteria, JobId, SuspendReason};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::{LeaseKey, NewLease};
 use portolan_store::moves::{KeptRow, Move, MoveState};
@@ -112,46 +112,49 @@ pub(crate) fn compare(
 ) -> Result<(), ArchiverError> {
     for entry in seen {
         let id = entry.archive.archive.id;
-        let found = match (&entry.version, newest.get(&id)) {
-            (None, None) => None,
-            (None, Some(item)) => Some((
-                SuspendReason::TableOlder,
-                format!("move {} was committed, and there is no table", item.seq),
-            )),
-            (Some(version), item) => difference(owner, &entry.archive.archive, version, item),
-        };
-        if let Some((reason, detail)) = found {
+        let found = differences(owner, entry, newest.get(&id));
+        if let Some((reason, detail)) = found.into_iter().next() {
             return Err(ArchiverError::suspended(id, reason, detail));
         }
     }
     Ok(())
 }
 
-fn difference(
-    owner: &str,
-    archive: &OnlineArchive,
-    version: &Version,
-    newest: Option<&Move>,
-) -> Option<(SuspendReason, String)> {
+/// A reason to suspend an archive, and what was found.
+pub(crate) type Finding = (SuspendReason, String);
+
+/// What does not fit between a table and the journal, the gravest first.
+pub(crate) fn differences(owner: &str, entry: &Seen, newest: Option<&Move>) -> Vec<Finding> {
+    let Some(version) = &entry.version else {
+        let lost = |item: &Move| {
+            let detail = format!("move {} was committed, and there is no table", item.seq);
+            (SuspendReason::TableOlder, detail)
+        };
+        return newest.map(lost).into_iter().collect();
+    };
+    let mut found = Vec::new();
     if version.spec.owner != owner {
         let detail = format!("the table belongs to {}", version.spec.owner);
-        return Some((SuspendReason::ForeignWriter, detail));
+        found.push((SuspendReason::ForeignWriter, detail));
     }
     if let Some(number) = version.foreign {
         let detail = format!("version {number} was written by another engine");
-        return Some((SuspendReason::ForeignWriter, detail));
+        found.push((SuspendReason::ForeignWriter, detail));
     }
-    if version.config_version > archive.criteria_version {
+    if version.config_version > entry.archive.archive.criteria_version {
         let detail = format!("the table knows criteria version {}", version.config_version);
-        return Some((SuspendReason::JournalOlder, detail));
+        found.push((SuspendReason::JournalOlder, detail));
     }
-    let item = newest?;
-    let lost = item.seq > version.committed
-        || (item.state == MoveState::Confirmed && item.seq > version.confirmed);
-    lost.then(|| {
+    if let Some(item) = newest.filter(|item| is_lost(item, version)) {
         let detail = format!("the journal knows move {} as {}", item.seq, item.state.as_str());
-        (SuspendReason::TableOlder, detail)
-    })
+        found.push((SuspendReason::TableOlder, detail));
+    }
+    found
+}
+
+fn is_lost(item: &Move, version: &Version) -> bool {
+    item.seq > version.committed
+        || (item.state == MoveState::Confirmed && item.seq > version.confirmed)
 }
 
 /// What the table of an archive is for.

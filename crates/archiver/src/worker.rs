@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicI64;
 
 use portolan_cluster::Cluster;
 use portolan_model::{
-    ArchiveId, ArchiveState, ArchiveStatistics, ClusterId, ExpiryPreview, FoundTable, IndexCheck,
-    OnlineArchive,
+    Acceptance, ArchiveId, ArchiveState, ArchiveStatistics, ClusterId, ExpiryPreview, FoundTable,
+    IndexCheck, Namespace, OnlineArchive,
 };
 use portolan_runtime::Runtime;
 use portolan_store::Store;
@@ -26,8 +26,8 @@ use crate::look::{self, Decision, Known};
 use crate::purge::{self, Purged};
 use crate::run::{self, Ended, Task, key_of};
 use crate::{
-    ArchiverError, ArchiverMetrics, ArchiverOptions, Outside, attach, index_check, reports, rules,
-    takeover,
+    ArchiverError, ArchiverMetrics, ArchiverOptions, Outside, attach, index_check, reattach, reports,
+    resume, rules, takeover,
 };
 use next_look::{Look, next_look};
 
@@ -123,6 +123,36 @@ impl Worker {
     /// [`ArchiverError::LeaseLost`] when somebody works on its collection; those of the storage.
     pub async fn take_table(&self, cluster: ClusterId, uri: &str) -> Result<(), ArchiverError> {
         attach::take(&self.shared, cluster, uri).await
+    }
+
+    /// Looks again for what suspended an archive, and makes so what its operator accepts.
+    ///
+    /// # Errors
+    /// [`ArchiverError::Denied`] naming what he does not accept; [`ArchiverError::LeaseLost`] when somebody
+    /// works on its collection; those of cluster, table and control database.
+    pub async fn resume(&self, id: ArchiveId, accepted: &Acceptance) -> Result<(), ArchiverError> {
+        Box::pin(resume::run(&self.shared, id, accepted)).await
+    }
+
+    /// Writes into an archive's table which collection it belongs to from now on: its UUID, and whether it
+    /// is another one than before, which `other` must say.
+    ///
+    /// # Errors
+    /// [`ArchiverError::Denied`] for one that it cannot be; [`ArchiverError::LeaseLost`] when somebody works
+    /// on it; those of cluster and table.
+    pub async fn reattach(
+        &self,
+        id: ArchiveId,
+        to: &Namespace,
+        other: bool,
+    ) -> Result<(Option<[u8; 16]>, bool), ArchiverError> {
+        Box::pin(reattach::run(&self.shared, id, to, other)).await
+    }
+
+    /// How long the files of a deleted archive stay.
+    #[must_use]
+    pub fn deleted_grace_ms(&self) -> i64 {
+        self.shared.options.purge_after_ms
     }
 
     /// What an archive holds.
@@ -269,11 +299,13 @@ impl Worker {
             return Ok(Look::Waiting);
         }
         let cluster = shared.outside.cluster(archive.cluster_id).await?;
-        let decision = self.decide(due, &cluster).await?;
+        let decision = self.decide(due, &cluster, &shutdown).await?;
         let begin = match decision {
             Decision::Run { begin } => begin,
-            Decision::Quiet => return Ok(Look::Quiet),
+            Decision::Quiet(cold) => return Ok(Look::Quiet(cold)),
+            Decision::Resting => return Ok(Look::Resting),
             Decision::Waiting => return Ok(Look::Waiting),
+            Decision::Hindered(why) => return Ok(Look::Hindered(why)),
             Decision::Orphaned => return Ok(Look::Orphaned),
         };
         let level_before = due.job.level;
@@ -285,9 +317,7 @@ impl Worker {
         let task = Task { archive, siblings, begin, requested, level_before, shutdown };
         match Box::pin(run::run(shared, cluster, task, taken)).await? {
             Ended::Busy => Ok(Look::Busy),
-            Ended::Ran { documents, level, window_full } => {
-                Ok(Look::Ran { documents, level, window_full })
-            }
+            Ended::Ran { documents, level, left } => Ok(Look::Ran { documents, level, left }),
         }
     }
 
@@ -314,6 +344,7 @@ impl Worker {
         &self,
         due: &Due,
         cluster: &Arc<dyn Cluster>,
+        shutdown: &CancellationToken,
     ) -> Result<Decision, ArchiverError> {
         let archive = &due.stored.archive;
         let (unfinished, newest) =
@@ -326,6 +357,7 @@ impl Worker {
                 && due.job.failures == 0
                 && !due.job.run_requested,
             requested: due.job.run_requested,
+            shutdown,
         };
         look::decide(&self.shared, cluster, &known).await
     }

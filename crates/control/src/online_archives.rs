@@ -9,6 +9,7 @@ mod explain;
 mod history;
 mod merge;
 mod operators;
+mod recover;
 mod rules;
 
 use portolan_api_types::online_archive::ArchivePatch;
@@ -193,13 +194,17 @@ pub(crate) async fn note(
     archive: &OnlineArchive,
     type_name: &str,
 ) -> Result<(), ControlError> {
-    let target = [
+    let scope = EventScope::Project(archive.project_id);
+    Ok(trail::note(tx, caller, scope, type_name, &about(archive)).await?)
+}
+
+/// What every event of an archive says of it.
+pub(crate) fn about(archive: &OnlineArchive) -> Vec<(&'static str, String)> {
+    vec![
         ("archiveId", archive.id.to_string()),
         ("clusterName", archive.cluster_name.clone()),
         ("namespace", archive.namespace.to_string()),
-    ];
-    let scope = EventScope::Project(archive.project_id);
-    Ok(trail::note(tx, caller, scope, type_name, &target).await?)
+    ]
 }
 
 /// A worker that moves documents for the archive must stop before the deletion is acknowledged.
@@ -217,5 +222,7 @@ async fn take_lease_away(tx: &mut Tx<'_>, stored: &StoredArchive) -> Result<(), 
 mod attach_tests;
 #[cfg(test)]
 mod flow_tests;
+#[cfg(test)]
+mod recover_tests;
 #[cfg(test)]
 mod tests;

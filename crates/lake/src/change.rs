@@ -130,6 +130,18 @@ pub enum Change {
         /// Its token.
         token: String,
     },
+    /// Says that the rows belong to a collection of another name or UUID. Only an operator's explicit
+    /// command may do this.
+    Place {
+        /// `database.collection`.
+        namespace: String,
+        /// Its UUID, in hexadecimal digits.
+        collection_uuid: Option<String>,
+        /// The epoch's number.
+        epoch: i64,
+        /// Its token.
+        token: String,
+    },
 }
 
 impl Change {
@@ -144,6 +156,7 @@ impl Change {
             | Self::Compact { epoch, token, .. }
             | Self::Redact { epoch, token, .. }
             | Self::Own { epoch, token, .. }
+            | Self::Place { epoch, token, .. }
             | Self::Adopt { epoch, token } => Some((*epoch, token)),
             Self::Rules(_) | Self::Define(_) => None,
         }
@@ -162,6 +175,7 @@ impl Change {
             Self::Rules(_) => "rules",
             Self::Define(_) => "define",
             Self::Own { .. } => "own",
+            Self::Place { .. } => "place",
         }
     }
 
@@ -211,7 +225,11 @@ impl Change {
             | Self::Compact { id: own, .. }
             | Self::Redact { id: own, .. } => id.clone_from(own),
             Self::Rules(rules) => id = rules.version.to_string(),
-            Self::Fence { .. } | Self::Adopt { .. } | Self::Define(_) | Self::Own { .. } => {}
+            Self::Fence { .. }
+            | Self::Adopt { .. }
+            | Self::Define(_)
+            | Self::Own { .. }
+            | Self::Place { .. } => {}
         }
         let in_force = (version.fence, version.fence_token.as_deref().unwrap_or_default());
         let (epoch, token) = self.acts_under().unwrap_or(in_force);
@@ -303,13 +321,17 @@ impl Change {
         Ok(())
     }
 
-    /// The table property that the change sets.
-    pub(crate) fn property(&self) -> Option<(&'static str, String)> {
+    /// The table properties that the change sets.
+    pub(crate) fn properties(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Rules(rules) => Some((rules::PROPERTY, rules::to_property(rules))),
-            Self::Define(it) => Some((definition::PROPERTY, definition::to_property(it))),
-            Self::Own { owner, .. } => Some((spec::OWNER, owner.clone())),
-            _ => None,
+            Self::Rules(rules) => vec![(rules::PROPERTY, rules::to_property(rules))],
+            Self::Define(it) => vec![(definition::PROPERTY, definition::to_property(it))],
+            Self::Own { owner, .. } => vec![(spec::OWNER, owner.clone())],
+            Self::Place { namespace, collection_uuid, .. } => {
+                let uuid = collection_uuid.clone().map(|uuid| (spec::UUID, uuid));
+                uuid.into_iter().chain([(spec::NAMESPACE, namespace.clone())]).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -319,10 +341,13 @@ impl Change {
         table: &DeltaTable,
         now_ms: i64,
     ) -> Result<Vec<Action>, LakeError> {
-        if let Some((name, value)) = self.property() {
-            let name = name.to_owned();
-            let metadata = table.snapshot()?.metadata().clone();
-            let metadata = metadata.add_config_key(name, value).map_err(LakeError::internal)?;
+        let properties = self.properties();
+        if !properties.is_empty() {
+            let mut metadata = table.snapshot()?.metadata().clone();
+            for (name, value) in properties {
+                let set = metadata.add_config_key(name.to_owned(), value);
+                metadata = set.map_err(LakeError::internal)?;
+            }
             return Ok(vec![Action::Metadata(metadata)]);
         }
         let data_change = !matches!(self, Self::Compact { .. });
@@ -336,6 +361,9 @@ impl Change {
 fn total(rows: impl Iterator<Item = u64>) -> u64 {
     rows.sum()
 }
+
+/// Tag of a data file: the bytes of its documents.
+pub(crate) const BYTES_RAW: &str = "portolan.bytesRaw";
 
 fn partition_values(month: Option<&String>) -> HashMap<String, Option<String>> {
     month.map(|month| (MONTH.to_owned(), Some(month.clone()))).into_iter().collect()
@@ -362,9 +390,6 @@ fn remove(file: &DataFile, now_ms: i64) -> Remove {
         path: file.path.clone(),
         data_change: true,
         deletion_timestamp: Some(now_ms),
-/// Tag of a data file: the bytes of its documents.
-pub(crate) const BYTES_RAW: &str = "portolan.bytesRaw";
-
         extended_file_metadata: Some(true),
         partition_values: Some(partition_values(file.month.as_ref())),
         size: Some(i64::try_from(file.size_bytes).unwrap_or(i64::MAX)),

@@ -15,8 +15,8 @@ pub(crate) const LAYOUT_VERSION: &str = "1";
 
 pub(crate) const OWNER: &str = "portolan.owner";
 const ARCHIVE: &str = "portolan.archive";
-const NAMESPACE: &str = "portolan.namespace";
-const UUID: &str = "portolan.collectionUuid";
+pub(crate) const NAMESPACE: &str = "portolan.namespace";
+pub(crate) const UUID: &str = "portolan.collectionUuid";
 const SHARD_KEY: &str = "portolan.shardKey";
 const PATHS: &str = "portolan.partitionPaths";
 const TYPES: &str = "portolan.partitionTypes";

@@ -267,6 +267,8 @@ pub enum ArchiveEvent {
     Suspended(SuspendReason),
     /// The operator accepted the state of a suspended archive.
     Released,
+    /// The operator gave an orphaned archive a collection again.
+    Reattached,
 }
 
 /// An event that a state does not allow.
@@ -291,7 +293,7 @@ impl ArchiveState {
             (S::Deleted, _) => Err(StateRefused { state: self, event }),
             (_, E::Deleted) => Ok(S::Deleted),
             (_, E::Suspended(reason)) => Ok(S::Suspended(reason)),
-            (S::Suspended(_), E::Released) => Ok(S::Paused),
+            (S::Suspended(_), E::Released) | (S::Orphaned, E::Reattached) => Ok(S::Paused),
             (S::Pending | S::Idle | S::Archiving, E::RunStarted) => Ok(S::Archiving),
             (S::Archiving, E::RunEnded) => Ok(S::Idle),
             (S::Pausing | S::Paused, E::RunEnded) => Ok(S::Paused),

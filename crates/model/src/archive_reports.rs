@@ -78,6 +78,8 @@ pub struct ArchiveStatistics {
     pub bytes_stored: u64,
     /// Data files.
     pub files: u64,
+    /// Of these, files that are damaged and are left alone.
+    pub quarantined_files: u64,
     /// Partitions (months).
     pub partitions: u64,
     /// Documents without a usable date.

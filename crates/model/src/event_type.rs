@@ -78,11 +78,16 @@ event_types! {
     "ONLINE_ARCHIVE_ACTIVE" "An online archive became active",
     "ONLINE_ARCHIVE_ATTACHED" "An online archive was attached from its table",
     "ONLINE_ARCHIVE_CREATED" "An online archive was created",
+    "ONLINE_ARCHIVE_DATA_EXPIRATION_DID_NOT_RUN"
+        "An online archive's data could not be let go three times in a row",
+    "ONLINE_ARCHIVE_DATA_EXPIRATION_RESOLVED" "An online archive's data is let go again",
     "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_DISABLED" "An online archive's data expires no more",
     "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_ENABLED" "An online archive's data expires from now on",
     "ONLINE_ARCHIVE_DATA_EXPIRATION_RULE_UPDATED" "An online archive's expiration was changed",
     "ONLINE_ARCHIVE_DELETED" "An online archive was deleted",
     "ONLINE_ARCHIVE_ESTIMATE_REQUESTED" "A count of what an online archive would move was requested",
+    "ONLINE_ARCHIVE_FILE_QUARANTINED" "A file of an online archive is damaged and is left alone",
+    "ONLINE_ARCHIVE_FILE_SOUND" "A file of an online archive that was left alone is sound",
     "ONLINE_ARCHIVE_HOLD_PLACED" "A hold was placed on an online archive",
     "ONLINE_ARCHIVE_HOLD_RELEASED" "The hold on an online archive was taken back",
     "ONLINE_ARCHIVE_INSUFFICIENT_INDEXES_CHECK"
@@ -95,9 +100,11 @@ event_types! {
     "ONLINE_ARCHIVE_PAUSED" "An online archive was paused",
     "ONLINE_ARCHIVE_PAUSE_REQUESTED" "Pausing of an online archive was requested",
     "ONLINE_ARCHIVE_QUERY_LOGS_DOWNLOADED" "Query logs of online archives were downloaded",
+    "ONLINE_ARCHIVE_REATTACHED" "An orphaned online archive was given a collection again",
     "ONLINE_ARCHIVE_REDACTION_REQUESTED" "The removal of a document from online archives was requested",
     "ONLINE_ARCHIVE_RESTORE_REQUESTED"
         "The return of an online archive's documents to a cluster was requested",
+    "ONLINE_ARCHIVE_RESUMED" "The operator of a suspended online archive accepted how it stands",
     "ONLINE_ARCHIVE_RUN_REQUESTED" "A run of an online archive was requested",
     "ONLINE_ARCHIVE_UNDELETED" "The deletion of an online archive was taken back",
     "ONLINE_ARCHIVE_UPDATED" "An online archive was changed",

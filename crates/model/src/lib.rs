@@ -4,6 +4,7 @@
 //! No I/O, no async, no serde: wire shapes live in `api-types`, rows in `store`. Where a rule copies
 //! MongoDB Atlas, the doc comment names the public page it comes from.
 
+mod acceptance;
 mod archive;
 mod archive_reports;
 mod archive_rules;
@@ -23,6 +24,7 @@ mod schedule;
 mod shard_key;
 mod tenant;
 
+pub use acceptance::Acceptance;
 pub use archive::{
     ArchiveEvent, ArchiveState, CollectionType, Criteria, DateFormat, OnlineArchive,
     PartitionField, PartitionFieldType, StateRefused, SuspendReason,

@@ -75,6 +75,8 @@ fn the_transition_table_is_what_the_documentation_says() {
         (S::Paused, E::Resumed, S::Idle),
         (S::Paused, E::CollectionLost, S::Orphaned),
         (S::Orphaned, E::Deleted, S::Deleted),
+        (S::Orphaned, E::Reattached, S::Paused),
+        (S::Suspended(SuspendReason::LevelFell), E::Released, S::Paused),
     ];
     for (state, event, expected) in allowed {
         assert_eq!(state.next(event), Ok(expected), "{state} {event:?}");
@@ -84,6 +86,9 @@ fn the_transition_table_is_what_the_documentation_says() {
         (S::Pending, E::Resumed),
         (S::Deleted, E::Deleted),
         (S::Orphaned, E::Resumed),
+        (S::Orphaned, E::Released),
+        (S::Paused, E::Reattached),
+        (S::Suspended(SuspendReason::LevelFell), E::Resumed),
         (S::Paused, E::RunStarted),
     ] {
         assert!(state.next(event).is_err(), "{state} {event:?}");

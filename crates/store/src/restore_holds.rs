@@ -48,6 +48,23 @@ pub async fn add(
     Ok(())
 }
 
+/// Holds the documents of a collection under another name, too: it was renamed.
+///
+/// # Errors
+/// The database's.
+pub async fn copy(tx: &mut Tx<'_>, from: &LeaseKey, to: &LeaseKey) -> Result<(), StoreError> {
+    let (old, new) = (&from.namespace, &to.namespace);
+    tx.execute(
+        "INSERT INTO restore_holds (cluster_id, database_name, collection_name, identity, until) \
+         SELECT cluster_id, $4, $5, identity, until FROM restore_holds WHERE cluster_id = $1 \
+         AND database_name = $2 AND collection_name = $3 \
+         ON CONFLICT (cluster_id, database_name, collection_name, identity) DO NOTHING",
+        args![from.cluster_id, old.database, old.collection, new.database, new.collection],
+    )
+    .await?;
+    Ok(())
+}
+
 /// The documents of a collection that are held at a time.
 ///
 /// # Errors
@@ -100,6 +117,14 @@ mod tests {
             .expect("stored");
             assert_eq!((early.len(), late.len()), (2, 1));
             assert!(late.contains(b) && early.contains(a));
+            let renamed = Namespace { collection: "old".into(), ..key.namespace.clone() };
+            let to = &LeaseKey { namespace: renamed, ..key.clone() };
+            let copied = in_tx!(store, tx => {
+                copy(tx, key, to).await?;
+                copy(tx, key, to).await?;
+                held(tx, to, 9).await
+            });
+            assert_eq!(copied, Ok(late));
         }
     }
 }

@@ -12,7 +12,7 @@ use portolan_cluster::{
 use portolan_control::{ArchiveHost, ClusterHost, HostError, ServerSettings};
 use portolan_lake::LakeError;
 use portolan_model::{
-    ArchiveId, ArchiveStatistics, Cluster, ClusterId, ClusterKind, DataProcessRegion,
+    Acceptance, ArchiveId, ArchiveStatistics, Cluster, ClusterId, ClusterKind, DataProcessRegion,
     ExpiryPreview, FoundTable, Namespace,
 };
 use portolan_sandbox::{Sandbox, SandboxError, SandboxOptions, Tuning};
@@ -191,6 +191,23 @@ impl ArchiveHost for Host {
 
     async fn find_table(&self, uri: &str) -> Result<FoundTable, HostError> {
         self.worker()?.find_table(uri).await.map_err(archiver_error)
+    }
+
+    async fn resume(&self, archive: ArchiveId, accepted: &Acceptance) -> Result<(), HostError> {
+        self.worker()?.resume(archive, accepted).await.map_err(archiver_error)
+    }
+
+    async fn reattach(
+        &self,
+        archive: ArchiveId,
+        to: &Namespace,
+        other: bool,
+    ) -> Result<(Option<[u8; 16]>, bool), HostError> {
+        self.worker()?.reattach(archive, to, other).await.map_err(archiver_error)
+    }
+
+    fn deleted_grace_ms(&self) -> Option<i64> {
+        self.inner.worker.get().map(Worker::deleted_grace_ms)
     }
 
     async fn take_table(&self, cluster: ClusterId, uri: &str) -> Result<(), HostError> {

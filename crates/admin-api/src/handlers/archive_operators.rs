@@ -1,9 +1,10 @@
 //! Portolan's own API for the operators of archives: run now, verify, estimate, explain, hold and
-//! release, undelete, what would expire, what there is, what was done.
+//! release, undelete, resume, reattach, what would expire, what there is, what was done.
 
 use portolan_api_types::operators::{
     OperationView, expiry_preview_json, hold_json, parse_attach_archive, parse_hold,
-    parse_preview_days, parse_redact, parse_restore, parse_verify, statistics_json,
+    parse_preview_days, parse_reattach, parse_redact, parse_restore, parse_resume, parse_verify,
+    statistics_json,
 };
 use portolan_auth::Action;
 use portolan_model::{ArchiveId, OnlineArchive, ProjectId};
@@ -41,6 +42,8 @@ pub(crate) fn routes() -> Vec<Route> {
         of_archive!(POST ":hold", "holdOnlineArchive", write, hold),
         of_archive!(POST ":release", "releaseOnlineArchive", write, release),
         of_archive!(POST ":undelete", "undeleteOnlineArchive", write, undelete),
+        of_archive!(POST ":resume", "resumeOnlineArchive", write, resume),
+        of_archive!(POST ":reattach", "reattachOnlineArchive", write, reattach),
         of_archive!(GET ":expiryPreview", "previewOnlineArchiveExpiry", read, preview_expiry),
         of_archive!(GET "/statistics", "getOnlineArchiveStatistics", read, statistics),
         of_archive!(GET "/operations", "listOnlineArchiveOperations", read, list_operations),
@@ -132,6 +135,22 @@ async fn release(call: Call) -> Answer {
 async fn undelete(call: Call) -> Answer {
     let (project_id, name, id) = place(&call)?;
     let archive = call.control().undelete_archive(&call.caller, project_id, name, id).await?;
+    Ok(Reply::ok(standing(&archive)))
+}
+
+async fn resume(call: Call) -> Answer {
+    let (project_id, name, id) = place(&call)?;
+    let accepted = parse_resume(call.fields()?)?;
+    let control = call.control();
+    let archive = control.resume_archive(&call.caller, project_id, name, id, accepted).await?;
+    Ok(Reply::ok(standing(&archive)))
+}
+
+async fn reattach(call: Call) -> Answer {
+    let (project_id, name, id) = place(&call)?;
+    let draft = parse_reattach(call.fields()?)?;
+    let control = call.control();
+    let archive = control.reattach_archive(&call.caller, project_id, name, id, draft).await?;
     Ok(Reply::ok(standing(&archive)))
 }
 

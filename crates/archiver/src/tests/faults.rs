@@ -12,8 +12,11 @@ const PAUSE_MS: u64 = 60_000;
 
 /// Effects that a run of two moves without kept or older rows does not pass; they have tests of their
 /// own below.
-const ELSEWHERE: [&str; 28] = [
+const ELSEWHERE: [&str; 32] = [
     effects::OWN,
+    effects::ADOPT,
+    effects::PLACE,
+    effects::RESUME,
     effects::DEFINE,
     effects::RUN_WAIT,
     effects::SUPERSEDE,
@@ -36,6 +39,7 @@ const ELSEWHERE: [&str; 28] = [
     effects::CLEAN_UP,
     effects::OPERATION_DONE,
     effects::UPKEEP,
+    effects::QUARANTINE,
     effects::PURGING,
     effects::PURGE,
     effects::PURGED,

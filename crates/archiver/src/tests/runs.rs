@@ -1,8 +1,9 @@
 //! Runs without faults: what moves, what stays, the states that an archive goes through.
 
 use bson::rawdoc;
-use portolan_model::{ArchiveEvent, ArchiveState, PartitionFieldType, SuspendReason};
+use portolan_model::{ArchiveEvent, ArchiveState, Namespace, PartitionFieldType, SuspendReason};
 use portolan_runtime::FaultPlan;
+use portolan_store::runs::{DocumentKind, RunDocument};
 
 use super::world::{Documents, World, by_identity, flight, flights};
 
@@ -102,6 +103,38 @@ async fn a_collection_that_is_dropped_or_replaced_orphans_its_archive() {
     }
 }
 
+/// Of a paused one, too, so that its operator learns of it before he resumes it.
+#[tokio::test]
+async fn a_paused_archive_is_orphaned_when_its_collection_goes_or_is_renamed() {
+    for renamed in [false, true] {
+        let mut world = World::with_flights().await;
+        world.settle().await;
+        world.happen(ArchiveEvent::PauseRequested).await;
+        world.settle().await;
+        assert_eq!(world.state().await, ArchiveState::Paused, "its collection is there");
+        if renamed {
+            let other = Namespace { collection: "flights_old".into(), ..flights() };
+            world.cluster.rename(&flights(), &other);
+        } else {
+            world.cluster.drop_collection(&flights());
+        }
+        world.settle().await;
+        assert_eq!(world.state().await, ArchiveState::Orphaned, "renamed: {renamed}");
+        assert_eq!((world.archived().await.len(), world.runs().await.len()), (10, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_paused_archive_of_a_collection_that_never_was_stays_paused() {
+    let mut world = World::new().await;
+    world.happen(ArchiveEvent::RunStarted).await;
+    world.happen(ArchiveEvent::RunEnded).await;
+    world.happen(ArchiveEvent::PauseRequested).await;
+    world.cluster.drop_collection(&flights());
+    world.settle().await;
+    assert_eq!(world.state().await, ArchiveState::Paused);
+}
+
 #[tokio::test]
 async fn a_paused_archive_moves_nothing_until_it_is_resumed() {
     let mut world = World::with_flights().await;
@@ -126,6 +159,9 @@ async fn what_cannot_be_archived_is_counted_listed_and_left() {
     let run = &world.runs().await[0];
     assert_eq!((run.documents_moved, run.documents_skipped), (10, 1));
     assert!(world.live().values().any(|bytes| bytes == twice.as_bytes()));
+    let reason = r#"it has the field "t" twice"#.to_owned();
+    let listed = RunDocument { kind: DocumentKind::Skipped, document: "70".into(), reason };
+    assert_eq!(world.named().await, [listed]);
 }
 
 #[tokio::test]

@@ -233,7 +233,7 @@ fn refused(current: ArchiveState, wish: Wish) -> ControlError {
     match current.suspend_reason() {
         Some(reason) => {
             let reason = reason.as_str();
-            let detail = format!("The archive is suspended ({reason}) and waits for its operator.");
+            let detail = format!("The archive is suspended ({reason}): see `archive resume`.");
             Problem::new(ErrorCode::ConcurrentModification, detail).with(reason).into()
         }
         None => cannot_modify("state"),

@@ -135,7 +135,7 @@ impl SimulatedLog {
         version.fence_token =
             (version.fence > 0 && marker.epoch == version.fence).then(|| marker.token.clone());
         version.config_version = version.config_version.max(marker.config_version);
-        if let Some((name, value)) = change.property() {
+        for (name, value) in change.properties() {
             let mut properties = version.spec.to_properties();
             properties.insert(name.to_owned(), value);
             version.spec = TableSpec::from_properties(&properties)?;

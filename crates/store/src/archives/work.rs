@@ -2,8 +2,8 @@
 
 use portolan_auth::{Authorized, Instance};
 use portolan_model::{
-    ArchiveEvent, ArchiveId, ArchiveState, ClusterId, Namespace, PartitionFieldType, ProjectId,
-    StateRefused,
+    ArchiveDefinition, ArchiveEvent, ArchiveId, ArchiveRules, ArchiveState, ClusterId, Namespace,
+    PartitionFieldType, ProjectId, StateRefused,
 };
 
 use super::codec::{partition_fields, partition_fields_json, state};
@@ -144,6 +144,14 @@ pub enum ArchiveAlert<'a> {
     WindowsFull(i64),
     /// All that is cold was moved again.
     UpToDate,
+    /// A file that is not as it should be, and is left alone.
+    FileQuarantined(&'a str),
+    /// A file that was left alone is sound.
+    FileSound(&'a str),
+    /// So many looks in a row at what is to expire failed.
+    ExpiryFails(i64),
+    /// One succeeded again.
+    ExpiryGoesOn,
 }
 
 /// Writes the event of an alert.
@@ -169,6 +177,19 @@ pub async fn alert(
             "ONLINE_ARCHIVE_MAX_CONSECUTIVE_OFFLOAD_WINDOWS_CHECK"
         }
         ArchiveAlert::UpToDate => "ONLINE_ARCHIVE_UP_TO_DATE",
+        ArchiveAlert::FileQuarantined(path) => {
+            target.push(("file", path.to_owned()));
+            "ONLINE_ARCHIVE_FILE_QUARANTINED"
+        }
+        ArchiveAlert::FileSound(path) => {
+            target.push(("file", path.to_owned()));
+            "ONLINE_ARCHIVE_FILE_SOUND"
+        }
+        ArchiveAlert::ExpiryFails(count) => {
+            target.push(("failures", count.to_string()));
+            "ONLINE_ARCHIVE_DATA_EXPIRATION_DID_NOT_RUN"
+        }
+        ArchiveAlert::ExpiryGoesOn => "ONLINE_ARCHIVE_DATA_EXPIRATION_RESOLVED",
     };
     record(tx, system, &standing, type_name, &target).await
 }
@@ -225,6 +246,36 @@ pub async fn set_partition_types(
         "online archive",
     )
     .await
+}
+
+/// Takes over from an archive's table what the control database knows in an older version: criteria and
+/// schedule, expiration rule and hold.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such archive.
+pub async fn align(
+    tx: &mut Tx<'_>,
+    system: &Authorized<Instance>,
+    id: ArchiveId,
+    (config_version, definition, rules): (i64, Option<&ArchiveDefinition>, &ArchiveRules),
+) -> Result<(), StoreError> {
+    let found = fetch(tx, system, id).await?;
+    let mut stored = found.ok_or(StoreError::Missing { what: "online archive" })?;
+    let archive = &mut stored.archive;
+    if config_version > archive.criteria_version {
+        archive.criteria_version = config_version;
+        if let Some(definition) = definition {
+            archive.criteria = definition.criteria.clone();
+            archive.schedule = definition.schedule;
+        }
+    }
+    if rules.version > stored.rules_version {
+        stored.rules_version = rules.version;
+        archive.expire_after_days = rules.expiry.map(|rule| rule.expire_after_days);
+        stored.expiry_set_at = rules.expiry.map(|rule| rule.set_at);
+        stored.hold.clone_from(&rules.hold);
+    }
+    super::write(tx, stored.archive.project_id, &stored).await
 }
 
 /// Notes that the table of a deleted archive is being removed from now on. Whether the archive is

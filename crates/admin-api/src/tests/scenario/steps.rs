@@ -544,6 +544,12 @@ fn endings() -> Vec<Step> {
     vec![
         step("deleteGroupClusterOnlineArchive"),
         step("undeleteOnlineArchive"),
+        step("resumeOnlineArchive")
+            .body(r#"{"accept":["LEVEL_FELL"],"level":"L1"}"#)
+            .refused("ONLINE_ARCHIVE_NOT_ACTIVE"),
+        step("reattachOnlineArchive")
+            .body(r#"{"dbName":"flights","collName":"departures","otherCollection":true}"#)
+            .refused("ONLINE_ARCHIVE_NOT_ACTIVE"),
         step("deleteGroupClusterOnlineArchive"),
         step("deleteGroupCluster"),
         step("getGroupCluster").until("/errorCode", GONE).refused(GONE),
