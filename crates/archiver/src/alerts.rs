@@ -7,6 +7,10 @@ use portolan_store::jobs::ArchiveJob;
 /// Archive").
 pub(crate) const FULL_WINDOWS: i64 = 3;
 
+/// So many looks in a row at what is to expire that failed are told: one alone may be a storage that was
+/// restarted.
+const EXPIRY_FAILURES: i64 = 3;
+
 /// What changed between two states of a job that somebody should know.
 pub(crate) fn of_job<'a>(before: &ArchiveJob, now: &'a ArchiveJob) -> Vec<ArchiveAlert<'a>> {
     let index = match (before.create_index.is_some(), now.create_index.as_deref()) {
@@ -22,6 +26,15 @@ pub(crate) fn of_job<'a>(before: &ArchiveJob, now: &'a ArchiveJob) -> Vec<Archiv
         _ => None,
     };
     index.into_iter().chain(windows).collect()
+}
+
+/// What changed between two looks at what is to expire.
+pub(crate) fn of_upkeep(before: i64, now: i64) -> Option<ArchiveAlert<'static>> {
+    match (before >= EXPIRY_FAILURES, now >= EXPIRY_FAILURES) {
+        (false, true) => Some(ArchiveAlert::ExpiryFails(now)),
+        (true, false) => Some(ArchiveAlert::ExpiryGoesOn),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +55,8 @@ mod tests {
             run_requested: false,
             create_index: create_index.map(str::to_owned),
             full_windows,
+            cold: None,
+            waiting_for: None,
         }
     }
 
@@ -59,5 +74,12 @@ mod tests {
         told(&job(None, 3), &job(None, 4), &[]);
         told(&job(None, 2), &job(None, 0), &[]);
         told(&job(Some("i"), 4), &job(None, 0), &[IndexFound, UpToDate]);
+    }
+    #[test]
+    fn expiry_that_fails_again_and_again_is_told_once() {
+        let told: Vec<_> =
+            [0, 1, 2, 3, 4, 0, 1, 0].windows(2).map(|two| of_upkeep(two[0], two[1])).collect();
+        let (fails, on) = (Some(ArchiveAlert::ExpiryFails(3)), Some(ArchiveAlert::ExpiryGoesOn));
+        assert_eq!(told, [None, None, fails, None, on, None, None]);
     }
 }

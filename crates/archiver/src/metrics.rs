@@ -1,8 +1,8 @@
 //! Counters and gauges of the archiver, for `/metrics`. Rates are what Prometheus makes of counters.
 //! None of them carries the name of a user's thing: how one archive stands is told by the API.
 
-use portolan_store::jobs::Standing;
-use portolan_store::operations::{Operation, OperationState};
+use portolan_store::jobs::{Standing, StateFigures};
+use portolan_store::operations::{OperationKind, OperationState};
 use portolan_store::runs::ArchiveRun;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -53,6 +53,7 @@ const COMMAND_MS: [f64; 9] = [5.0, 20.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_5
 const DOCUMENTS: [&str; 5] = ["moved", "deleted", "kept", "vanished", "skipped"];
 const BYTES: [&str; 2] = ["read", "stored"];
 const RUNS: [&str; 3] = ["done", "stopped", "failed"];
+const OPERATIONS: [&str; 2] = ["done", "failed"];
 
 fn command_buckets() -> Histogram {
     Histogram::new(COMMAND_MS)
@@ -71,7 +72,13 @@ pub struct ArchiverMetrics {
     failing: Gauge,
     open: Gauge,
     queued: Gauge,
+    due: Gauge,
+    in_moves: Gauge,
+    cold_documents: Gauge,
+    cold_bytes: Gauge,
+    failing_upkeep: Gauge,
     missing_indexes: Gauge,
+    quarantined: Gauge,
     full_windows: Gauge,
     overdue_ms: Gauge,
     looks: Seconds,
@@ -93,7 +100,13 @@ impl Default for ArchiverMetrics {
             failing: Gauge::default(),
             open: Gauge::default(),
             queued: Gauge::default(),
+            due: Gauge::default(),
+            in_moves: Gauge::default(),
+            cold_documents: Gauge::default(),
+            cold_bytes: Gauge::default(),
+            failing_upkeep: Gauge::default(),
             missing_indexes: Gauge::default(),
+            quarantined: Gauge::default(),
             full_windows: Gauge::default(),
             overdue_ms: Gauge::default(),
             waited_ms: Family::default(),
@@ -121,29 +134,46 @@ impl ArchiverMetrics {
         registry.register("portolan_archiver_expired_documents", help, metrics.expired.clone());
         let help = "Things that verify found wrong";
         registry.register("portolan_archiver_verify_problems", help, metrics.unsound.clone());
-        let help = "Archives by state";
-        registry.register("portolan_archiver_archives", help, metrics.archives.clone());
-        let help = "Archives whose last look failed";
-        registry.register("portolan_archiver_failing_archives", help, metrics.failing.clone());
-        let help = "Archives with a move that is not finished";
-        registry.register("portolan_archiver_open_moves", help, metrics.open.clone());
-        let help = "Operations that are queued or under way";
-        registry.register("portolan_archiver_queued_operations", help, metrics.queued.clone());
-        let help = "Archives for which no index finds what is cold";
-        registry.register(
-            "portolan_archiver_missing_indexes",
-            help,
-            metrics.missing_indexes.clone(),
-        );
-        let help = "Milliseconds by which the most overdue look of an active archive is late";
-        registry.register("portolan_archiver_overdue_ms", help, metrics.overdue_ms.clone());
-        let help = "Time that a look for work took";
-        registry.register("portolan_archiver_look_seconds", help, metrics.looks.0.clone());
-        let help = "Archives for which three windows in a row were too short";
-        registry.register("portolan_archiver_full_windows", help, metrics.full_windows.clone());
+        metrics.register_standing(registry);
+        metrics.register_backlog(registry);
         metrics.register_load(registry);
         metrics.begin_at_zero();
         metrics
+    }
+
+    fn register_standing(&self, registry: &mut Registry) {
+        let help = "Archives by state";
+        registry.register("portolan_archiver_archives", help, self.archives.clone());
+        let help = "Archives whose last look failed";
+        registry.register("portolan_archiver_failing_archives", help, self.failing.clone());
+        let help = "Archives whose last upkeep failed: expiry, compaction, clean-up";
+        registry.register("portolan_archiver_failing_upkeep", help, self.failing_upkeep.clone());
+        let help = "Archives for which no index finds what is cold";
+        registry.register("portolan_archiver_missing_indexes", help, self.missing_indexes.clone());
+        let help = "Files of archives that are damaged and are left alone";
+        registry.register("portolan_archiver_quarantined_files", help, self.quarantined.clone());
+        let help = "Archives for which three windows in a row were too short";
+        registry.register("portolan_archiver_full_windows", help, self.full_windows.clone());
+    }
+
+    /// What is still to be done.
+    fn register_backlog(&self, registry: &mut Registry) {
+        let help = "Archives whose look is due and that no run works on";
+        registry.register("portolan_archiver_due_archives", help, self.due.clone());
+        let help = "Milliseconds by which the most overdue look of these is late";
+        registry.register("portolan_archiver_overdue_ms", help, self.overdue_ms.clone());
+        let help = "Cold documents that the last looks and runs saw and left in their clusters";
+        registry.register("portolan_archiver_cold_documents", help, self.cold_documents.clone());
+        let help = "Bytes of these";
+        registry.register("portolan_archiver_cold_bytes", help, self.cold_bytes.clone());
+        let help = "Archives with a move that is not finished";
+        registry.register("portolan_archiver_open_moves", help, self.open.clone());
+        let help = "Documents of these moves";
+        registry.register("portolan_archiver_open_documents", help, self.in_moves.clone());
+        let help = "Operations that are queued or under way";
+        registry.register("portolan_archiver_queued_operations", help, self.queued.clone());
+        let help = "Time that a look for work took";
+        registry.register("portolan_archiver_look_seconds", help, self.looks.0.clone());
     }
 
     fn register_load(&self, registry: &mut Registry) {
@@ -167,7 +197,12 @@ impl ArchiverMetrics {
         for outcome in RUNS {
             drop(self.runs.get_or_create(&Outcome { outcome }));
         }
-        for reason in ["lag", "latency", "bytes", "operations"] {
+        for kind in OperationKind::ALL {
+            for outcome in OPERATIONS {
+                drop(self.operations.get_or_create(&Kind { kind: kind.as_str(), outcome }));
+            }
+        }
+        for reason in ["lag", "latency", "bytes", "operations", "hours"] {
             drop(self.waited_ms.get_or_create(&Reason { reason }));
         }
         for command in ["read", "delete", "insert"] {
@@ -210,16 +245,26 @@ impl ArchiverMetrics {
         }
     }
 
-    /// Work beside runs ended; `problems` is what a verification found.
-    pub(crate) fn operation_ended(&self, operation: &Operation, problems: u64) {
-        let outcome = if operation.state == OperationState::Done { "done" } else { "failed" };
-        self.operations.get_or_create(&Kind { kind: operation.kind.as_str(), outcome }).inc();
+    /// Work beside runs ended.
+    pub(crate) fn operation_ended(&self, kind: OperationKind, state: OperationState) {
+        let [done, failed] = OPERATIONS;
+        let outcome = if state == OperationState::Done { done } else { failed };
+        self.operations.get_or_create(&Kind { kind: kind.as_str(), outcome }).inc();
+    }
+
+    /// A verification found something wrong.
+    pub(crate) fn problems_found(&self, problems: u64) {
         self.unsound.inc_by(problems);
     }
 
     /// Documents expired.
     pub(crate) fn expired(&self, documents: u64) {
         self.expired.inc_by(documents);
+    }
+
+    /// So many files are in quarantine.
+    pub(crate) fn quarantined(&self, files: i64) {
+        self.quarantined.set(files);
     }
 
     /// A look for work ended.
@@ -230,35 +275,46 @@ impl ArchiverMetrics {
 
     /// How all archives stand.
     pub(crate) fn look(&self, standing: &Standing, now_ms: i64, lag_ms: u64) {
+        let sum = |of: fn(&StateFigures) -> i64| standing.states.iter().map(of).sum();
         self.archives.clear();
-        let (mut failing, mut missing, mut full, mut open, mut overdue_ms) = (0, 0, 0, 0, 0);
         for figures in &standing.states {
             let state = figures.state.as_str();
             self.archives.get_or_create(&State { state }).inc_by(figures.archives);
-            failing += figures.failing;
-            missing += figures.without_index;
-            full += figures.full_windows;
-            open += figures.unfinished;
-            if let (true, Some(due_at)) = (figures.state.is_active(), figures.due_at_min) {
-                overdue_ms = overdue_ms.max(now_ms.saturating_sub(due_at));
-            }
         }
-        self.failing.set(failing);
-        self.missing_indexes.set(missing);
-        self.full_windows.set(full);
-        self.overdue_ms.set(overdue_ms);
-        self.open.set(open);
+        self.failing.set(sum(|figures| figures.failing));
+        self.missing_indexes.set(sum(|figures| figures.without_index));
+        self.full_windows.set(sum(|figures| figures.full_windows));
+        self.open.set(sum(|figures| figures.unfinished));
+        self.in_moves.set(standing.in_moves);
+        self.failing_upkeep.set(standing.failing_upkeep);
         self.queued.set(standing.operations);
         self.lag_ms.set(i64::try_from(lag_ms).unwrap_or(i64::MAX));
+        self.backlog(standing, now_ms);
+    }
+
+    /// What active archives have still to do.
+    fn backlog(&self, standing: &Standing, now_ms: i64) {
+        let active = || standing.states.iter().filter(|figures| figures.state.is_active());
+        self.due.set(active().map(|figures| figures.due).sum());
+        let oldest = active().filter_map(|figures| figures.due_at_min).min();
+        self.overdue_ms.set(oldest.map_or(0, |due_at| now_ms.saturating_sub(due_at).max(0)));
+        self.cold_documents.set(active().map(|figures| figures.cold.documents).sum());
+        self.cold_bytes.set(active().map(|figures| figures.cold.bytes).sum());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use portolan_model::{ArchiveId, GuardLevel, JobId};
-    use portolan_store::operations::OperationKind;
+    use portolan_model::{ArchiveId, ArchiveState, GuardLevel, JobId};
+    use portolan_store::jobs::Cold;
 
     use super::*;
+
+    fn shown(registry: &Registry) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).expect("encoded");
+        text
+    }
 
     #[test]
     fn what_is_counted_is_shown() {
@@ -268,23 +324,60 @@ mod tests {
         let mut run = ArchiveRun::begin(id, archive, GuardLevel::L1, 0);
         (run.phase, run.documents_moved, run.documents_skipped) = ("DONE".into(), 5, 2);
         metrics.run_ended(&run);
-        let mut operation = Operation::new(id, archive, OperationKind::Verify, "{}".into(), 0);
-        operation.state = OperationState::Done;
-        metrics.operation_ended(&operation, 3);
+        metrics.operation_ended(OperationKind::Verify, OperationState::Done);
+        metrics.problems_found(3);
         metrics.expired(4);
         metrics.waited("lag", 1_200);
         metrics.command_took("delete", 30);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).expect("encoded");
+        let text = shown(&registry);
         for line in [
             "portolan_archiver_documents_total{outcome=\"moved\"} 5",
             "portolan_archiver_documents_total{outcome=\"skipped\"} 2",
             "portolan_archiver_runs_total{outcome=\"done\"} 1",
             "portolan_archiver_operations_total{kind=\"VERIFY\",outcome=\"done\"} 1",
+            "portolan_archiver_operations_total{kind=\"CLEAN_UP\",outcome=\"failed\"} 0",
             "portolan_archiver_verify_problems_total 3",
             "portolan_archiver_expired_documents_total 4",
             "portolan_archiver_waited_ms_total{reason=\"lag\"} 1200",
             "portolan_archiver_command_ms_bucket{le=\"50.0\",command=\"delete\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn the_backlog_is_that_of_archives_that_may_run() {
+        let mut registry = Registry::default();
+        let metrics = ArchiverMetrics::register(&mut registry);
+        let figures = |state, due, due_at_min, documents| StateFigures {
+            state,
+            archives: 1,
+            failing: 0,
+            without_index: 0,
+            full_windows: 0,
+            unfinished: 1,
+            due,
+            due_at_min,
+            cold: Cold { documents, bytes: documents * 10 },
+        };
+        let states = vec![
+            figures(ArchiveState::Idle, 2, Some(400), 3),
+            figures(ArchiveState::Archiving, 1, None, 4),
+            figures(ArchiveState::Paused, 5, Some(1), 50),
+        ];
+        let standing = Standing { states, operations: 6, in_moves: 70, failing_upkeep: 8 };
+        metrics.look(&standing, 1_000, 9);
+        let text = shown(&registry);
+        for line in [
+            "portolan_archiver_due_archives 3\n",
+            "portolan_archiver_overdue_ms 600\n",
+            "portolan_archiver_cold_documents 7\n",
+            "portolan_archiver_cold_bytes 70\n",
+            "portolan_archiver_open_moves 3\n",
+            "portolan_archiver_open_documents 70\n",
+            "portolan_archiver_queued_operations 6\n",
+            "portolan_archiver_failing_upkeep 8\n",
+            "portolan_archiver_lag_ms 9\n",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use bson::{RawDocument, RawDocumentBuf};
 use portolan_cluster::{Cluster, CollectionInfo};
-use portolan_lake::{Staged, Table, Version, identity_under};
+use portolan_lake::{Location, Staged, Table, Version, identity_under};
 use portolan_model::{ArchiveId, GuardLevel, Namespace, OnlineArchive, ShardKey, SuspendReason};
 use portolan_runtime::Runtime;
+use portolan_store::jobs::Cold;
 use portolan_store::runs::{ArchiveRun, RunDocument};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
 use crate::lease::Held;
 use crate::load::Load;
-use crate::{ArchiverError, ArchiverOptions};
+use crate::{ArchiverError, ArchiverOptions, quiet};
 
 /// How long a version of the table is relied on while batches are deleted.
 const PIN_MS: u64 = 60_000;
@@ -32,6 +33,8 @@ pub(crate) struct Scene {
     pub(crate) options: Arc<ArchiverOptions>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) cluster: Arc<dyn Cluster>,
+    /// Where the table of this archive lies.
+    pub(crate) location: Location,
     /// What of the cluster is spent.
     pub(crate) load: Arc<Load>,
     pub(crate) held: Arc<Held>,
@@ -58,8 +61,8 @@ pub(crate) struct Scene {
     pub(crate) permitted: Option<(i64, i32)>,
     /// A batch that an earlier epoch or attempt may have deleted already.
     pub(crate) repeated_batch: Option<i32>,
-    /// Whether the window of the schedule closed before all that is cold was moved.
-    pub(crate) window_full: Option<bool>,
+    /// What stayed cold when the window of the schedule closed, or nothing, when all was moved.
+    pub(crate) left: Option<Cold>,
 }
 
 impl Scene {
@@ -67,14 +70,14 @@ impl Scene {
         &self.archive.namespace
     }
 
-    /// The shard key of the collection as it was found when the lease was taken.
-    pub(crate) fn shard_key(&self) -> Option<&ShardKey> {
-        self.collection.as_ref().and_then(|info| info.shard_key.as_ref())
     /// Lets a phase of the run begin.
     pub(crate) fn enter(&mut self, phase: &str) {
         self.run.enter(phase, self.runtime.now_ms());
     }
 
+    /// The shard key of the collection as it was found when the lease was taken.
+    pub(crate) fn shard_key(&self) -> Option<&ShardKey> {
+        self.collection.as_ref().and_then(|info| info.shard_key.as_ref())
     }
 
     /// Identity of a document of the collection.
@@ -120,25 +123,15 @@ impl Scene {
         Ok(version)
     }
 
-    /// The clock on which the end of late deletes is counted: the cluster's, or ours where nothing at
-    /// the cluster bounds them.
+    /// The clock on which the end of late deletes is counted.
     pub(crate) async fn quiet_clock_ms(&self, level: GuardLevel) -> Result<i64, ArchiverError> {
-        match level {
-            GuardLevel::L0 => Ok(self.runtime.now_ms()),
-            _ => Ok(self.cluster.clock_ms().await?),
-        }
+        Ok(quiet::clock_ms(self.cluster.as_ref(), &self.runtime, level).await?)
     }
 
     /// From when on a delete sent until now can have no effect any more.
     pub(crate) async fn quiet_from_now_ms(&self, level: GuardLevel) -> Result<i64, ArchiverError> {
-        let now_ms = self.quiet_clock_ms(level).await?;
-        let wait_ms = match level {
-            GuardLevel::L0 => self.options.quiet_unguarded_ms,
-            _ => i64::try_from(self.options.lease_ttl_ms)
-                .unwrap_or(i64::MAX)
-                .saturating_add(self.options.quiet_margin_ms),
-        };
-        Ok(now_ms.saturating_add(wait_ms))
+        let cluster = self.cluster.as_ref();
+        Ok(quiet::from_now_ms(cluster, &self.runtime, &self.options, level).await?)
     }
 
     /// The present name of the pinned collection: it may have been renamed. `None`: it is gone.

@@ -57,6 +57,7 @@ pub mod project_users;
 pub mod projects;
 pub mod query_limits;
 pub mod query_log;
+pub mod quarantine;
 pub mod restore_holds;
 mod roles;
 pub mod runs;

@@ -38,6 +38,8 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     11 "0011_restore_holds",
     12 "0012_run_waits",
     13 "0013_operation_claims",
+    14 "0014_backlog",
+    15 "0015_quarantine",
 };
 
 /// Any number: it only has to be the same in all replicas.

@@ -47,6 +47,9 @@ macro_rules! names {
         }
 
         impl $name {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             /// Its name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -130,12 +133,12 @@ impl Operation {
             created_at: now_ms,
             updated_at: now_ms,
             ended_at: None,
-        }
-    }
-}
             claim: 0,
             failures: 0,
             not_before: 0,
+        }
+    }
+}
 
 pub(crate) const COLUMNS: &str = "id, archive_id, kind, state, request, progress, error, created_at, \
      updated_at, ended_at, claim, failures, not_before";
@@ -153,12 +156,12 @@ impl FromRow for Operation {
             created_at: row.int("created_at")?,
             updated_at: row.int("updated_at")?,
             ended_at: row.opt_int("ended_at")?,
-        })
-    }
-}
             claim: row.int("claim")?,
             failures: row.int("failures")?,
             not_before: row.int("not_before")?,
+        })
+    }
+}
 
 /// Writes an operation as it now is, new or known.
 ///
@@ -251,8 +254,8 @@ pub async fn waiting(
     tx.fetch_all(sqlx::AssertSqlSafe(sql), args![silent_since_ms, now_ms]).await
 }
 
-/// Takes an operation that nobody began, or whose last writer was silent since `silent_since_ms`.
-/// Whether it could be taken: of several workers one takes it.
+/// Takes an operation that nobody began, or whose last writer was silent since `silent_since_ms`, and
+/// gives it as it now is. `None`: of several workers another one took it.
 ///
 /// # Errors
 /// The database's.
@@ -270,9 +273,6 @@ pub async fn claim(
             args![id, now_ms, silent_since_ms],
         )
         .await?;
-    Ok(changed == 1)
-}
-
     if changed != 1 {
         return Ok(None);
     }
@@ -306,6 +306,9 @@ pub async fn save_claimed(tx: &mut Tx<'_>, operation: &Operation) -> Result<bool
             ],
         )
         .await?;
+    Ok(changed == 1)
+}
+
 /// Ends the operations of a kind that were cut off: the next one starts from what is true.
 ///
 /// # Errors
@@ -314,15 +317,14 @@ pub async fn end_interrupted(
     tx: &mut Tx<'_>,
     archive_id: ArchiveId,
     kind: OperationKind,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let now_ms = tx.now_ms();
     tx.execute(
         "UPDATE archive_operations SET state = 'FAILED', error = 'interrupted', ended_at = $3, \
          updated_at = $3 WHERE archive_id = $1 AND kind = $2 AND state IN ('QUEUED', 'RUNNING')",
         args![archive_id, kind.as_str(), now_ms],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Forgets the operations of an archive whose data is gone.

@@ -1,4 +1,5 @@
-//! The alert rules in docs/monitoring name metrics that a real process shows.
+//! The alert rules in docs/monitoring name metrics that a real process shows, and the page beside them
+//! explains exactly those.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -35,11 +36,13 @@ fn selectors(expression: &str) -> Vec<(String, String)> {
     found
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn alert_rules_name_what_is_shown() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/monitoring/alerts.yaml");
-    let rules = rules(&std::fs::read_to_string(file).expect("the rules"));
-    assert!(rules.len() > 10, "{rules:?}");
+fn text_of(file: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(file);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// What a real process shows once it has counted how archives stand.
+async fn shown() -> String {
     let sample = sample(400);
     let dir = tempfile::tempdir().expect("a folder");
     let instance = Instance::start(dir.path(), &sample.path).await;
@@ -52,6 +55,19 @@ async fn alert_rules_name_what_is_shown() {
     })
     .await;
     instance.stop();
+    shown
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_and_page_name_what_is_shown() {
+    let shown = shown().await;
+    rules_name_what_is_shown(&shown);
+    the_page_explains_what_is_shown(&shown);
+}
+
+fn rules_name_what_is_shown(shown: &str) {
+    let rules = rules(&text_of("monitoring/alerts.yaml"));
+    assert!(rules.len() > 10, "{rules:?}");
     let series = || shown.lines().filter(|line| !line.starts_with('#'));
     let names: BTreeSet<&str> = series().filter_map(|line| line.split(['{', ' ']).next()).collect();
     for (rule, expression) in rules {
@@ -65,4 +81,19 @@ async fn alert_rules_name_what_is_shown() {
             }
         }
     }
+}
+
+/// Families as the page names them: a counter by the name of its series.
+fn families(shown: &str) -> BTreeSet<String> {
+    let types = shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    types
+        .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.into() })
+        .collect()
+}
+
+fn the_page_explains_what_is_shown(shown: &str) {
+    let page = text_of("how-to/watch-an-instance.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let explained = rows.map(|(name, _)| name.split('{').next().unwrap_or(name).to_owned());
+    assert_eq!(explained.collect::<BTreeSet<_>>(), families(shown));
 }

@@ -7,21 +7,19 @@ use portolan_store::archives::{StoredArchive, work};
 use portolan_store::jobs::{self, ArchiveJob, Standing};
 use portolan_store::leases::LeaseKey;
 use portolan_store::operations::{self, Operation, OperationKind};
-use portolan_store::restore_holds;
-use portolan_store::runs;
-use portolan_store::traces;
 use portolan_store::upkeep::{self, Upkeep};
+use portolan_store::{Page, StoreError, Tx, quarantine, restore_holds, runs, traces};
 
 use super::{Journal, hold};
 use crate::lease::Held;
-use crate::{ArchiverError, effects};
+use crate::{ArchiverError, alerts, effects};
 
 /// What the archiver does by itself.
 const UPKEEP: [OperationKind; 3] =
     [OperationKind::Expiry, OperationKind::Compaction, OperationKind::CleanUp];
+
 /// So many runs, the newest ones, tell how fast documents are moved.
 const PACE_RUNS_MAX: i64 = 100;
-
 
 /// How fast documents were moved.
 #[derive(Debug, Clone, Copy)]
@@ -92,10 +90,10 @@ impl Journal {
             .await
     }
 
+    /// Writes how far an operation is that an operator asked for.
     ///
     /// # Errors
     /// [`ArchiverError::Overtaken`] when another worker took it since.
-    /// Writes how far an operation is that an operator asked for.
     pub(crate) async fn save_operation(
         &self,
         name: &'static str,
@@ -152,8 +150,7 @@ impl Journal {
         &self,
         id: JobId,
         silent_since_ms: i64,
-    ) -> Result<bool, ArchiverError> {
-        let id = operation.id;
+    ) -> Result<Option<Operation>, ArchiverError> {
         self.store
             .run_tx(effects::OPERATION_CLAIM, |tx| {
                 Box::pin(async move { Ok(operations::claim(tx, id, silent_since_ms).await?) })
@@ -217,20 +214,22 @@ impl Journal {
             .await
     }
 
-    /// Ends the records of upkeep that was cut off.
+    /// Ends the records of upkeep that was cut off; of which kinds there were some.
     pub(crate) async fn end_cut_off_upkeep(
         &self,
         held: &Held,
         id: ArchiveId,
-    ) -> Result<(), ArchiverError> {
+    ) -> Result<Vec<OperationKind>, ArchiverError> {
         self.store
             .run_tx(effects::OPERATION_DONE, |tx| {
                 Box::pin(async move {
                     hold(tx, held).await?;
+                    let mut ended = Vec::new();
                     for kind in UPKEEP {
-                        operations::end_interrupted(tx, id, kind).await?;
+                        let count = operations::end_interrupted(tx, id, kind).await?;
+                        ended.extend((0..count).map(|_| kind));
                     }
-                    Ok(())
+                    Ok(ended)
                 })
             })
             .await
@@ -245,6 +244,7 @@ impl Journal {
         self.store
             .run_tx(effects::UPKEEP, |tx| {
                 Box::pin(async move {
+                    self.alert_upkeep(tx, next).await?;
                     upkeep::save(tx, next).await?;
                     if let Some(event) = event {
                         self.happen(tx, next.archive_id, event).await?;
@@ -253,6 +253,19 @@ impl Journal {
                 })
             })
             .await
+    }
+
+    /// The event of expiry that fails, or does again, of an archive whose data is to expire.
+    async fn alert_upkeep(&self, tx: &mut Tx<'_>, next: &Upkeep) -> Result<(), StoreError> {
+        let id = next.archive_id;
+        let before = upkeep::get(tx, id).await?.map_or(0, |before| before.failures);
+        let Some(alert) = alerts::of_upkeep(before, next.failures) else { return Ok(()) };
+        match work::fetch(tx, &self.system, id).await? {
+            Some(stored) if stored.archive.expire_after_days.is_some() => {
+                work::alert(tx, &self.system, id, alert).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Notes that a table is being removed. Whether it may be: its archive is still deleted and not
@@ -288,6 +301,7 @@ impl Journal {
                     hold(tx, held).await?;
                     operations::forget(tx, id).await?;
                     traces::forget_archive(tx, id).await?;
+                    quarantine::forget(tx, id).await?;
                     upkeep::forget(tx, id).await?;
                     Ok(work::forget(tx, &self.system, id).await?)
                 })

@@ -28,6 +28,7 @@ impl Worker {
         let standing = self.shared.journal.standing().await?;
         let lag_ms = self.shared.loads.lag_ms(self.shared.runtime.boot_ms());
         self.shared.metrics.look(&standing, now_ms, lag_ms);
+        self.shared.metrics.quarantined(self.shared.journal.quarantined_everywhere().await?);
         Ok(())
     }
 
@@ -148,7 +149,11 @@ impl Worker {
         let mut event = None;
         let wait_ms = match upkeep::run(&self.shared, stored).await {
             Ok(Kept::Done) => options.upkeep_interval_ms,
-            Ok(Kept::Busy) => WAITING_MS,
+            Ok(Kept::Busy) => {
+                // Nothing was tried, so nothing is over.
+                next = last.clone();
+                WAITING_MS
+            }
             Err(error) => {
                 tracing::warn!(archive = %last.archive_id, %error, "upkeep did not end well");
                 event = suspension(&error, last.archive_id);

@@ -161,6 +161,8 @@ async fn write_new(
         run_requested: false,
         create_index: None,
         full_windows: 0,
+        cold: None,
+        waiting_for: None,
     };
     jobs::save(tx, &job).await?;
     note(tx, caller, &stored.archive, "ONLINE_ARCHIVE_CREATED").await?;

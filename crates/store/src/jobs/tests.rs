@@ -15,6 +15,8 @@ fn job(id: u8) -> ArchiveJob {
         run_requested: false,
         create_index: None,
         full_windows: 0,
+        cold: None,
+        waiting_for: None,
     }
 }
 
@@ -35,6 +37,8 @@ on_each_database! {
             run_requested: true,
             create_index: Some("db.c.createIndex({ at: 1 })".into()),
             full_windows: 2,
+            cold: Some(Cold { documents: 3, bytes: 4 }),
+            waiting_for: Some("lag 12 s".into()),
             ..one.clone()
         };
         in_tx!(store, tx => save(tx, changed).await).expect("changed");

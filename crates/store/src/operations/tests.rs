@@ -1,8 +1,13 @@
 //! Tests of operations and upkeep.
 
+use portolan_model::GuardLevel;
+
 use super::*;
 use crate::archives::tests::archive;
 use crate::jobs::ArchiveJob;
+use crate::leases::LeaseKey;
+use crate::moves::{self, Move};
+use crate::runs::{self, ArchiveRun};
 use crate::tests::fixture::{House, system};
 use crate::tests::{in_tx, on_each_database};
 use crate::upkeep::{self, Upkeep};
@@ -76,11 +81,6 @@ on_each_database! {
         assert_eq!(waiting.iter().map(|item| item.id).collect::<Vec<_>>(), [second.id, first.id]);
     }
 
-    async fn upkeep_is_due_while_its_archive_is_looked_after(store) {
-        let house = &House::build(&store, 'a').await;
-        let stored = &archive(1, house.project_id);
-        let id = stored.archive.id;
-        in_tx!(store, tx => archives::insert(tx, &house.project(), stored).await).expect("new");
     async fn only_the_newest_worker_writes_an_operation(store) {
         let item = &operation(1, OperationKind::Verify);
         let (first, none) = in_tx!(store, tx => {
@@ -119,6 +119,11 @@ on_each_database! {
         assert_eq!(taken, Ok((vec![], None)));
     }
 
+    async fn upkeep_is_due_while_its_archive_is_looked_after(store) {
+        let house = &House::build(&store, 'a').await;
+        let stored = &archive(1, house.project_id);
+        let id = stored.archive.id;
+        in_tx!(store, tx => archives::insert(tx, &house.project(), stored).await).expect("new");
         let due = in_tx!(store, tx => upkeep::due(tx, &system(), 0).await).expect("read");
         assert_eq!(due.iter().map(|one| one.archive_id).collect::<Vec<_>>(), [id]);
         let one = &Upkeep { archive_id: id, due_at: 7, failures: 2, last_error: Some("x".into()) };
@@ -150,6 +155,8 @@ on_each_database! {
             run_requested: false,
             create_index: Some("x".into()),
             full_windows: 3,
+            cold: Some(jobs::Cold { documents: 5, bytes: 70 }),
+            waiting_for: None,
         };
         let standing = in_tx!(store, tx => {
             jobs::save(tx, job).await?;
@@ -165,8 +172,39 @@ on_each_database! {
             without_index: 1,
             full_windows: 1,
             unfinished: 0,
+            due: 1,
             due_at_min: Some(9),
+            cold: jobs::Cold { documents: 5, bytes: 70 },
         };
-        assert_eq!(standing, jobs::Standing { states: vec![figures], operations: 1 });
+        let expected = jobs::Standing {
+            states: vec![figures.clone()],
+            operations: 1,
+            in_moves: 0,
+            failing_upkeep: 0,
+        };
+        assert_eq!(standing, expected);
+        let id = stored.archive.id;
+        let (cluster_id, namespace) = (stored.archive.cluster_id, &stored.archive.namespace);
+        let key = &LeaseKey { cluster_id, namespace: namespace.clone() };
+        let run = &ArchiveRun::begin(JobId::new([8; 12]), id, GuardLevel::L1, 0);
+        let standing = in_tx!(store, tx => {
+            let open = Move::new(JobId::new([9; 12]), (id, run.id), key.clone(), (1, 1), 0);
+            moves::save(tx, &Move { documents: 12, ..open }).await?;
+            runs::save(tx, run).await?;
+            let upkeep = Upkeep { archive_id: id, due_at: 0, failures: 1, last_error: None };
+            upkeep::save(tx, &upkeep).await?;
+            jobs::standing(tx, &system()).await
+        })
+        .expect("counted");
+        // What a run works on does not wait for one.
+        let worked_on =
+            jobs::StateFigures { unfinished: 1, due: 0, due_at_min: None, ..figures };
+        let expected = jobs::Standing {
+            states: vec![worked_on],
+            operations: 1,
+            in_moves: 12,
+            failing_upkeep: 1,
+        };
+        assert_eq!(standing, expected);
     }
 }

@@ -1,0 +1,3 @@
+-- What was cold and stayed in the cluster when a look or a run ended; none: not known.
+ALTER TABLE archive_jobs ADD COLUMN cold_documents BIGINT;
+ALTER TABLE archive_jobs ADD COLUMN cold_bytes BIGINT;
