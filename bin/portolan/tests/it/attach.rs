@@ -3,12 +3,13 @@
 
 use bson::doc;
 use mongodb::Client;
+use portolan_archiver::effects;
 use portolan_runtime::Runtime;
 use serde_json::{Value, json};
 
 use crate::kill_stage::{self, Documents};
 use crate::lent;
-use crate::served::{Api, Setting, text};
+use crate::served::{Api, Setting, text, until};
 
 const DAY_MS: i64 = 86_400_000;
 const COLD: i64 = 300;
@@ -63,8 +64,10 @@ async fn archives_outlive_their_control_database() {
         std::fs::remove_file(setting.dir.join(name)).ok();
     }
     let founded = setting.bootstrap();
-    let process = setting.serve(&[]).await;
-    let (api, group) = settle(&setting, &founded, &uri).await;
+    // The first attempt ends with its process, right before the table becomes ours.
+    let fault = format!("{}=dies_before", effects::OWN);
+    let process = setting.serve(&[("PORTOLAN_FAULTS", &fault)]).await;
+    let (_, group) = settle(&setting, &founded, &uri).await;
     let storage = format!("file://{}", setting.dir.join("archives").join(&id).display());
     let (client_id, secret) = (text(&founded, "clientId"), text(&founded, "clientSecret"));
     let command = |more: &[&str]| {
@@ -81,8 +84,17 @@ async fn archives_outlive_their_control_database() {
     let refused = run(command(&[])).await;
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && told.contains("takeOver"), "{told}");
-    let done = run(command(&["--take-over"])).await;
-    assert!(done.status.success(), "{done:?}");
+    let cut_off = run(command(&["--take-over"])).await;
+    assert!(!cut_off.status.success(), "{cut_off:?}");
+    process.dies(&fault).await;
+    let process = setting.serve(&[]).await;
+    let api = setting.api(&founded).await;
+    // The lease of the dead process is in the way for its time to live.
+    let done = until("the table", 60, async || {
+        let done = run(command(&["--take-over"])).await;
+        done.status.success().then_some(done)
+    })
+    .await;
     let shown: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert_eq!((text(&shown, "_id"), text(&shown, "state")), (id.clone(), "PAUSED".to_owned()));
     assert!(endpoint(&api, &group, "archive").await == archived, "byte for byte");

@@ -10,7 +10,7 @@ use portolan_store::scratch;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::kill_stage::{COLD_HALF, DAY_MS, Documents, Ground, MORE, Stage, WARM};
+use crate::kill_stage::{COLD_HALF, DAY_MS, Documents, Ground, MORE, Stage, WARM, part};
 use crate::served::{Api, Process, until};
 
 const BEFORE: &str = "dies_before";
@@ -50,6 +50,7 @@ const KILLS: &[(Work, &[(&str, &str)])] = &[
             (effects::REDACT, BEFORE),
             (effects::FORGET_HISTORY, BEFORE),
             (effects::FORGET_HISTORY, AFTER),
+            (effects::FORGET_TRACES, BEFORE),
             (effects::OPERATION_DONE, BEFORE),
         ],
     ),
@@ -91,6 +92,11 @@ const KILLS: &[(Work, &[(&str, &str)])] = &[
         &[(effects::SWEEP, AFTER), (effects::SWEEP, BEFORE), (effects::FORGOTTEN, BEFORE)],
     ),
 ];
+
+/// The points of these kills.
+pub(crate) fn points() -> impl Iterator<Item = &'static str> {
+    KILLS.iter().flat_map(|(_, kills)| kills.iter().map(|(point, _)| *point))
+}
 
 /// Where the process is killed on each combination of servers: there a stage is built for each kill.
 const MATRIX: &[(Work, &str, &str)] = &[
@@ -305,8 +311,4 @@ impl Work {
         }
         assert_eq!(warm.len(), usize::try_from(WARM).expect("few"));
     }
-}
-
-fn part(documents: &Documents, wanted: impl Fn(i64) -> bool) -> Documents {
-    documents.iter().filter(|(n, _)| wanted(**n)).map(|(n, it)| (*n, it.clone())).collect()
 }

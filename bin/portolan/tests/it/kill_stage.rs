@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bson::{RawDocumentBuf, doc};
+use bson::{Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 use mongodb::{Client, Collection};
 use portolan_runtime::Runtime;
@@ -101,7 +101,8 @@ impl Stage {
             let live = self.live().await;
             self.all.extend(live);
             if half == 0 {
-                self.archive = create(api, &self.archives(), &self.database).await;
+                let created = api.post(&self.archives(), &self.archive_body()).await;
+                self.archive = text(&created, "_id");
             } else {
                 api.post(&self.own(":run"), &json!({})).await;
             }
@@ -135,7 +136,8 @@ impl Stage {
         (process, self.setting.api(&self.founded).await)
     }
 
-    fn archives(&self) -> String {
+    /// All archives of the cluster on the Admin API.
+    pub(crate) fn archives(&self) -> String {
         format!("atlas/v2/groups/{}/clusters/Box/onlineArchives", self.group)
     }
 
@@ -146,7 +148,12 @@ impl Stage {
 
     /// Something of the archive on Portolan's own API.
     pub(crate) fn own(&self, what: &str) -> String {
-        let (group, archive) = (&self.group, &self.archive);
+        self.own_of(&self.archive, what)
+    }
+
+    /// The same of another archive.
+    pub(crate) fn own_of(&self, archive: &str, what: &str) -> String {
+        let group = &self.group;
         format!("portolan/v1/groups/{group}/clusters/Box/onlineArchives/{archive}{what}")
     }
 
@@ -157,6 +164,42 @@ impl Stage {
     /// A client inserts more cold documents.
     pub(crate) async fn insert_more(&self) {
         insert(&self.client().await, &self.database, 1_000..1_000 + MORE, self.ages.1).await;
+    }
+
+    /// A client inserts one document.
+    pub(crate) async fn insert_one(&self, document: &Document) {
+        let database = self.client().await.database(&self.database);
+        let orders: Collection<Document> = database.collection("orders");
+        orders.insert_one(document).await.expect("inserted");
+    }
+
+    /// What makes an archive like the stage's own.
+    pub(crate) fn archive_body(&self) -> Value {
+        archive_body(&self.database)
+    }
+
+    /// The folder of the table, where the stage lies in a folder.
+    fn table(&self) -> PathBuf {
+        self.setting.dir.join("archives").join(&self.archive)
+    }
+
+    /// Waits until this stands in the table's log.
+    pub(crate) async fn log_says(&self, text: &str) {
+        let log = self.table().join("_delta_log");
+        until(text, 90, async || {
+            let entries = std::fs::read_dir(&log).expect("a log");
+            let mut entries = entries.map(|entry| entry.expect("an entry").path());
+            let says = |path: PathBuf| {
+                std::fs::read_to_string(path).is_ok_and(|entry| entry.contains(text))
+            };
+            entries.any(says).then_some(())
+        })
+        .await;
+    }
+
+    /// How many data files lie in the table's folder, wanted or not.
+    pub(crate) fn data_files(&self) -> usize {
+        files_below(&self.table(), "parquet")
     }
 
     /// What the cluster holds.
@@ -196,9 +239,9 @@ impl Stage {
         .await
     }
 
-    /// Every file read back, and nothing wrong in it.
+    /// Every file read back, compared with the cluster, and nothing wrong in it.
     pub(crate) async fn verify(&self, api: &Api, context: &str) {
-        api.post(&self.own(":verify"), &json!({})).await;
+        api.post(&self.own(":verify"), &json!({ "againstCluster": true })).await;
         let verified = self.done(api, "VERIFY").await;
         assert_eq!(verified["progress"]["sound"], true, "{context}: {verified}");
     }
@@ -242,15 +285,14 @@ async fn cluster(api: &Api, group: &str, ground: &Ground) -> (String, String) {
     (uri.clone(), database.clone())
 }
 
-async fn create(api: &Api, archives: &str, database: &str) -> String {
-    let body = json!({
+fn archive_body(database: &str) -> Value {
+    json!({
         "dbName": database, "collName": "orders",
         "criteria": {
             "type": "DATE", "dateField": "at", "dateFormat": "ISODATE", "expireAfterDays": 10,
         },
         "partitionFields": [{ "fieldName": "at", "order": 0 }],
-    });
-    text(&api.post(archives, &body).await, "_id")
+    })
 }
 
 /// Two ages in the middle of one month, eight days apart.
@@ -286,6 +328,24 @@ pub(crate) async fn read(client: &Client, database: &str) -> Documents {
         .collect();
     assert_eq!(by_id.len(), count, "a document comes twice");
     by_id
+}
+
+/// Files with that extension; those of the log are not counted.
+fn files_below(folder: &Path, extension: &str) -> usize {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .filter(|path| !path.ends_with("_delta_log"))
+        .map(|path| match path.is_dir() {
+            true => files_below(&path, extension),
+            false => usize::from(path.extension().is_some_and(|it| it == extension)),
+        })
+        .sum()
+}
+
+/// Those of the documents that are wanted.
+pub(crate) fn part(documents: &Documents, wanted: impl Fn(i64) -> bool) -> Documents {
+    documents.iter().filter(|(n, _)| wanted(**n)).map(|(n, it)| (*n, it.clone())).collect()
 }
 
 fn copy(from: &Path, to: &Path) {
