@@ -96,6 +96,22 @@ impl Location {
         }
     }
 
+    /// Leaves a location in memory room for so many objects more, as a full disk or a used-up quota would;
+    /// `None`: for any number. Elsewhere it does nothing.
+    pub fn set_room(&self, objects: Option<u64>) {
+        if let Place::Memory(memory) = &self.place {
+            memory.set_room(objects);
+        }
+    }
+
+    /// Has a location in memory refuse to remove objects, as policies of retention and immutability do, until
+    /// it is told otherwise. Elsewhere it does nothing.
+    pub fn lock(&self, locked: bool) {
+        if let Place::Memory(memory) = &self.place {
+            memory.lock(locked);
+        }
+    }
+
     /// What the log entries of simulated tables say; `None` in every other location.
     pub(crate) fn histories(&self) -> Option<Arc<Histories>> {
         match &self.place {

@@ -15,6 +15,8 @@ use crate::run;
 const MINIO: &str = "github.com/minio/minio@v0.0.0-20250907161309-07c3a429bfed";
 /// The root user of MinIO, as `crates/lake/tests/stores/places.rs` has it.
 const S3_KEY: (&str, &str) = ("portolan-test", "portolan-test-secret");
+/// The key with which MinIO encrypts where it is asked to, as `places.rs` names it.
+const KMS_KEY: &str = "portolan-test-key:c2l4dGVlbiBhbmQgc2l4dGVlbiBieXRlcyBvZiBrZXk=";
 /// The account that Azurite has (its README).
 const AZURE_ACCOUNT: &str = "devstoreaccount1";
 /// The bucket that the suite makes.
@@ -38,6 +40,7 @@ impl Minio {
         command.args(["server", "--quiet", "--address"]).arg(local(port));
         command.arg("--console-address").arg(local(free_port()?)).arg(folder.path.join(name));
         command.env("MINIO_ROOT_USER", S3_KEY.0).env("MINIO_ROOT_PASSWORD", S3_KEY.1);
+        command.env("MINIO_KMS_SECRET_KEY", KMS_KEY);
         Ok(Self { process: listening("minio", &mut command, port)?, port })
     }
 

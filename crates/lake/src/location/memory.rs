@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -27,6 +27,10 @@ pub(super) struct Memory {
     written_ms: Mutex<HashMap<Path, i64>>,
     /// Data files to write until one is altered on its way; 0: none is.
     until_spoiled: AtomicU64,
+    /// Objects to write until there is no room for more; 0: there is room.
+    until_full: AtomicU64,
+    /// Nothing is removed.
+    locked: AtomicBool,
     /// What the log entries of its tables say, where they are simulated.
     pub(super) histories: Option<Arc<Histories>>,
 }
@@ -43,6 +47,27 @@ impl Memory {
 
     pub(super) fn spoil(&self, nth: u64) {
         self.until_spoiled.store(nth, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_room(&self, objects: Option<u64>) {
+        self.until_full.store(objects.map_or(0, |objects| objects + 1), Ordering::Relaxed);
+    }
+
+    pub(super) fn lock(&self, locked: bool) {
+        self.locked.store(locked, Ordering::Relaxed);
+    }
+
+    fn take_room(&self) -> Result<()> {
+        let take = |left: u64| match left {
+            0 => Some(0),
+            1 => None,
+            more => Some(more - 1),
+        };
+        let taken = self.until_full.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.map(drop).map_err(|_| object_store::Error::Generic {
+            store: "memory",
+            source: "no space left on device".into(),
+        })
     }
 
     /// The payload as it arrives.
@@ -72,6 +97,11 @@ impl Memory {
 fn is_data_file(location: &Path) -> bool {
     !location.as_ref().contains("_delta_log")
         && location.filename().is_some_and(|name| !name.starts_with('_'))
+}
+
+fn refused(path: &Path) -> object_store::Error {
+    let (path, source) = (path.to_string(), "the object is locked".into());
+    object_store::Error::PermissionDenied { path, source }
 }
 
 /// With one bit in the middle turned.
@@ -110,6 +140,7 @@ impl ObjectStore for Stamped {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
+        self.memory.take_room()?;
         let payload = self.memory.arriving(location, payload);
         let put = self.memory.objects.put_opts(location, payload, options).await?;
         self.memory.stamp(location.clone(), self.runtime.now_ms());
@@ -121,6 +152,7 @@ impl ObjectStore for Stamped {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        self.memory.take_room()?;
         self.memory.stamp(location.clone(), self.runtime.now_ms());
         self.memory.objects.put_multipart_opts(location, options).await
     }
@@ -135,6 +167,9 @@ impl ObjectStore for Stamped {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
+        if self.memory.locked.load(Ordering::Relaxed) {
+            return locations.and_then(|path| async move { Err(refused(&path)) }).boxed();
+        }
         self.memory.objects.delete_stream(locations)
     }
 

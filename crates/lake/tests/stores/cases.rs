@@ -8,7 +8,7 @@ use portolan_lake::{
 use portolan_model::{DateFormat, PartitionFieldType};
 use portolan_runtime::{FaultPlan, Runtime};
 
-use crate::places::Place;
+use crate::places::{Place, Server};
 
 const NAME: &str = "65f000000000000000000001";
 const DAY_MS: i64 = 86_400_000;
@@ -190,4 +190,95 @@ pub(crate) async fn the_stores_clock_is_told(place: Place) {
     let before_ms = runtime.now_ms();
     let told_ms = place.location.clock_ms(&runtime).await.unwrap();
     assert!((before_ms - 2_000..=runtime.now_ms() + 2_000).contains(&told_ms), "{told_ms}");
+}
+
+/// Where a table's objects lie in the bucket.
+fn prefix(place: &Place, name: &str) -> String {
+    let uri = place.location.table_uri(name);
+    let (_, prefix) = uri.trim_start_matches("s3://").split_once('/').unwrap();
+    prefix.to_owned()
+}
+
+pub(crate) async fn every_object_is_encrypted(server: &Server, place: Place, kind: &str) {
+    let table = fenced(&place).await;
+    let docs = orders(0, 50, 40);
+    archive(&table, 1, docs.clone()).await;
+    let (prefix, paths) = (prefix(&place, ""), place.location.paths(&Runtime::system()).await);
+    let paths = paths.unwrap();
+    assert!(paths.len() > 4, "{paths:?}");
+    for path in paths {
+        let object = format!("{prefix}{path}").replace('=', "%3D");
+        let (status, headers, _) = server.ask("HEAD", &object, "").await;
+        let said = headers.get("x-amz-server-side-encryption").map(|it| it.to_str().unwrap());
+        assert_eq!((status, said), (200, Some(kind)), "{object}");
+    }
+    assert_eq!(bytes(rows(&table).await.into_iter().map(|row| row.doc)), bytes(docs));
+}
+
+/// What the bucket holds of data files: keys and ids of versions that are there, and of marks by which they
+/// are hidden.
+struct Held {
+    versions: Vec<(String, String)>,
+    marks: Vec<(String, String)>,
+}
+
+async fn held(server: &Server, place: &Place) -> Held {
+    let prefix = prefix(place, NAME);
+    let (status, _, listed) = server.ask("GET", &format!("?prefix={prefix}&versions="), "").await;
+    assert_eq!(status, 200, "{listed}");
+    let of = |entry: &str, element: &str| {
+        let (_, rest) = entry.split_once(&format!("<{element}>")).unwrap();
+        rest.split_once("</").unwrap().0.to_owned()
+    };
+    let all = |element: &str| {
+        let tag = format!("<{element}>");
+        let entries = listed.split(&tag).skip(1);
+        let entries = entries.map(|entry| (of(entry, "Key"), of(entry, "VersionId")));
+        let data = |key: &str| key.ends_with(".parquet") && !key.contains("_delta_log");
+        entries.filter(|(key, _)| data(key)).collect()
+    };
+    Held { versions: all("Version"), marks: all("DeleteMarker") }
+}
+
+impl Held {
+    fn counts(&self) -> (usize, usize) {
+        (self.versions.len(), self.marks.len())
+    }
+}
+
+/// Clean-up takes objects out of view, once; their versions stay, and cannot be removed.
+pub(crate) async fn what_is_cleaned_up_is_retained(server: &Server, place: Place) {
+    let table = fenced(&place).await;
+    archive(&table, 1, orders(0, 100, 40)).await;
+    let files = table.load().await.unwrap().files;
+    let id = "expiry".to_owned();
+    assert_eq!(files.len(), 2, "two months");
+    let expire = Change::Expire { id, epoch: 1, token: token(1), removes: files, adds: vec![] };
+    table.commit(&expire).await.unwrap();
+    table.commit(&fence(2)).await.unwrap();
+    let later_ms = place.location.clock_ms(&Runtime::system()).await.unwrap() + 2 * DAY_MS;
+    for objects in [2, 0] {
+        let removed = table.remove_leftovers((2, &token(2)), later_ms, DAY_MS).await.unwrap();
+        assert_eq!(removed.objects, objects);
+    }
+    assert!(rows(&table).await.is_empty());
+    let held = held(server, &place).await;
+    assert_eq!(held.counts(), (2, 2), "hidden, and there");
+    for (key, version) in held.versions {
+        let object = format!("{}?versionId={version}", key.replace('=', "%3D"));
+        let (status, _, said) = server.ask("DELETE", &object, "").await;
+        assert!(matches!(status, 400 | 403), "{status}: {said}");
+    }
+}
+
+/// So does a purge.
+pub(crate) async fn what_is_purged_is_retained(server: &Server, place: Place) {
+    let (runtime, uri) = (Runtime::system(), place.location.table_uri(NAME));
+    let table = fenced(&place).await;
+    archive(&table, 1, orders(0, 100, 40)).await;
+    place.location.drop_table(&uri, &runtime).await.unwrap();
+    assert!(Table::open(&place.location, &uri, &runtime).await.unwrap().is_none());
+    place.location.sweep_table(&uri, &runtime).await.unwrap();
+    assert!(place.location.paths(&runtime).await.unwrap().is_empty());
+    assert_eq!(held(server, &place).await.counts(), (2, 2));
 }

@@ -70,6 +70,33 @@ mod object_lock {
         cases::a_probe_finds_it_fit_and_leaves_nothing(places::s3_with_object_lock().await).await;
         cases::a_move_comes_back_byte_by_byte(places::s3_with_object_lock().await).await;
     }
+
+    /// All that a table does works, and what was removed from view is there for its time.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs a server: PORTOLAN_TEST_S3"]
+    async fn with_retention_on_s3() {
+        let (_, place) = places::s3_with_retention().await;
+        cases::a_probe_finds_it_fit_and_leaves_nothing(place).await;
+        let (server, place) = places::s3_with_retention().await;
+        cases::what_is_cleaned_up_is_retained(&server, place).await;
+        let (server, place) = places::s3_with_retention().await;
+        cases::what_is_purged_is_retained(&server, place).await;
+    }
+}
+
+/// Encryption by the server: each object says that it is, and comes back as it was.
+mod encryption {
+    use crate::{cases, places};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs a server: PORTOLAN_TEST_S3"]
+    async fn on_s3() {
+        let (server, place) = places::s3_encrypted("AES256", None).await;
+        cases::every_object_is_encrypted(&server, place, "AES256").await;
+        let key = Some(places::KMS_KEY);
+        let (server, place) = places::s3_encrypted("aws:kms", key).await;
+        cases::every_object_is_encrypted(&server, place, "aws:kms").await;
+    }
 }
 
 /// What servers refuse, and what is said about it.

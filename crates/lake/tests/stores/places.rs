@@ -1,6 +1,7 @@
 //! The stores: a fresh, empty location in each. Buckets are made here, signed as each cloud demands.
 
 use object_store::ClientOptions;
+use object_store::HeaderMap;
 use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
 use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector};
@@ -14,6 +15,8 @@ use portolan_security::SecretString;
 const BUCKET: &str = "portolan-test";
 /// The root user that the runner starts MinIO with.
 const S3_KEY: (&str, &str) = ("portolan-test", "portolan-test-secret");
+/// The key that the runner gives MinIO to encrypt with.
+pub(crate) const KMS_KEY: &str = "portolan-test-key";
 /// The account that Azurite has, with its key; both are public (Azurite's README).
 const AZURE_ACCOUNT: &str = "devstoreaccount1";
 const AZURE_KEY: &str =
@@ -54,16 +57,42 @@ pub(crate) async fn s3_with_object_lock() -> Place {
     server.place()
 }
 
+/// A bucket whose objects are all retained for a day.
+pub(crate) async fn s3_with_retention() -> (Server, Place) {
+    let server = Server { checksums: true, ..s3_server().with_bucket("portolan-retention") };
+    make_s3_bucket(&server, true).await;
+    let rule = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>\
+                <DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule>\
+                </ObjectLockConfiguration>";
+    let (status, _, body) = server.ask("PUT", "?object-lock", rule).await;
+    assert_eq!(status, 200, "{body}");
+    let place = server.place();
+    (server, place)
+}
+
+/// Uploads ask the server to encrypt, with this kind of key.
+pub(crate) async fn s3_encrypted(kind: &'static str, key: Option<&'static str>) -> (Server, Place) {
+    let server = Server { encryption: Some((kind, key)), ..s3_server() };
+    make_s3_bucket(&server, false).await;
+    let place = server.place();
+    (server, place)
+}
+
 async fn make_s3_bucket(server: &Server, lock: bool) {
     let mut request = request("PUT", &format!("{}/{}", server.endpoint, server.bucket));
     if lock {
         let enabled = "true".parse().unwrap();
         request.headers_mut().insert("x-amz-bucket-object-lock-enabled", enabled);
     }
+    make_bucket(signed(request)).await;
+}
+
+/// Signed as the root user of MinIO.
+fn signed(mut request: HttpRequest) -> HttpRequest {
     let (id, secret) = S3_KEY;
     let credential = AwsCredential { key_id: id.into(), secret_key: secret.into(), token: None };
     AwsAuthorizer::new(&credential, "s3", "us-east-1").authorize(&mut request, None);
-    make_bucket(request).await;
+    request
 }
 
 pub(crate) async fn azure() -> Place {
@@ -95,12 +124,18 @@ fn request(method: &str, url: &str) -> HttpRequest {
 
 /// Made, or there already: tests run side by side.
 async fn make_bucket(request: HttpRequest) {
+    let (status, _, body) = answer(request).await;
+    assert!(matches!(status, 200 | 201 | 409), "{status}: {body}");
+}
+
+/// Status, headers and body.
+async fn answer(request: HttpRequest) -> (u16, HeaderMap, String) {
     let options = ClientOptions::new().with_allow_http(true);
     let client = ReqwestConnector::default().connect(&options).unwrap();
     let answer = client.execute(request).await.unwrap();
-    let status = answer.status().as_u16();
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     let body = answer.into_body().bytes().await.unwrap();
-    assert!(matches!(status, 200 | 201 | 409), "{status}: {}", String::from_utf8_lossy(&body));
+    (status, headers, String::from_utf8_lossy(&body).into_owned())
 }
 
 /// A server that a variable names.
@@ -112,6 +147,7 @@ pub(crate) struct Server {
     key: String,
     secret: String,
     checksums: bool,
+    encryption: Option<(&'static str, Option<&'static str>)>,
 }
 
 pub(crate) fn s3_server() -> Server {
@@ -130,7 +166,7 @@ fn server(variable: &str, scheme: &'static str, (key, secret): (&str, &str)) -> 
     let endpoint = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set"));
     let endpoint = endpoint.trim_end_matches('/').to_owned();
     let (bucket, key, secret) = (BUCKET.into(), key.into(), secret.into());
-    Server { endpoint, scheme, bucket, key, secret, checksums: false }
+    Server { endpoint, scheme, bucket, key, secret, checksums: false, encryption: None }
 }
 
 impl Server {
@@ -153,8 +189,15 @@ impl Server {
         let (host, protocol) = match self.scheme {
             "s3" => {
                 let key = Some(S3Key { id: key.clone(), secret, token: None });
-                let checksums = self.checksums;
-                (bucket.clone(), Protocol::S3(S3Access { key, checksums, ..S3Access::default() }))
+                let (encryption, kms_key_id) = self.encryption.unzip();
+                let access = S3Access {
+                    key,
+                    checksums: self.checksums,
+                    encryption: encryption.map(str::to_owned),
+                    kms_key_id: kms_key_id.flatten().map(str::to_owned),
+                    ..S3Access::default()
+                };
+                (bucket.clone(), Protocol::S3(access))
             }
             "abfss" => {
                 let secret = Some(AzureSecret::Key(secret));
@@ -174,6 +217,20 @@ impl Server {
             timeout_ms: 30_000,
             protocol,
         }
+    }
+
+    /// Asks MinIO itself for something of the bucket: status, headers and body.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        what: &str,
+        body: &str,
+    ) -> (u16, HeaderMap, String) {
+        let slash = if what.starts_with('?') { "" } else { "/" };
+        let url = format!("{}/{}{slash}{what}", self.endpoint, self.bucket);
+        let mut request = request(method, &url);
+        *request.body_mut() = HttpRequestBody::from(body.to_owned());
+        answer(signed(request)).await
     }
 
     fn place(&self) -> Place {

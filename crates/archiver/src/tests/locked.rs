@@ -1,0 +1,112 @@
+//! A storage that refuses to remove objects, as policies of retention and immutability have it: what was to
+//! go is not said to be gone, somebody is told, and it goes when the lock is lifted.
+
+use portolan_lake::{Location, Table};
+use portolan_model::{ArchiveEvent, ArchiveRules, ExpiryRule};
+use portolan_runtime::FaultPlan;
+use portolan_store::StoreError;
+use portolan_store::operations::{OperationKind, OperationState};
+
+use super::world::{World, criteria, flight, flights};
+
+/// Ten documents of 20, 27, … 83 days are archived in a storage that is locked from then on.
+async fn locked() -> (World, Location) {
+    let mut world = World::new().await;
+    let place = Location::memory();
+    world.place = Some(place.clone());
+    world.replace_archive(criteria()).await;
+    let cold = (0..10).map(|id| flight(id, 20 + i64::from(id) * 7, "v1"));
+    world.cluster.insert(&flights(), cold).expect("inserted");
+    world.settle().await;
+    assert_eq!(world.archived().await.len(), 10);
+    place.lock(true);
+    (world, place)
+}
+
+impl World {
+    async fn data_files(&self, place: &Location) -> usize {
+        let paths = place.paths(&self.runtime).await.expect("listed");
+        let id = self.archive.to_string();
+        let own = paths.iter().filter(|path| path.starts_with(&id));
+        own.filter(|path| path.ends_with(".parquet") && !path.contains("_delta_log")).count()
+    }
+
+    async fn events_of_expiry(&self) -> (i64, i64) {
+        let store = self.store(FaultPlan::none()).await;
+        let counted = store
+            .read_tx::<_, StoreError, _>("test.events", |tx| {
+                Box::pin(async move {
+                    let failed = "SELECT COUNT(*) FROM events WHERE type_name = \
+                                  'ONLINE_ARCHIVE_DATA_EXPIRATION_DID_NOT_RUN'";
+                    let resolved = "SELECT COUNT(*) FROM events WHERE type_name = \
+                                    'ONLINE_ARCHIVE_DATA_EXPIRATION_RESOLVED'";
+                    Ok((tx.count(failed, Vec::new()).await?, tx.count(resolved, Vec::new()).await?))
+                })
+            })
+            .await
+            .expect("counted");
+        store.close().await;
+        counted
+    }
+
+    async fn is_done(&self, kind: OperationKind) -> bool {
+        let operations = self.operations().await;
+        operations.iter().any(|one| one.kind == kind && one.state == OperationState::Done)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_expired_under_a_lock_is_out_of_view_and_not_said_to_be_cleaned_up() {
+    let (mut world, place) = locked().await;
+    let set_at = world.runtime.now_ms();
+    let expiry = Some(ExpiryRule { expire_after_days: 50, set_at });
+    world.set_rules(ArchiveRules { version: 2, expiry, hold: None }).await;
+    let files = world.data_files(&place).await;
+    world.days_pass(3.0).await;
+    assert!(world.archived().await.len() < 6, "readers see it no more");
+    assert!(world.data_files(&place).await >= files, "and it is there");
+    assert!(!world.is_done(OperationKind::CleanUp).await);
+    let upkeep = world.upkeep().await.expect("looked after");
+    assert!(upkeep.last_error.is_some_and(|error| error.contains("locked")), "it says why");
+    assert_eq!(world.events_of_expiry().await, (1, 0), "told once");
+    place.lock(false);
+    world.days_pass(2.0).await;
+    assert!(world.is_done(OperationKind::CleanUp).await);
+    assert!(world.data_files(&place).await < files);
+    assert_eq!(world.upkeep().await.expect("looked after").failures, 0);
+    assert_eq!(world.events_of_expiry().await, (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redaction_under_a_lock_is_not_done() {
+    let (mut world, place) = locked().await;
+    world.queue(OperationKind::Redact, r#"{"id": "3", "reason": "request 12"}"#).await;
+    world.days_pass(0.5).await;
+    assert!(!world.is_done(OperationKind::Redact).await, "its bytes are still there");
+    place.lock(false);
+    world.queue(OperationKind::Redact, r#"{"id": "3", "reason": "again"}"#).await;
+    world.days_pass(0.5).await;
+    assert!(world.is_done(OperationKind::Redact).await);
+    assert_eq!(world.archived().await.len(), 9);
+    assert_eq!(world.data_files(&place).await, world.table_files().await, "not even old files");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_under_a_lock_is_tried_until_it_is_done() {
+    let (mut world, place) = locked().await;
+    let uri = world.stored().await.expect("an archive").archive.table_uri;
+    world.happen(ArchiveEvent::Deleted).await;
+    world.days_pass(7.0).await;
+    let stored = world.stored().await.expect("it is not forgotten");
+    assert!(stored.purging_at.is_some(), "it cannot be taken back any more");
+    let job = world.job().await;
+    assert!(job.purged_at.is_none() && job.failures > 0, "{job:?}");
+    assert!(job.last_error.is_some_and(|error| error.contains("locked")), "it says why");
+    assert!(world.data_files(&place).await > 0);
+    let table = Table::open(&place, &uri, &world.runtime).await.expect("readable");
+    assert!(table.is_none(), "nobody reads what is half gone");
+    place.lock(false);
+    world.days_pass(2.5).await;
+    assert!(world.stored().await.is_none(), "forgotten after the second sweep");
+    assert_eq!(world.data_files(&place).await, 0);
+}
