@@ -3,6 +3,7 @@
 mod archive;
 mod commands;
 mod fenced;
+mod levels;
 mod random;
 mod sharded;
 mod union;

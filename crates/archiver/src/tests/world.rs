@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) shard_key: Option<ShardKey>,
     /// The storage stands still in time.
     pub(super) storage_stands: bool,
+    /// Storage in place of the folder.
+    pub(super) place: Option<Location>,
 }
 
 struct Reach {
@@ -116,6 +118,11 @@ impl World {
 
     /// An archive on an empty collection of a cluster at that level.
     pub(super) async fn at(level: GuardLevel) -> Self {
+        Self::in_place(level, None).await
+    }
+
+    /// The same with storage in place of a folder.
+    pub(super) async fn in_place(level: GuardLevel, place: Option<Location>) -> Self {
         let (runtime, clock) = Runtime::manual(NOW_MS, 7);
         let cluster = Arc::new(MemoryCluster::with_level(&runtime, level));
         let archive = ArchiveId::new(runtime.object_id());
@@ -135,8 +142,12 @@ impl World {
             paused,
             shard_key: None,
             storage_stands,
+            place,
         };
         world.cluster.create(&flights(), false);
+        if level == GuardLevel::L0 {
+            world.state_quiet_writes().await;
+        }
         world.store_archive(archive, criteria()).await;
         world
     }
@@ -204,6 +215,9 @@ impl World {
 
     /// Storage whose own clock is the simulated one.
     pub(super) fn location(&self) -> Location {
+        if let Some(place) = &self.place {
+            return place.clone();
+        }
         let folder = self.folder.path().join("archives");
         let location = Location::folder(folder).expect("a location");
         if self.storage_stands { location } else { location.on_runtime_clock() }
@@ -374,7 +388,7 @@ impl World {
         self.write(&StoredArchive { archive, ..stored }).await;
     }
 
-    async fn write(&self, changed: &StoredArchive) {
+    pub(super) async fn write(&self, changed: &StoredArchive) {
         let store = self.store(FaultPlan::none()).await;
         let witness =
             Authorized::system("a test").in_project(OrgId::new([3; 12]), ProjectId::new([1; 12]));

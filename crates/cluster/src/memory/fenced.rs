@@ -182,4 +182,9 @@ impl MemoryCluster {
     pub fn forget_fences(&self) {
         self.state().fences = Fences::default();
     }
+
+    /// Somebody removed the records of kept documents, not the fences that count them.
+    pub fn forget_kept(&self) {
+        self.state().fences.kept.clear();
+    }
 }

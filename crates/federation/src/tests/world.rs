@@ -210,6 +210,12 @@ impl World {
         table
     }
 
+    /// The cluster is of another level, and its archives know it.
+    pub(super) fn set_level(&self, level: GuardLevel) {
+        self.cluster.set_level(level);
+        self.facts.state().archives.iter_mut().for_each(|archive| archive.level = level);
+    }
+
     /// One archive more, of a cluster whose deletes are fenced.
     pub(super) async fn fenced_archive(&self) -> Table {
         let table = self.archive().await;

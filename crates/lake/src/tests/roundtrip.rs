@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, DateTime, Decimal128, RawDocumentBuf, Regex, Timestamp, doc, rawdoc};
+use bson::{
+    Binary, Bson, DateTime, Decimal128, JavaScriptCodeWithScope, RawDocumentBuf, Regex, Timestamp,
+    doc, rawdoc,
+};
 
 use super::*;
 
@@ -31,7 +34,14 @@ fn strange() -> Vec<RawDocumentBuf> {
         raw(&[(0x10, "_id", &int(2)), (0x01, "nan", &nan), (0x06, "undefined", &[])]),
         raw(&[(0x10, "z", &int(1)), (0x10, "", &int(2)), (0x10, "_id", &int(3))]),
         raw(&[(0x10, "_id", &int(4)), (0x10, "at", &int(9)), (0x10, "$a.b", &int(2))]),
+        raw(&[(0x10, "_id", &int(5)), (0x0c, "at", &pointer()), (0x0c, "pointer", &pointer())]),
+        raw(&[(0x0c, "_id", &pointer())]),
     ]
+}
+
+/// A reference of a type that is older than object ids in fields.
+fn pointer() -> Vec<u8> {
+    [&5_i32.to_le_bytes()[..], b"db.c\0", &[9; 12]].concat()
 }
 
 fn every_type() -> Vec<RawDocumentBuf> {
@@ -43,6 +53,10 @@ fn every_type() -> Vec<RawDocumentBuf> {
         Binary { subtype: BinarySubtype::Generic, bytes: vec![0, 1, 255] }.into(),
         Binary { subtype: BinarySubtype::Uuid, bytes: vec![7; 16] }.into(),
         Binary { subtype: BinarySubtype::UserDefined(0x91), bytes: vec![] }.into(),
+        old_binary(BinarySubtype::BinaryOld),
+        old_binary(BinarySubtype::UuidOld),
+        old_binary(BinarySubtype::Md5),
+        old_binary(BinarySubtype::Function),
         bson::oid::ObjectId::from_bytes([5; 12]).into(),
         true.into(),
         DateTime::from_millis(-1).into(),
@@ -53,6 +67,10 @@ fn every_type() -> Vec<RawDocumentBuf> {
             options: "i".try_into().unwrap(),
         }),
         Bson::JavaScriptCode("f()".into()),
+        Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope {
+            code: "f(x)".into(),
+            scope: doc! {"x": 1, "a": {}},
+        }),
         Bson::Symbol("sym".into()),
         7.into(),
         Timestamp { time: 5, increment: 6 }.into(),
@@ -71,6 +89,10 @@ fn every_type() -> Vec<RawDocumentBuf> {
         docs.push(mostly_unique);
     }
     docs
+}
+
+fn old_binary(subtype: BinarySubtype) -> Bson {
+    Binary { subtype, bytes: vec![3; 16] }.into()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
