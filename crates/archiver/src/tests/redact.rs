@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use portolan_cluster::{Cluster, ClusterError, Fence, FencedStep, Holder};
-use portolan_model::{ArchiveRules, GuardLevel};
+use portolan_model::{ArchiveEvent, ArchiveRules, GuardLevel};
 use portolan_runtime::{Fate, FaultPlan};
 use portolan_store::operations::{Operation, OperationKind, OperationState};
 
@@ -253,11 +253,10 @@ async fn sightings(world: &World) -> Vec<String> {
     copy.lines().filter(names).map(str::to_owned).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_in_the_control_database_names_it_afterwards() {
+/// The canary is kept by the first run, which lists it, and moved by a later one.
+async fn archived_with_a_canary() -> World {
     let mut world = World::with_flights_at(GuardLevel::L3).await;
     world.cluster.insert(&flights(), [canary("v1")]).expect("inserted");
-    // It is kept by the first run, which lists it, and moved by a later one.
     busy(&mut world, Moment::BeforeDelete, |cluster| {
         cluster.replace(&flights(), canary("v2")).expect("replaced");
     });
@@ -265,6 +264,22 @@ async fn nothing_in_the_control_database_names_it_afterwards() {
     world.between = None;
     world.settle().await;
     assert_eq!(world.archived().await.len(), 11);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_is_gone_leaves_no_names_behind() {
+    let mut world = archived_with_a_canary().await;
+    assert_eq!(sightings(&world).await.len(), 1, "the list of the run");
+    world.happen(ArchiveEvent::Deleted).await;
+    world.days_pass(7.5).await;
+    assert!(world.stored().await.is_none(), "forgotten after the second sweep");
+    assert_eq!(sightings(&world).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_in_the_control_database_names_it_afterwards() {
+    let mut world = archived_with_a_canary().await;
     let by_id = format!(r#"{{"filter": "{{\"_id\": \"{CANARY}\"}}"}}"#);
     let asks = [
         (OperationKind::Restore, by_id.as_str()),
