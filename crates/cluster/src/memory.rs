@@ -298,10 +298,12 @@ impl MemoryCluster {
 
 impl Collection {
     fn identity(&self, document: &RawDocument) -> Result<Vec<u8>, ClusterError> {
-        if document.get("_id")?.is_none() {
-            return Err(ClusterError::Invalid("the document has no _id".to_owned()));
+        match document.get("_id") {
+            Ok(Some(_)) => Ok(fence::identity(document, self.shard_key.as_ref())),
+            Ok(None) => Err(ClusterError::Invalid("the document has no _id".to_owned())),
+            // A server tells by its bytes what it cannot read.
+            Err(_) => Ok(document.as_bytes().to_vec()),
         }
-        Ok(fence::identity(document, self.shard_key.as_ref()))
     }
 
     /// What the delete statement of a document would remove. One that does not name the whole shard key is
