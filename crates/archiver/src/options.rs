@@ -64,6 +64,8 @@ pub struct ArchiverOptions {
     pub backoff_max_ms: i64,
     /// How long the files of a deleted archive stay.
     pub purge_after_ms: i64,
+    /// Whether documents expire while their archive is paused.
+    pub expire_while_paused: bool,
     /// Distance between two looks at what an archive holds: expiry, compaction and clean-up.
     pub upkeep_interval_ms: i64,
     /// Objects that nothing needs stay for so long, on the storage's clock.
@@ -74,10 +76,10 @@ pub struct ArchiverOptions {
     pub compaction: CompactionRule,
     /// Documents sampled to find the types of the partition fields.
     pub sample_documents: u64,
-}
-
     /// What storage costs, for estimates.
     pub prices: Prices,
+}
+
 impl Default for ArchiverOptions {
     fn default() -> Self {
         Self {
@@ -102,15 +104,16 @@ impl Default for ArchiverOptions {
             backoff_ms: 1_000,
             backoff_max_ms: 5 * MINUTE_MS,
             purge_after_ms: 5 * DAY_MS,
+            expire_while_paused: true,
             upkeep_interval_ms: 6 * 60 * MINUTE_MS,
             clean_up_after_ms: DAY_MS,
             log_kept_ms: 30 * DAY_MS,
             compaction: CompactionRule::default(),
             sample_documents: 10,
+            prices: Prices::default(),
         }
     }
 }
-            prices: Prices::default(),
 
 impl ArchiverOptions {
     /// The wait after so many failures in a row.

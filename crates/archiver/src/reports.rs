@@ -7,7 +7,7 @@ use portolan_model::{ArchiveId, ArchiveStatistics, ExpiryPreview, ExpiryRule};
 use portolan_store::archives::StoredArchive;
 
 use crate::ArchiverError;
-use crate::upkeep::{LEAD_MS, cut};
+use crate::upkeep::{LEAD_MS, cut, without_quarantined};
 use crate::worker::Shared;
 
 /// What would expire now, or as soon as the rule takes effect: the archive's own, or one of `days`.
@@ -32,6 +32,9 @@ pub(crate) async fn preview_expiry(
     let mut rules = stored.rules();
     (rules.expiry, rules.hold) = (Some(rule), None);
     let Some(cut) = cut(&rules, at_ms) else { return Ok(preview) };
+    let quarantined = shared.journal.quarantined(id).await?;
+    let quarantined = quarantined.into_iter().map(|file| file.path).collect();
+    let version = without_quarantined(&version, &quarantined);
     let plan = table.expiry_plan(&version, &cut);
     preview.expired_until = Some(cut.expired_until_ms);
     preview.documents = table.count_expired(&version, &plan, &cut).await?;
@@ -49,6 +52,7 @@ pub(crate) async fn statistics(
 ) -> Result<ArchiveStatistics, ArchiverError> {
     let (_, table) = open(shared, id).await?;
     let Some((table, version)) = table else { return Ok(ArchiveStatistics::default()) };
+    let quarantined = shared.journal.quarantined(id).await?.len() as u64;
     let files = &version.files;
     let partitions: HashSet<_> = files.iter().map(|file| file.month.as_deref()).collect();
     let dates = || files.iter().filter_map(|file| table.dates(file));
@@ -56,11 +60,12 @@ pub(crate) async fn statistics(
     Ok(ArchiveStatistics {
         version: Some(version.number),
         documents: files.iter().map(|file| file.rows).sum(),
+        bytes_raw: files.iter().map(|file| file.bytes_raw).sum(),
         bytes_stored: files.iter().map(|file| file.size_bytes).sum(),
         files: files.len() as u64,
+        quarantined_files: quarantined,
         partitions: partitions.len() as u64,
         documents_without_date: undated.map(|file| file.rows).sum(),
-        bytes_raw: files.iter().map(|file| file.bytes_raw).sum(),
         min_date: dates().map(|(first, _)| first).min(),
         max_date: dates().map(|(_, last)| last).max(),
         confirmed: version.confirmed,

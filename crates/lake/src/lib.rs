@@ -24,6 +24,7 @@ mod folder;
 mod layout;
 mod location;
 mod log;
+mod log_care;
 mod marker;
 mod month;
 mod prune;
@@ -54,6 +55,7 @@ pub use find::{CommittedRow, FoundRow};
 pub use location::{
     AzureAccess, AzureSecret, Fitness, GcsAccess, Location, Protocol, Remote, S3Access, S3Key,
 };
+pub use log_care::LogCare;
 pub use month::{date_ms, month};
 pub use prune::Predicate;
 pub use redact::Redacted;
