@@ -2,19 +2,17 @@
 //! go is not said to be gone, somebody is told, and it goes when the lock is lifted.
 
 use portolan_lake::{Location, Table};
-use portolan_model::{ArchiveEvent, ArchiveRules, ExpiryRule};
+use portolan_model::{ArchiveEvent, ArchiveRules, ExpiryRule, GuardLevel};
 use portolan_runtime::FaultPlan;
 use portolan_store::StoreError;
 use portolan_store::operations::{OperationKind, OperationState};
 
-use super::world::{World, criteria, flight, flights};
+use super::world::{World, flight, flights};
 
 /// Ten documents of 20, 27, … 83 days are archived in a storage that is locked from then on.
 async fn locked() -> (World, Location) {
-    let mut world = World::new().await;
     let place = Location::memory();
-    world.place = Some(place.clone());
-    world.replace_archive(criteria()).await;
+    let mut world = World::in_place(GuardLevel::L1, Some(place.clone())).await;
     let cold = (0..10).map(|id| flight(id, 20 + i64::from(id) * 7, "v1"));
     world.cluster.insert(&flights(), cold).expect("inserted");
     world.settle().await;
