@@ -143,12 +143,24 @@ async fn follow(of: &OfArchive, what: &str, body: Value) -> Result<Value> {
     let path = format!("{path}/onlineArchives/{}", of.archive);
     let queued = api.post(&format!("{path}{what}"), &body).await?;
     let id = queued["_id"].as_str().context("the answer names no operation")?;
+    let mut told = Value::Null;
     loop {
         let operation = api.get(&format!("{path}/operations/{id}")).await?;
         match operation["state"].as_str() {
             Some("DONE") => return Ok(operation),
             Some("FAILED") => bail!("{}", operation["error"].as_str().unwrap_or("it failed")),
-            _ => Runtime::system().sleep_ms(FOLLOW_MS).await,
+            _ => {
+                // What failed and is tried again takes its time.
+                if operation["error"].is_string() && operation["error"] != told {
+                    told = operation["error"].clone();
+                    writeln!(
+                        std::io::stderr(),
+                        "it is tried again: {}",
+                        told.as_str().unwrap_or("")
+                    )?;
+                }
+                Runtime::system().sleep_ms(FOLLOW_MS).await;
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn run(
     let stored = shared.journal.archive(operation.archive_id).await?;
     let mut working = Working::new(shared, operation, shutdown);
     let done = match stored {
-        Some(stored) => work(&mut working, &stored).await,
+        Some(stored) => Box::pin(work(&mut working, &stored)).await,
         None => Err(ArchiverError::Invalid("the archive is gone".to_owned())),
     };
     match done {
@@ -101,10 +101,10 @@ pub(crate) fn iso8601(ms: i64) -> Value {
 
 async fn work(working: &mut Working<'_>, stored: &StoredArchive) -> Result<Outcome, ArchiverError> {
     match working.operation.kind {
-        OperationKind::Verify => verify::run(working, stored).await?,
-        OperationKind::Estimate => estimate::run(working, stored).await?,
-        OperationKind::Restore => return restore::run(working, stored).await,
-        OperationKind::Redact => return redact::run(working, stored).await,
+        OperationKind::Verify => Box::pin(verify::run(working, stored)).await?,
+        OperationKind::Estimate => Box::pin(estimate::run(working, stored)).await?,
+        OperationKind::Restore => return Box::pin(restore::run(working, stored)).await,
+        OperationKind::Redact => return Box::pin(redact::run(working, stored)).await,
         other => {
             let what = other.as_str();
             return Err(ArchiverError::Internal(format!("{what} is not asked for")));

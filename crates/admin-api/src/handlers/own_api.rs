@@ -101,7 +101,8 @@ async fn get_run(call: Call) -> Answer {
     let (project_id, name) = (call.project_id()?, call.text("clusterName"));
     let (id, run_id, paging) = (call.id("archiveId")?, call.id("runId")?, call.paging()?);
     let control = call.control();
-    let (run, named) = control.get_run(&call.caller, project_id, name, id, run_id, paging).await?;
+    let (run, named) =
+        control.get_run(&call.caller, project_id, name, id, (run_id, paging)).await?;
     let mut shown = run.json();
     shown["documents"] = named.items.iter().map(RunDocumentView::json).collect();
     shown["documentsNamed"] = Value::from(named.total);

@@ -141,7 +141,7 @@ pub(super) async fn run(
     stored: &StoredArchive,
 ) -> Result<Outcome, ArchiverError> {
     let request = Request::parse(&working.operation.request)?;
-    let ended = begin(working, stored, &request).await;
+    let ended = Box::pin(begin(working, stored, &request)).await;
     if matches!(ended, Ok(Outcome::Done) | Err(ArchiverError::Denied(_))) {
         working.operation.request = request.record();
     }
@@ -178,7 +178,7 @@ async fn begin(
     let Some(held) = held else { return Ok(Outcome::NotNow) };
     let taken = Taken::keep(held, &shared.journal, cluster.clone(), &shared.runtime);
     let scope = Scope { stored, cluster, seen: &seen, request };
-    let done = under_lease(working, taken.held(), &scope).await;
+    let done = Box::pin(under_lease(working, taken.held(), &scope)).await;
     taken.give_back(&shared.journal).await;
     done
 }
@@ -254,7 +254,7 @@ async fn under_lease(
     let key = key_beside_id(scope.seen);
     request.check(scope.seen, key).await?;
     for table in scope.seen.iter().filter_map(|entry| entry.table.as_ref()) {
-        leave_for_good(working, held, table, (request, key)).await?;
+        Box::pin(leave_for_good(working, held, table, (request, key))).await?;
     }
     held.check()?;
     let redacted = Redacted::new(request, key);
@@ -275,10 +275,10 @@ async fn leave_for_good(
     working.check()?;
     let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
     change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
-    leave(working, held, table, (request, key)).await?;
+    Box::pin(leave(working, held, table, (request, key))).await?;
     held.check()?;
     let location = shared.outside.location(table.uri())?;
-    let forget = table.forget_history(&location, (held.epoch, &held.token));
+    let forget = Box::pin(table.forget_history(&location, (held.epoch, &held.token)));
     let removed = shared.runtime.effect(effects::FORGET_HISTORY, forget).await?;
     working.add("objectsErased", removed.objects);
     working.progress().await

@@ -132,7 +132,7 @@ impl Worker {
     /// Whether the operation came to an end, so that the next one may begin at once.
     async fn operate(&self, id: JobId, shutdown: CancellationToken) -> bool {
         let worked = match self.shared.journal.claim(id, self.silent_since_ms()).await {
-            Ok(Some(taken)) => operations::run(&self.shared, taken, shutdown).await,
+            Ok(Some(taken)) => Box::pin(operations::run(&self.shared, taken, shutdown)).await,
             Ok(None) => Ok(false),
             Err(error) => Err(error),
         };

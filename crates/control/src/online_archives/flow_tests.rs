@@ -277,19 +277,50 @@ async fn runs_are_summed_and_listed() {
     for number in 1..=2 {
         let mut run = runs::ArchiveRun::begin(JobId::new([number; 12]), id, level, 1_000);
         run.documents_moved = 10;
-        run.phase = "DONE".into();
+        run.enter("READ", 1_200);
+        run.enter("DONE", 2_000);
         run.ended_at = Some(2_000);
-        let run = &run;
-        let saved: Result<(), StoreError> =
-            house.control.store.run_tx("test.run", |tx| Box::pin(runs::save(tx, run))).await;
-        saved.expect("saved");
+        save(&house, &run).await;
     }
     let (control, owner, project_id) = (&house.control, &house.owner, house.project_id);
     let details = control.archive_details(owner, project_id, "C", id).await.expect("details");
     assert_eq!((details.totals.documents, details.totals.runs), (20, 2));
     assert!(details.next_look_at.is_some());
     let listed = control.list_runs(owner, project_id, "C", id, Paging::default()).await;
-    assert_eq!(listed.expect("a list").total, 2);
-    let missing = control.get_run(owner, project_id, "C", id, JobId::new([7; 12])).await;
+    let listed = listed.expect("a list");
+    assert_eq!((listed.total, listed.items[0].rates.0), (2, 10.0));
+    let phases = [("DONE".to_owned(), 0), ("READ".to_owned(), 800), ("STARTING".to_owned(), 200)];
+    assert_eq!(listed.items[0].phases, phases.into_iter().filter(|(_, ms)| *ms > 0).collect());
+    // Three documents in pages of two.
+    let paging = Paging { page_num: 2, items_per_page: 2, include_count: true };
+    let one = control.get_run(owner, project_id, "C", id, (JobId::new([1; 12]), paging)).await;
+    let (_, named) = one.expect("a run");
+    assert_eq!((named.total, named.items.len()), (3, 1));
+    assert_eq!(named.items[0].reason, "reason 2");
+    let missing = (JobId::new([7; 12]), paging);
+    let missing = control.get_run(owner, project_id, "C", id, missing).await;
     assert_eq!(code(missing.map(|_| ())), ErrorCode::ResourceNotFound);
+}
+
+/// Writes a run and three documents that it skipped.
+async fn save(house: &House, run: &runs::ArchiveRun) {
+    let named: Vec<runs::RunDocument> = (0..3)
+        .map(|n| runs::RunDocument {
+            kind: runs::DocumentKind::Skipped,
+            document: n.to_string(),
+            reason: format!("reason {n}"),
+        })
+        .collect();
+    let named = &named;
+    let saved: Result<(), StoreError> = house
+        .control
+        .store
+        .run_tx("test.run", |tx| {
+            Box::pin(async move {
+                runs::save(tx, run).await?;
+                runs::name_documents(tx, run.id, named).await
+            })
+        })
+        .await;
+    saved.expect("saved");
 }

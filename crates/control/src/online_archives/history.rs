@@ -104,8 +104,7 @@ impl Control {
         project_id: ProjectId,
         cluster_name: &str,
         id: ArchiveId,
-        run_id: JobId,
-        paging: Paging,
+        (run_id, paging): (JobId, Paging),
     ) -> Result<(RunView, Page<RunDocumentView>), ControlError> {
         let now_ms = self.runtime.now_ms();
         self.store

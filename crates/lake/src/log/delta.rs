@@ -230,17 +230,17 @@ fn data_files(table: &DeltaTable) -> Result<Vec<DataFile>, LakeError> {
         .log_data()
         .iter()
         .map(|file| {
-            if file.deletion_vector_descriptor().is_some() {
+            let mut add = file.add_action();
+            if add.deletion_vector.is_some() {
                 return Err(LakeError::Unsupported("a deletion vector of another engine".into()));
             }
             let stats =
-                file.stats().map_or_else(|| Ok(FileStats::default()), |s| FileStats::parse(&s))?;
-            let month = file.partition_values_map().remove(MONTH).flatten();
-            let size_bytes = u64::try_from(file.size()).map_err(LakeError::internal)?;
-            let tags = file.add_action().tags.unwrap_or_default();
+                add.stats.map_or_else(|| Ok(FileStats::default()), |s| FileStats::parse(&s))?;
+            let month = add.partition_values.remove(MONTH).flatten();
+            let size_bytes = u64::try_from(add.size).map_err(LakeError::internal)?;
+            let tags = add.tags.unwrap_or_default();
             let bytes_raw = tags.get(BYTES_RAW).and_then(|bytes| bytes.as_ref()?.parse().ok());
-            let (path, modified_at_ms) = (file.path().into_owned(), file.modification_time());
-            let file = DataFile::new(path, size_bytes, month, modified_at_ms, stats);
+            let file = DataFile::new(add.path, size_bytes, month, add.modification_time, stats);
             Ok(DataFile { bytes_raw, ..file })
         })
         .collect()

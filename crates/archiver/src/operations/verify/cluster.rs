@@ -136,6 +136,7 @@ impl Live {
             return Ok(());
         }
         working.ease(&self.load, self.cluster.as_ref()).await?;
+        working.beat().await?;
         let runtime = &working.shared.runtime;
         let began_ms = runtime.boot_ms();
         let live = self.cluster.find_by_ids(&self.namespace, &group.ids).await?;
