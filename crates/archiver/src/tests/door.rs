@@ -43,7 +43,7 @@ pub(super) struct Door {
     pub(super) met_again: Mutex<Vec<RawDocumentBuf>>,
     /// Deletes of level L0 look first and delete by `_id` afterwards, as FerretDB 1.x does; this is written
     /// in between.
-    pub(super) between_halves: Mutex<Vec<RawDocumentBuf>>,
+    pub(super) between_halves: Mutex<Option<RawDocumentBuf>>,
 }
 
 /// Puts a door before the world's cluster. Its rule is asked before each call, with how many of the kind
@@ -75,17 +75,25 @@ impl Door {
         Ok(&self.cluster)
     }
 
+    /// What a client writes while these documents are deleted.
+    fn written_between(&self, documents: &[RawDocumentBuf]) -> Option<RawDocumentBuf> {
+        let mut between = self.between_halves.lock().expect("no panic");
+        let is_of = |written: &mut RawDocumentBuf| {
+            let id = crate::steps::id_of(written);
+            documents.iter().any(|document| crate::steps::id_of(document) == id)
+        };
+        between.take_if(is_of)
+    }
+
     async fn delete_in_two_halves(
         &self,
         namespace: &Namespace,
         documents: &[RawDocumentBuf],
-        written: Vec<RawDocumentBuf>,
+        written: RawDocumentBuf,
     ) -> Result<Deleted, ClusterError> {
         let ids: Vec<RawBson> = documents.iter().filter_map(|it| crate::steps::id_of(it)).collect();
         let found = self.cluster.find_by_ids(namespace, &ids).await?;
-        for document in written {
-            self.cluster.replace(namespace, document)?;
-        }
+        self.cluster.replace(namespace, written)?;
         let equal = found.iter().filter(|document| documents.contains(document));
         let ids = equal.filter_map(|document| crate::steps::id_of(document));
         let gone = ids.filter(|id| self.cluster.remove(namespace, id.as_raw_bson_ref()));
@@ -131,8 +139,9 @@ impl Cluster for Door {
         request: &DeleteRequest<'_>,
     ) -> Result<Deleted, ClusterError> {
         self.pass(Call::Delete)?;
-        let written = std::mem::take(&mut *self.between_halves.lock().expect("no panic"));
-        if request.level == GuardLevel::L0 && !written.is_empty() {
+        if request.level == GuardLevel::L0
+            && let Some(written) = self.written_between(request.documents)
+        {
             return self.delete_in_two_halves(ns, request.documents, written).await;
         }
         self.cluster.delete_guarded(ns, request).await

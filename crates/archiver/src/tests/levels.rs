@@ -128,7 +128,7 @@ async fn without_guards_an_update_inside_a_delete_is_lost() {
     let mut world = World::with_flights_at(GuardLevel::L0).await;
     let updated = flight(3, 41, "updated by a client");
     let between = door(&mut world, |_, _, _| Ok(()));
-    between.between_halves.lock().expect("no panic").push(updated.clone());
+    *between.between_halves.lock().expect("no panic") = Some(updated.clone());
     world.pass(FaultPlan::none()).await;
     let identity = portolan_lake::identity(&updated);
     assert!(!world.live().contains_key(&identity), "the update is gone");
@@ -192,6 +192,7 @@ async fn a_late_delete(level: GuardLevel) -> (World, Documents) {
         });
         let back: Vec<_> = back.cloned().collect();
         world.cluster.insert(&flights(), back).expect("inserted");
+        world.clock.advance_ms(600_000);
     };
     let both = async { tokio::join!(suspended.pass(&shutdown), successor) };
     let (late, ()) = world.run_clock(both).await;
