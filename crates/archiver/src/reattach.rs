@@ -58,7 +58,7 @@ pub(crate) async fn run(
         Some(cluster.clone()),
         &shared.runtime,
     );
-    let placed = place(shared, &seen, taken.held(), &found).await;
+    let placed = Box::pin(place(shared, &seen, taken.held(), &found)).await;
     taken.give_back(&shared.journal).await;
     placed.map(|()| (found.uuid, is_other))
 }

@@ -96,9 +96,9 @@ impl Scene<'_> {
         for &uuid in &uuids {
             self.take_source(uuid).await?;
         }
-        self.take_table().await?;
+        Box::pin(self.take_table()).await?;
         let job = ArchiveJob { level: Some(self.level), failures: 0, last_error: None, ..job };
-        let resumption = self.resumption(job, &findings).await?;
+        let resumption = Box::pin(self.resumption(job, &findings)).await?;
         self.shared.journal.resume(self.held, &resumption).await
     }
 

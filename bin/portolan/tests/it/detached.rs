@@ -1,5 +1,6 @@
 //! A live cluster that is detached while its archive holds documents that are nowhere else: the archive is
-//! taken back after the cluster was attached again, follows its collection to another name, and goes on.
+//! taken back after the cluster was attached again, follows its collection to another name, is resumed by name
+//! after the fence was lost, and goes on.
 
 use bson::doc;
 use mongodb::Client;
@@ -90,5 +91,18 @@ async fn an_archive_outlives_the_detaching_of_its_cluster() {
     insert(&live, "old", 400..450, 50).await;
     patch(&api, &admin, false).await;
     lent::archived(&api, &group, &id, 300).await;
+
+    // What a cluster looks like that was restored from before there was an archive.
+    live.database("portolan").drop().await.expect("dropped");
+    insert(&live, "old", 500..550, 50).await;
+    state(&api, &own, "SUSPENDED").await;
+    let resume = format!("{own}:resume");
+    let (status, named) = api.call(Method::POST, &resume, Some(&json!({}))).await;
+    assert_eq!(status, 400, "{named}");
+    assert!(named.to_string().contains("SOURCE_OLDER"), "{named}");
+    let released = api.post(&resume, &json!({ "accept": ["SOURCE_OLDER"] })).await;
+    assert_eq!(text(&released, "state"), "PAUSED", "{released}");
+    patch(&api, &admin, false).await;
+    lent::archived(&api, &group, &id, 350).await;
     process.stop().await;
 }
