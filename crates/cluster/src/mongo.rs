@@ -307,6 +307,16 @@ impl Cluster for MongoCluster {
         Ok(time.timestamp_millis())
     }
 
+    async fn transaction_lifetime_ms(&self) -> Result<Option<u64>, ClusterError> {
+        let command = rawdoc! { "getParameter": 1, "transactionLifetimeLimitSeconds": 1 };
+        match self.ask("admin", command).await {
+            Ok(reply) => Ok(replies::transaction_lifetime_ms(&reply)),
+            Err(ClusterError::Unavailable(why)) => Err(ClusterError::Unavailable(why)),
+            // Not allowed, or not known there.
+            Err(_) => Ok(None),
+        }
+    }
+
     async fn lag_ms(&self) -> Result<Option<u64>, ClusterError> {
         lag::ask(self).await
     }
