@@ -2,8 +2,8 @@
 //! the token, so a worker that lost its lease writes nothing.
 
 mod beside;
-mod resumed;
 mod quarantine;
+mod resumed;
 mod traces;
 
 use std::collections::HashMap;

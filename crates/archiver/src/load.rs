@@ -220,12 +220,7 @@ impl Load {
     }
 
     /// Books a command that read these documents.
-    pub(crate) fn looked_up(
-        &self,
-        runtime: &Runtime,
-        began_ms: u64,
-        documents: &[RawDocumentBuf],
-    ) {
+    pub(crate) fn looked_up(&self, runtime: &Runtime, began_ms: u64, documents: &[RawDocumentBuf]) {
         let boot_ms = runtime.boot_ms();
         self.spend(boot_ms, 1, documents.iter().map(|it| it.as_bytes().len()).sum());
         self.took("read", boot_ms, boot_ms.saturating_sub(began_ms));

@@ -167,8 +167,7 @@ pub(crate) async fn cold(
         return Ok(Err(hindrance));
     }
     let (load, runtime) = (gate.load, gate.runtime);
-    let options =
-        ReadOptions { majority: true, batch_size: Some(BATCH), ..ReadOptions::default() };
+    let options = ReadOptions { majority: true, batch_size: Some(BATCH), ..ReadOptions::default() };
     let mut pace = Pace::new(runtime);
     let mut stream = gate.cluster.read(&archive.namespace, frozen.filter(), options).await?;
     let mut found = Cold::default();

@@ -80,11 +80,7 @@ pub(crate) async fn run(
     let ended = Box::pin(under_lease(shared, &mut scene, &task, seen)).await;
     let ended = end(&mut scene, ended).await;
     shared.metrics.run_ended(&scene.run);
-    ended.map(|()| Ended::Ran {
-        documents: scene.run.documents_moved,
-        level,
-        left: scene.left,
-    })
+    ended.map(|()| Ended::Ran { documents: scene.run.documents_moved, level, left: scene.left })
 }
 
 pub(crate) fn key_of(archive: &OnlineArchive) -> LeaseKey {

@@ -24,9 +24,9 @@ use crate::takeover::{self, Seen};
 use crate::worker::Shared;
 use crate::{ArchiverError, effects, rules};
 
+use expiry::Expiring;
 pub(crate) use expiry::{LEAD_MS, cut};
 pub(crate) use quarantine::without as without_quarantined;
-use expiry::Expiring;
 
 /// How a look ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

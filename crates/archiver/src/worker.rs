@@ -26,8 +26,8 @@ use crate::look::{self, Decision, Known};
 use crate::purge::{self, Purged};
 use crate::run::{self, Ended, Task, key_of};
 use crate::{
-    ArchiverError, ArchiverMetrics, ArchiverOptions, Outside, attach, index_check, reattach, reports,
-    resume, rules, takeover,
+    ArchiverError, ArchiverMetrics, ArchiverOptions, Outside, attach, index_check, reattach,
+    reports, resume, rules, takeover,
 };
 use next_look::{Look, next_look};
 

@@ -14,8 +14,8 @@ use portolan_api_types::cluster::ServerArgs;
 use portolan_api_types::link_token::LinkToken;
 use portolan_cluster::{CollectionInfo, Probe};
 use portolan_model::{
-    Acceptance, ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview, FoundTable,
-    Namespace,
+    Acceptance, ArchiveId, ArchiveStatistics, Cluster, ClusterId, DataProcessRegion, ExpiryPreview,
+    FoundTable, Namespace,
 };
 use portolan_security::SecretString;
 

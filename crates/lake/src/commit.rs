@@ -97,7 +97,8 @@ impl Table {
             Change::Place { namespace, collection_uuid, epoch, token } => {
                 let ours = version.fence == *epoch && version.fence_token.as_ref() == Some(token);
                 let spec = &version.spec;
-                let there = spec.namespace == *namespace && spec.collection_uuid == *collection_uuid;
+                let there =
+                    spec.namespace == *namespace && spec.collection_uuid == *collection_uuid;
                 return Ok(ours && there);
             }
             Change::Append { seq, .. } => version.committed >= *seq,

@@ -8,8 +8,8 @@ pub mod work;
 
 use portolan_auth::{Authorized, ProjectScope};
 use portolan_model::{
-    ArchiveId, ArchiveRules, ArchiveState, Cluster, ClusterId, Criteria, EpochMs, ExpiryRule, GuardLevel,
-    Hold, Namespace, OnlineArchive, ProjectId,
+    ArchiveId, ArchiveRules, ArchiveState, Cluster, ClusterId, Criteria, EpochMs, ExpiryRule,
+    GuardLevel, Hold, Namespace, OnlineArchive, ProjectId,
 };
 
 use crate::{Listed, Page, StoreError, Tx, args, jobs, upkeep};

@@ -97,7 +97,8 @@ impl Control {
     ) -> Result<(), ControlError> {
         let id = stored.archive.id;
         if archives::exists(tx, witness, id).await? {
-            let detail = format!("Online archive {id} is known here already; a deleted one is undeleted.");
+            let detail =
+                format!("Online archive {id} is known here already; a deleted one is undeleted.");
             let problem = Problem::new(ErrorCode::OnlineArchiveAlreadyExists, detail);
             return Err(problem.with(id.to_string()).into());
         }
