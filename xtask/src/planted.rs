@@ -108,8 +108,8 @@ const BUGS: [Bug; 11] = [
         name: "files that no version names are never removed",
         edits: &[(
             "crates/archiver/src/upkeep/clean_up.rs",
-            "if found.is_empty() {",
-            "if found.len() < usize::MAX {",
+            "if found.is_empty() && log.old.is_empty() {",
+            "if found.len() < usize::MAX && log.old.is_empty() {",
         )],
     },
     Bug {
@@ -199,4 +199,24 @@ fn copy_sources(folder: &Path) -> Result<()> {
         std::fs::write(&to, bytes)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_has_its_place_in_the_sources() {
+        for (bug, (file, text, _)) in
+            BUGS.iter().flat_map(|bug| bug.edits.iter().map(move |it| (bug, it)))
+        {
+            let sound = std::fs::read_to_string(run::root().join(file)).expect(file);
+            assert_eq!(
+                sound.matches(text).count(),
+                1,
+                "{}: {file} holds it not once: {text}",
+                bug.name
+            );
+        }
+    }
 }

@@ -44,9 +44,16 @@ fn a_run_shows_its_counts() {
         error: None,
         started_at: 0,
         ended_at: None,
+        rates: (1.5, 300.0),
+        phases: [("READ".to_owned(), 800)].into(),
     };
     let shown = run.json();
     assert_eq!(shown["documentsRead"], 3);
+    assert_eq!(
+        (&shown["documentsPerSecond"], &shown["bytesPerSecond"]),
+        (&1.5.into(), &300.0.into())
+    );
+    assert_eq!(shown["phaseMs"]["READ"], 800);
     assert_eq!(shown["waitingFor"], "lag 12 s");
     assert_eq!(shown["endedAt"], Value::Null);
     assert_eq!(shown["startedAt"], "1970-01-01T00:00:00Z");

@@ -140,7 +140,7 @@ mod tests {
     fn a_statement_that_was_refused_is_named() {
         let refused = doc! { "index": 1, "code": 5, "errmsg": "no" };
         let reply = doc! { "n": 1, "ok": 1.0, "writeErrors": [refused] };
-        let refused = vec![Refused { index: 1, message: "no".to_owned() }];
+        let refused = vec![Refused { index: 1, code: 5, message: "no".to_owned() }];
         assert_eq!(outcome(&reply).expect("an outcome"), Deleted { n: 1, refused });
     }
 }

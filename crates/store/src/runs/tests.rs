@@ -92,10 +92,14 @@ on_each_database! {
             name_documents(tx, id(1), skipped).await
         })
         .expect("named");
-        let listed = in_tx!(store, tx => documents(tx, id(1)).await).expect("read");
-        assert_eq!(i64::try_from(listed.len()), Ok(RUN_DOCUMENTS_MAX));
-        assert_eq!(listed[..2], skipped[..]);
-        assert_eq!(listed[2..], kept[..998]);
-        assert_eq!(in_tx!(store, tx => documents(tx, id(2)).await), Ok(Vec::new()));
+        let listed = in_tx!(store, tx => documents(tx, id(1), Page::ALL).await).expect("read");
+        assert_eq!(listed.total, RUN_DOCUMENTS_MAX);
+        assert_eq!(listed.items[..2], skipped[..]);
+        assert_eq!(listed.items[2..], kept[..998]);
+        let second = Page { offset: 2, limit: 3 };
+        let part = in_tx!(store, tx => documents(tx, id(1), second).await).expect("read");
+        assert_eq!((part.total, &part.items[..]), (RUN_DOCUMENTS_MAX, &kept[..3]));
+        let none = in_tx!(store, tx => documents(tx, id(2), Page::ALL).await).expect("read");
+        assert_eq!((none.total, none.items.len()), (0, 0));
     }
 }

@@ -81,10 +81,11 @@ on_each_database! {
             error: None,
             ..asked[0].clone()
         };
+        let (first, identity) = (&listed[0], &known[0]);
         in_tx!(store, tx => {
             rewrite(tx, silent).await?;
-            forget_named(tx, &listed[0]).await?;
-            forget_identity(tx, key, &known[0]).await?;
+            forget_named(tx, first).await?;
+            forget_identity(tx, key, identity).await?;
             forget_bounds(tx, key).await
         })
         .expect("forgotten");
