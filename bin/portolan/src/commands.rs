@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{
     ArchiveCommand, Attach, AttachArchive, ClusterCommand, Connection, InProject, OfArchive,
-    OfCluster,
+    OfCluster, Redact, RestoreDocuments,
 };
 use crate::client::ApiClient;
 use crate::quickstart::Summary;
@@ -72,28 +72,8 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
             ensure!(done["progress"]["sound"] == true, "the archive is not sound");
             Ok(())
         }
-        ArchiveCommand::Restore(restore) => {
-            let body = json!({
-                "filter": restore.filter,
-                "dbName": restore.to_database,
-                "collName": restore.to_collection,
-                "onConflict": if restore.stop_at_conflict { "STOP" } else { "SKIP" },
-                "preview": restore.preview,
-            });
-            print(&follow(&restore.archive, ":restore", without_nulls(body)).await?)
-        }
-        ArchiveCommand::Redact(redact) => {
-            let id = extended_json("--id", &redact.id)?;
-            let shard_key = redact.shard_key.as_deref();
-            let shard_key = shard_key.map(|text| extended_json("--shard-key", text)).transpose()?;
-            let body = json!({
-                "_id": id,
-                "reason": redact.reason,
-                "evenIfLive": redact.even_if_live,
-                "shardKey": shard_key,
-            });
-            print(&follow(&redact.archive, ":redact", without_nulls(body)).await?)
-        }
+        ArchiveCommand::Restore(restore) => restore_documents(&restore).await,
+        ArchiveCommand::Redact(redact) => redact_document(&redact).await,
         ArchiveCommand::Run(of) => ask(&of, ":run", json!({})).await,
         ArchiveCommand::Hold(hold) => {
             ask(&hold.archive, ":hold", json!({ "reason": hold.reason })).await
@@ -113,6 +93,30 @@ pub(crate) async fn archive(command: ArchiveCommand) -> Result<()> {
             ask(&reattach.archive, ":reattach", without_nulls(body)).await
         }
     }
+}
+
+async fn restore_documents(restore: &RestoreDocuments) -> Result<()> {
+    let body = json!({
+        "filter": restore.filter,
+        "dbName": restore.to_database,
+        "collName": restore.to_collection,
+        "onConflict": if restore.stop_at_conflict { "STOP" } else { "SKIP" },
+        "preview": restore.preview,
+    });
+    print(&follow(&restore.archive, ":restore", without_nulls(body)).await?)
+}
+
+async fn redact_document(redact: &Redact) -> Result<()> {
+    let id = extended_json("--id", &redact.id)?;
+    let shard_key = redact.shard_key.as_deref();
+    let shard_key = shard_key.map(|text| extended_json("--shard-key", text)).transpose()?;
+    let body = json!({
+        "_id": id,
+        "reason": redact.reason,
+        "evenIfLive": redact.even_if_live,
+        "shardKey": shard_key,
+    });
+    print(&follow(&redact.archive, ":redact", without_nulls(body)).await?)
 }
 
 fn extended_json(flag: &str, text: &str) -> Result<Value> {

@@ -67,7 +67,6 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> Response<Body> {
 }
 
 /// `/metrics` and `/livez` alone, for a process that serves no API.
-#[must_use]
 pub fn metrics_router(registry: Arc<Registry>) -> Router {
     let metrics = || async move { shown(&registry) };
     Router::new().route("/livez", get(livez)).route("/metrics", get(metrics))

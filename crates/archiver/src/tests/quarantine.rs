@@ -61,7 +61,7 @@ async fn a_damaged_file_stays_while_the_others_expire() {
     let mixed = files.iter().find(|file| file.month.as_deref() == Some("2023-09")).expect("a file");
     let sound = world.spoil(mixed);
     world.days_pass(1.5).await;
-    assert_eq!(world.quarantined().await, [mixed.path.clone()]);
+    assert_eq!(world.quarantined().await, std::slice::from_ref(&mixed.path));
     world.upkeep_is_well().await;
     let left = world.files().await;
     assert_eq!(left.iter().map(|file| file.rows).sum::<u64>(), 8, "August went, September stays");

@@ -559,7 +559,8 @@ async fn a_commit_that_wakes_below_a_trimmed_log_permits_nothing() {
     let mut world = World::with_flights_at(GuardLevel::L1).await;
     let plan = unrenewed().with("lake.commit", 2, Fate::Delayed { ms: 37 * DAY_MS });
     let (asleep, asleep_store) = world.worker(plan).await;
-    let sleeper = tokio::spawn(async move { asleep.pass(&CancellationToken::new()).await });
+    let sleeper =
+        world.runtime.spawn("sleeper", async move { asleep.pass(&CancellationToken::new()).await });
     world.run_clock(until_uploaded(&world)).await;
     let mine = world.log_entry(world.table().await.load().await.expect("a version").number + 1);
     for id in 20..28 {

@@ -301,7 +301,7 @@ impl ArchiveHost for FakeHost {
     }
 
     async fn resume(&self, _archive: ArchiveId, accepted: &Acceptance) -> Result<(), HostError> {
-        let wrong = self.state().wrong.clone();
+        let wrong = self.state().wrong;
         match wrong {
             Some((reason, detail)) if !accepted.covers(reason, GuardLevel::L2) => {
                 Err(HostError::Refused(format!("{}: {detail}", reason.as_str())))

@@ -86,7 +86,8 @@ on_each_database! {
         for (event, wanted) in [
             (ArchiveEvent::RunStarted, true),
             (ArchiveEvent::PauseRequested, true),
-            (ArchiveEvent::RunEnded, false),
+            // Paused: it is noticed when its collection goes.
+            (ArchiveEvent::RunEnded, true),
             (ArchiveEvent::Resumed, true),
             (ArchiveEvent::Suspended(SuspendReason::SourceOlder), false),
         ] {

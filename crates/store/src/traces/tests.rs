@@ -91,7 +91,7 @@ on_each_database! {
         .expect("forgotten");
         assert_eq!(sightings(&store).await, 1, "the files of a move that is not over");
         let again = in_tx!(store, tx => asked_for(tx, key).await).expect("read");
-        assert_eq!(again, [silent.clone()], "nothing else of it changed");
+        assert_eq!(again, std::slice::from_ref(silent), "nothing else of it changed");
     }
 
     async fn a_move_that_ended_names_no_files(store) {
