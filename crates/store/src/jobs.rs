@@ -229,7 +229,8 @@ pub async fn standing(
     let sql = "SELECT COUNT(*) FROM archive_operations WHERE state IN ('QUEUED', 'RUNNING')";
     let operations = tx.count(sql, args![]).await?;
     let sql = "SELECT CAST(COALESCE(SUM(documents), 0) AS BIGINT) FROM moves \
-               WHERE state NOT IN ('CONFIRMED', 'ABANDONED')";
+               WHERE state IN ('PLANNED', 'STAGED', 'UPLOADED', 'VERIFIED', 'COMMITTED', \
+               'PUBLISHED', 'DELETING', 'CLOSING')";
     let in_moves = tx.count(sql, args![]).await?;
     let sql = "SELECT COUNT(*) FROM archive_upkeep u JOIN online_archives a ON a.id = u.archive_id \
                WHERE u.failures > 0 AND a.state <> 'DELETED'";

@@ -27,6 +27,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "as many as there are ports to give",
     ),
     ("AS standing GROUP BY state, suspend_reason", "all archives, four times in a minute"),
+    ("FROM archive_upkeep u JOIN online_archives a", "all archives, four times in a minute"),
     ("SELECT COUNT(*) FROM archive_quarantine", "damaged files, of which there are few"),
     ("SELECT COUNT(*) FROM audit", "an operator's list; no operation of the API reads it"),
     ("FROM audit ORDER BY created_at DESC", "by its index, and no more than a page"),
