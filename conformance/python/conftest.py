@@ -11,6 +11,7 @@ import urllib.request
 import bson
 import pytest
 import zstandard
+from pymongo import MongoClient
 
 SAMPLE = pathlib.Path(__file__).parents[2] / "bin/portolan/data/flights.bson.zst"
 
@@ -57,6 +58,15 @@ def summary():
 def api(summary):
     """The API as an organization owner."""
     return Api(summary)
+
+
+@pytest.fixture(scope="module")
+def clients(summary):
+    """One client for each connection string."""
+    opened = {name: MongoClient(uri) for name, uri in summary["connectionStrings"].items()}
+    yield opened
+    for client in opened.values():
+        client.close()
 
 
 @pytest.fixture(scope="session")

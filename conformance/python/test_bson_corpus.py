@@ -13,7 +13,7 @@ import pathlib
 import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
-from pymongo import MongoClient, errors
+from pymongo import errors
 
 from archiving import create_archive, pause, wait_for
 
@@ -97,15 +97,6 @@ def refusals(collection, made):
         except errors.WriteError as error:
             refused[name] = str(error)
     return refused
-
-
-@pytest.fixture(scope="module", name="clients")
-def fixture_clients(summary):
-    """One client for each connection string."""
-    clients = {name: MongoClient(uri) for name, uri in summary["connectionStrings"].items()}
-    yield clients
-    for client in clients.values():
-        client.close()
 
 
 @pytest.fixture(scope="module", name="corpus")

@@ -9,15 +9,6 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, errors
 
 
-@pytest.fixture(scope="module", name="clients")
-def fixture_clients(summary):
-    """One client for each connection string."""
-    clients = {name: MongoClient(uri) for name, uri in summary["connectionStrings"].items()}
-    yield clients
-    for client in clients.values():
-        client.close()
-
-
 @pytest.fixture(scope="module", name="flights")
 def fixture_flights(clients):
     """The flights through each endpoint."""

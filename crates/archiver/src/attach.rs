@@ -2,13 +2,12 @@
 //! control rows are written by `control`; what is open is closed by the next look, from what table and
 //! cluster say.
 
-use portolan_cluster::{Cluster, Fence};
 use portolan_lake::{Change, Table, Version};
 use portolan_model::{ClusterId, FoundTable, Namespace, OpenMove, PartitionField};
 use portolan_store::leases::LeaseKey;
 
 use crate::lease::{Held, Taken};
-use crate::steps::commit::change_under;
+use crate::steps::commit::{change_under, fence_table};
 use crate::worker::Shared;
 use crate::{ArchiverError, effects, source_fence, takeover};
 
@@ -103,7 +102,8 @@ pub(crate) async fn take(
     let taken = Taken::keep(held, &shared.journal, None, &shared.runtime);
     let ours = async {
         if let (Some(uuid), Some(theirs)) = (uuid, &at_source) {
-            adopt(shared, cluster.as_ref(), taken.held(), (uuid, theirs)).await?;
+            let cluster = cluster.as_ref();
+            source_fence::adopt(shared, cluster, taken.held(), (uuid, theirs)).await?;
         }
         own(shared, &table, taken.held()).await
     };
@@ -112,23 +112,9 @@ pub(crate) async fn take(
     ours
 }
 
-/// The instance that the fence belonged to deletes nothing any more.
-async fn adopt(
-    shared: &Shared,
-    cluster: &dyn Cluster,
-    held: &Held,
-    (uuid, theirs): ([u8; 16], &Fence),
-) -> Result<(), ArchiverError> {
-    let holder = source_fence::holder(&shared.options.owner, held, uuid);
-    let adopt = cluster.adopt_fence(&theirs.owner, &holder);
-    let adopted = shared.runtime.effect(effects::SOURCE_FENCE, adopt).await;
-    adopted.map_err(source_fence::lost_if_fenced)
-}
-
 async fn own(shared: &Shared, table: &Table, held: &Held) -> Result<(), ArchiverError> {
     let (epoch, token) = (held.epoch, held.token.clone());
-    let fence = Change::Fence { epoch, token: token.clone() };
     let own = Change::Own { owner: shared.options.owner.clone(), epoch, token };
-    change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
+    fence_table(held, &shared.runtime, table).await?;
     change_under(Some(held), &shared.runtime, table, effects::OWN, &own).await
 }

@@ -9,14 +9,16 @@ mod restore;
 mod verify;
 
 use portolan_cluster::Cluster;
+use portolan_model::GuardLevel;
 use portolan_store::archives::StoredArchive;
 use portolan_store::operations::{Operation, OperationKind, OperationState};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::lease::Held;
 use crate::load::Load;
 use crate::worker::Shared;
-use crate::{ArchiverError, effects};
+use crate::{ArchiverError, effects, quiet};
 pub(crate) use redact::Redacted;
 
 /// A worker that was silent for so many times the life of a lease has lost its operation to another one.
@@ -170,6 +172,23 @@ impl<'a> Working<'a> {
         }
         self.figures.remove("waitingFor");
         self.check()
+    }
+
+    /// Waits until what was sent before can have no effect any more, by the clock of that level. The figures must
+    /// be those of [`Self::beat`]; they say what is waited for.
+    pub(crate) async fn wait_until_quiet(
+        &mut self,
+        (cluster, held): (&dyn Cluster, &Held),
+        (level, quiet_at_ms): (GuardLevel, i64),
+    ) -> Result<(), ArchiverError> {
+        let runtime = &self.shared.runtime;
+        while quiet::clock_ms(cluster, runtime, level).await? <= quiet_at_ms {
+            held.check()?;
+            self.beat().await?;
+            runtime.sleep_ms(WAIT_MS).await;
+        }
+        self.figures.remove("waitingFor");
+        Ok(())
     }
 
     /// Puts it back into the queue, behind the others, as it was written down last.

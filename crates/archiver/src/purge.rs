@@ -2,13 +2,13 @@
 //! the log, and a day later whatever came into their place since. From its first step on the deletion
 //! cannot be taken back.
 
-use portolan_lake::{Change, Location, Table};
+use portolan_lake::{Location, Table};
 use portolan_model::{ArchiveState, OnlineArchive};
 use portolan_store::jobs::ArchiveJob;
 
 use crate::lease::{Held, Taken};
 use crate::run::key_of;
-use crate::steps::commit::change_under;
+use crate::steps::commit::fence_table;
 use crate::worker::Shared;
 use crate::{ArchiverError, ArchiverOptions, clocks, effects, takeover};
 
@@ -98,9 +98,7 @@ async fn remove(
 ) -> Result<Purged, ArchiverError> {
     let (runtime, archive) = (&shared.runtime, place.archive);
     if let Some(table) = &place.table {
-        let (epoch, token) = (held.epoch, held.token.clone());
-        let fence = Change::Fence { epoch, token };
-        change_under(Some(held), runtime, table, effects::FENCE, &fence).await?;
+        fence_table(held, runtime, table).await?;
         // A hold that came in between shows now.
         removable(shared, Some(table)).await?;
     }

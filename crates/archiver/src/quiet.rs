@@ -7,6 +7,7 @@ use portolan_model::GuardLevel;
 use portolan_runtime::Runtime;
 
 use crate::ArchiverOptions;
+use crate::criteria::CLOCK_SPREAD_MAX_MS;
 
 /// What `transactionLifetimeLimitSeconds` is by default (MongoDB manual, "Production Considerations" of
 /// transactions), for servers that do not tell.
@@ -46,6 +47,19 @@ pub(crate) async fn from_now_ms(
     let effects_ms = i64::try_from(options.lease_ttl_ms.saturating_add(lifetime_ms));
     let wait_ms = effects_ms.unwrap_or(i64::MAX).saturating_add(options.quiet_margin_ms);
     Ok(now_ms.saturating_add(wait_ms))
+}
+
+/// The same for what was sent until `until_ms` by our own clock, which may differ from the cluster's.
+pub(crate) async fn since_ms(
+    cluster: &dyn Cluster,
+    runtime: &Runtime,
+    options: &ArchiverOptions,
+    (level, until_ms): (GuardLevel, i64),
+) -> Result<i64, ClusterError> {
+    let clock_ms = clock_ms(cluster, runtime, level).await?;
+    let from_now_ms = from_now_ms(cluster, runtime, options, level).await?;
+    let passed_ms = clock_ms.saturating_sub(until_ms.saturating_add(CLOCK_SPREAD_MAX_MS));
+    Ok(from_now_ms.saturating_sub(passed_ms.max(0)))
 }
 
 #[cfg(test)]

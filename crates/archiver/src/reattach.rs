@@ -2,13 +2,13 @@
 //! operator's word. Its table says so first, under a new epoch; the control rows are written by `control`.
 
 use portolan_cluster::CollectionInfo;
-use portolan_lake::{Change, Table, Version};
+use portolan_lake::{Change, Version};
 use portolan_model::{ArchiveId, Namespace, ShardKey};
 use portolan_store::leases::LeaseKey;
 
 use crate::journal::Standby;
 use crate::lease::{Held, Taken};
-use crate::steps::commit::change_under;
+use crate::steps::commit::{change_under, fence_table};
 use crate::takeover::{self, Seen};
 use crate::worker::Shared;
 use crate::{ArchiverError, effects, look};
@@ -98,25 +98,14 @@ async fn place(
     found: &CollectionInfo,
 ) -> Result<(), ArchiverError> {
     let Some(table) = seen.iter().find_map(|entry| entry.table.as_ref()) else { return Ok(()) };
-    let (epoch, token) = (held.epoch, held.token.clone());
-    let fence = Change::Fence { epoch, token: token.clone() };
-    commit(shared, held, table, (effects::FENCE, fence)).await?;
+    fence_table(held, &shared.runtime, table).await?;
     let version = table.load().await?;
     check(&shared.options.owner, Some(&version), found)?;
     let place = Change::Place {
         namespace: held.key.namespace.to_string(),
         collection_uuid: found.uuid.map(hex::encode),
-        epoch,
-        token,
+        epoch: held.epoch,
+        token: held.token.clone(),
     };
-    commit(shared, held, table, (effects::PLACE, place)).await
-}
-
-async fn commit(
-    shared: &Shared,
-    held: &Held,
-    table: &Table,
-    (name, change): (&'static str, Change),
-) -> Result<(), ArchiverError> {
-    change_under(Some(held), &shared.runtime, table, name, &change).await
+    change_under(Some(held), &shared.runtime, table, effects::PLACE, &place).await
 }

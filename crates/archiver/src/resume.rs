@@ -14,7 +14,7 @@ use portolan_store::moves::{self, Move, MoveState};
 use crate::journal::Standby;
 use crate::lease::{Held, Taken};
 use crate::run::key_of;
-use crate::steps::commit::change_under;
+use crate::steps::commit::{change_under, fence_table};
 use crate::takeover::{self, Finding, Seen};
 use crate::worker::Shared;
 use crate::{ArchiverError, attach, effects, source_fence};
@@ -136,7 +136,7 @@ impl Scene<'_> {
     async fn at_source(&self, uuid: [u8; 16]) -> Result<Option<Finding>, ArchiverError> {
         let fenced = |item: &&Move| {
             let open = item.state >= MoveState::Committed && item.state != MoveState::Abandoned;
-            open && item.level == GuardLevel::L3 && item.collection_uuid == Some(uuid)
+            open && source_fence::is_under(item, uuid)
         };
         let known: Vec<&Move> = self.unfinished.iter().chain(&self.newest).filter(fenced).collect();
         let fence = self.cluster.fence(uuid).await?;
@@ -163,15 +163,13 @@ impl Scene<'_> {
     /// the first run, when no move is open.
     async fn take_source(&self, uuid: [u8; 16]) -> Result<(), ArchiverError> {
         let Some(fence) = self.cluster.fence(uuid).await? else { return Ok(()) };
+        if fence.owner != self.owner() {
+            return source_fence::adopt(self.shared, self.cluster, self.held, (uuid, &fence)).await;
+        }
         let holder = source_fence::holder(self.owner(), self.held, uuid);
-        let taken = if fence.owner == self.owner() {
-            let raise = self.cluster.raise_fence(&holder, fence.seq);
-            self.shared.runtime.effect(effects::SOURCE_FENCE, raise).await
-        } else {
-            let adopt = self.cluster.adopt_fence(&fence.owner, &holder);
-            self.shared.runtime.effect(effects::SOURCE_FENCE, adopt).await
-        };
-        taken.map_err(source_fence::lost_if_fenced)
+        let raise = self.cluster.raise_fence(&holder, fence.seq);
+        let raised = self.shared.runtime.effect(effects::SOURCE_FENCE, raise).await;
+        raised.map_err(source_fence::lost_if_fenced)
     }
 
     async fn take_table(&self) -> Result<(), ArchiverError> {
@@ -182,7 +180,7 @@ impl Scene<'_> {
         let commit = async |name: &'static str, change: Change| {
             change_under(Some(self.held), &self.shared.runtime, table, name, &change).await
         };
-        commit(effects::FENCE, Change::Fence { epoch, token: token.clone() }).await?;
+        fence_table(self.held, &self.shared.runtime, table).await?;
         if version.spec.owner != self.owner() {
             let owner = self.owner().to_owned();
             commit(effects::OWN, Change::Own { owner, epoch, token: token.clone() }).await?;

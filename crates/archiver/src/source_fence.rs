@@ -14,6 +14,7 @@ use portolan_store::moves::{KeptRow, Move, MoveState};
 use crate::lease::Held;
 use crate::scene::Scene;
 use crate::takeover::{Finding, Seen};
+use crate::worker::Shared;
 use crate::{ArchiverError, effects};
 
 /// What the source says of a move.
@@ -60,9 +61,14 @@ pub(crate) struct Raising<'a> {
 impl Raising<'_> {
     /// Compares a fence with what the journal knows of moves under it, then raises it. From here on no
     /// older epoch can delete anything.
-    pub(crate) async fn raise(&self, uuid: [u8; 16], known: &[&Move]) -> Result<(), ArchiverError> {
+    pub(crate) async fn raise(
+        &self,
+        uuid: [u8; 16],
+        moves: impl Iterator<Item = &Move>,
+    ) -> Result<(), ArchiverError> {
+        let known: Vec<&Move> = moves.filter(|item| is_under(item, uuid)).collect();
         let fence = self.cluster.fence(uuid).await?;
-        if let Some((id, (reason, detail))) = difference(self.owner, fence.as_ref(), known) {
+        if let Some((id, (reason, detail))) = difference(self.owner, fence.as_ref(), &known) {
             let id = id.unwrap_or(self.archive_id);
             return Err(ArchiverError::suspended(id, reason, detail));
         }
@@ -104,8 +110,6 @@ pub(crate) async fn raise_all(
     newest: &HashMap<ArchiveId, Move>,
 ) -> Result<(), ArchiverError> {
     let fenced = |item: &&Move| item.level == GuardLevel::L3;
-    let open = unfinished.iter().filter(|item| item.state >= MoveState::Committed);
-    let known: Vec<&Move> = open.chain(newest.values()).filter(fenced).collect();
     let of_moves = unfinished.iter().filter(fenced).filter_map(|item| item.collection_uuid);
     let current = scene.collection.as_ref().filter(|_| scene.level == GuardLevel::L3);
     let current = current.and_then(|info| info.uuid);
@@ -122,11 +126,28 @@ pub(crate) async fn raise_all(
         if unfenced && scene.cluster.fence(uuid).await?.is_none() {
             continue;
         }
-        let known: Vec<&Move> =
-            known.iter().copied().filter(|item| item.collection_uuid == Some(uuid)).collect();
-        raising.raise(uuid, &known).await?;
+        let open = unfinished.iter().filter(|item| item.state >= MoveState::Committed);
+        raising.raise(uuid, open.chain(newest.values())).await?;
     }
     Ok(())
+}
+
+/// Whether the fence of a collection is asked about a move.
+pub(crate) fn is_under(item: &Move, uuid: [u8; 16]) -> bool {
+    item.level == GuardLevel::L3 && item.collection_uuid == Some(uuid)
+}
+
+/// Takes a fence over from another instance, which deletes nothing any more.
+pub(crate) async fn adopt(
+    shared: &Shared,
+    cluster: &dyn Cluster,
+    held: &Held,
+    (uuid, theirs): ([u8; 16], &Fence),
+) -> Result<(), ArchiverError> {
+    let holder = holder(&shared.options.owner, held, uuid);
+    let adopt = cluster.adopt_fence(&theirs.owner, &holder);
+    let adopted = shared.runtime.effect(effects::SOURCE_FENCE, adopt).await;
+    adopted.map_err(lost_if_fenced)
 }
 
 /// Whether a move is open about which no fence is asked.

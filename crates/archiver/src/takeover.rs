@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use portolan_cluster::{Cluster, CollectionInfo};
-use portolan_lake::{Change, MonthSpec, Table, TableSpec, Version};
+use portolan_lake::{MonthSpec, Table, TableSpec, Version};
 use portolan_model::{ArchiveDefinition, ArchiveId, Criteria, JobId, SuspendReason};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::{LeaseKey, NewLease};
@@ -13,7 +13,7 @@ use portolan_store::moves::{KeptRow, Move, MoveState};
 use crate::lease::Held;
 use crate::protocol::{self, TableNumbers, Verdict};
 use crate::scene::{Scene, TableOf};
-use crate::steps::commit::change_table;
+use crate::steps::commit::fence_table;
 use crate::worker::Shared;
 use crate::{ArchiverError, effects, source_fence};
 
@@ -199,8 +199,8 @@ pub(crate) async fn create_table(shared: &Shared, scene: &Scene) -> Result<Table
 /// Raises the fence of every table of the collection.
 pub(crate) async fn fence(scene: &Scene) -> Result<(), ArchiverError> {
     for entry in &scene.tables {
-        let (epoch, token) = (scene.held.epoch, scene.held.token.clone());
-        change_table(scene, &entry.table, effects::FENCE, &Change::Fence { epoch, token }).await?;
+        scene.check()?;
+        fence_table(&scene.held, &scene.runtime, &entry.table).await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod compaction;
 mod expiry;
 mod quarantine;
 
-use portolan_lake::{Change, Leftover, LogCare, Table, Version};
+use portolan_lake::{Leftover, LogCare, Table, Version};
 use portolan_model::ArchiveId;
 use portolan_store::archives::StoredArchive;
 use portolan_store::operations::{Operation, OperationKind, OperationState};
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::clocks::{self, Clocks};
 use crate::lease::{Held, Taken};
 use crate::run::key_of;
-use crate::steps::commit::change_under;
+use crate::steps::commit::fence_table;
 use crate::takeover::{self, Seen};
 use crate::worker::Shared;
 use crate::{ArchiverError, effects, rules};
@@ -69,9 +69,7 @@ async fn work(
     if version.committed > version.confirmed {
         return Ok(Kept::Busy);
     }
-    let (epoch, token) = (held.epoch, held.token.clone());
-    let fence = Change::Fence { epoch, token };
-    change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
+    fence_table(held, &shared.runtime, table).await?;
     if seen.cut_off {
         for kind in shared.journal.end_cut_off_upkeep(held, id).await? {
             shared.metrics.operation_ended(kind, OperationState::Failed);

@@ -123,6 +123,16 @@ impl LakeError {
         }
     }
 
+    /// Whether a file may be to blame that cannot be read, or is not what the log says: not the storage, nor
+    /// the order of things.
+    #[must_use]
+    pub const fn tells_of_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing(_) | Self::Unverified(_) | Self::Internal(_) | Self::Invalid(_)
+        )
+    }
+
     pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
         Self::Internal(error.to_string())
     }

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use super::{Outcome, Working};
 use crate::lease::{Held, Taken};
 use crate::run::key_of;
-use crate::steps::commit::change_under;
+use crate::steps::commit::{change_under, fence_table};
 use crate::steps::id_of;
 use crate::takeover::{self, Seen};
 use crate::{ArchiverError, effects};
@@ -273,8 +273,7 @@ async fn leave_for_good(
 ) -> Result<(), ArchiverError> {
     let shared = working.shared;
     working.check()?;
-    let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
-    change_under(Some(held), &shared.runtime, table, effects::FENCE, &fence).await?;
+    fence_table(held, &shared.runtime, table).await?;
     Box::pin(leave(working, held, table, (request, key))).await?;
     held.check()?;
     let location = shared.outside.location(table.uri())?;

@@ -16,21 +16,19 @@ use std::sync::Arc;
 use bson::{RawBson, RawDocumentBuf};
 use futures::TryStreamExt;
 use portolan_cluster::{Cluster, ClusterError, CollectionKind, FencedStep, Inserted, NotInserted};
-use portolan_lake::{Change, DataFile, Predicate, Table, Version, identity_under};
+use portolan_lake::{DataFile, Predicate, Table, Version, identity_under};
 use portolan_model::{GuardLevel, Namespace, ShardKey};
 use portolan_mql::{Context, Filter};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::LeaseKey;
-use portolan_store::moves::Move;
 use serde_json::{Value, json};
 
 use super::{Outcome, Working};
-use crate::criteria::CLOCK_SPREAD_MAX_MS;
 use crate::lease::{Held, Taken};
 use crate::load::Load;
 use crate::run::key_of;
 use crate::source_fence::{self, Raising};
-use crate::steps::commit::change_under;
+use crate::steps::commit::fence_table;
 use crate::steps::id_of;
 use crate::{ArchiverError, effects, quiet, takeover};
 
@@ -157,13 +155,9 @@ async fn under_lease(
             archive_id,
             committed: table.load().await?.committed,
         };
-        let fenced =
-            |item: &&Move| item.level == GuardLevel::L3 && item.collection_uuid == Some(uuid);
-        let known: Vec<&Move> = newest.values().filter(fenced).collect();
-        raising.raise(uuid, &known).await?;
+        raising.raise(uuid, newest.values()).await?;
     }
-    let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
-    change_under(Some(held), &working.shared.runtime, table, effects::FENCE, &fence).await?;
+    fence_table(held, &working.shared.runtime, table).await?;
     if restoring.fence.is_none() {
         wait_until_quiet(working, restoring, held).await?;
     }
@@ -181,20 +175,12 @@ async fn wait_until_quiet(
     let Some(until_ms) = shared.journal.unanswered_until(&restoring.key).await? else {
         return Ok(());
     };
-    let (runtime, level) = (&shared.runtime, cluster.probe().await?.level);
-    let clock_ms = quiet::clock_ms(cluster, runtime, level).await?;
-    let from_now_ms = quiet::from_now_ms(cluster, runtime, &shared.options, level).await?;
-    let passed_ms = clock_ms.saturating_sub(until_ms.saturating_add(CLOCK_SPREAD_MAX_MS)).max(0);
-    let quiet_at_ms = from_now_ms.saturating_sub(passed_ms);
-    while quiet::clock_ms(cluster, runtime, level).await? <= quiet_at_ms {
-        working.check()?;
-        held.check()?;
-        working.set("waitingFor", "deletes whose answer was lost");
-        working.progress().await?;
-        runtime.sleep_ms(WAIT_MS).await;
-    }
-    working.figures.remove("waitingFor");
-    Ok(())
+    working.set("waitingFor", "deletes whose answer was lost");
+    working.progress().await?;
+    let level = cluster.probe().await?.level;
+    let (runtime, options) = (&shared.runtime, &shared.options);
+    let quiet_at_ms = quiet::since_ms(cluster, runtime, options, (level, until_ms)).await?;
+    working.wait_until_quiet((cluster, held), (level, quiet_at_ms)).await
 }
 
 /// Notes whether the fence stops every insert of it that arrives late; a redaction waits for others. Of what

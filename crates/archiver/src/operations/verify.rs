@@ -153,14 +153,7 @@ fn note(working: &mut Working<'_>, file: &DataFile, problem: &Problem) {
 /// # Errors
 /// The error itself when it may pass; [`LakeError::InputGone`], which does, when the file left the table.
 async fn unread(table: &Table, file: &DataFile, error: LakeError) -> Result<(), ArchiverError> {
-    let damaged = matches!(
-        error,
-        LakeError::Missing(_)
-            | LakeError::Unverified(_)
-            | LakeError::Internal(_)
-            | LakeError::Invalid(_)
-    );
-    if !damaged {
+    if !error.tells_of_damage() {
         return Err(error.into());
     }
     if !still_there(table, file).await? {

@@ -47,7 +47,17 @@ pub(crate) async fn change_table(
     change_under(Some(scene.held.as_ref()), &scene.runtime, table, name, change).await
 }
 
-/// The same outside a run. Only a change that needs no fence needs no lease either.
+/// Raises the fence of a table to the epoch of a lease: from then on no older worker commits.
+pub(crate) async fn fence_table(
+    held: &Held,
+    runtime: &Runtime,
+    table: &Table,
+) -> Result<(), ArchiverError> {
+    let fence = Change::Fence { epoch: held.epoch, token: held.token.clone() };
+    change_under(Some(held), runtime, table, effects::FENCE, &fence).await
+}
+
+/// As [`change_table`], outside a run. Only a change that needs no fence needs no lease either.
 pub(crate) async fn change_under(
     held: Option<&Held>,
     runtime: &Runtime,

@@ -32,6 +32,9 @@ pub(super) enum Call {
     Clock,
 }
 
+/// What a client does once.
+pub(super) type Deed = Box<dyn FnOnce(&MemoryCluster) + Send>;
+
 type Rule = dyn Fn(&MemoryCluster, Call, u32) -> Result<(), ClusterError> + Send + Sync;
 
 /// The cluster behind its door.
@@ -44,6 +47,8 @@ pub(super) struct Door {
     /// Deletes of level L0 look first and delete by `_id` afterwards, as FerretDB 1.x does; this is written
     /// in between.
     pub(super) between_halves: Mutex<Option<RawDocumentBuf>>,
+    /// Happens just after the next delete.
+    pub(super) after_delete: Mutex<Option<Deed>>,
 }
 
 /// Puts a door before the world's cluster. Its rule is asked before each call, with how many of the kind
@@ -58,6 +63,7 @@ pub(super) fn door(
         calls: Mutex::default(),
         met_again: Mutex::default(),
         between_halves: Mutex::default(),
+        after_delete: Mutex::default(),
     });
     world.between = Some(door.clone());
     door
@@ -73,6 +79,13 @@ impl Door {
         };
         (self.rule)(&self.cluster, call, count)?;
         Ok(&self.cluster)
+    }
+
+    fn deleted(&self) {
+        let deed = self.after_delete.lock().expect("no panic").take();
+        if let Some(deed) = deed {
+            deed(&self.cluster);
+        }
     }
 
     /// What a client writes while these documents are deleted.
@@ -144,7 +157,9 @@ impl Cluster for Door {
         {
             return self.delete_in_two_halves(ns, request.documents, written).await;
         }
-        self.cluster.delete_guarded(ns, request).await
+        let deleted = self.cluster.delete_guarded(ns, request).await;
+        self.deleted();
+        deleted
     }
 
     async fn delete_batch(
@@ -152,7 +167,9 @@ impl Cluster for Door {
         ns: &Namespace,
         request: &BatchRequest<'_>,
     ) -> Result<BatchOutcome, ClusterError> {
-        self.pass(Call::Delete)?.delete_batch(ns, request).await
+        let outcome = self.pass(Call::Delete)?.delete_batch(ns, request).await;
+        self.deleted();
+        outcome
     }
 
     async fn insert(

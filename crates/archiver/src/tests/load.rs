@@ -80,10 +80,7 @@ async fn a_run_does_not_wait_for_ever_and_the_next_one_goes_on() {
     let shutdown = CancellationToken::new();
     let hurry = async {
         world.waits().await;
-        for _ in 0..700 {
-            world.clock.advance_ms(1_000);
-            Runtime::system().sleep_ms(2).await;
-        }
+        minutes_pass(&world).await;
     };
     let (passed, ()) = tokio::join!(world.run_clock(worker.pass(&shutdown)), hurry);
     passed.expect("a pass");
@@ -97,6 +94,14 @@ async fn a_run_does_not_wait_for_ever_and_the_next_one_goes_on() {
     assert_eq!(world.live().len(), 2);
 }
 
+/// Twelve minutes in a few seconds.
+async fn minutes_pass(world: &World) {
+    for _ in 0..700 {
+        world.clock.advance_ms(1_000);
+        Runtime::system().sleep_ms(2).await;
+    }
+}
+
 /// A look reads as a run does: not while the secondaries are behind, and it is told why.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_look_waits_while_the_secondaries_are_behind() {
@@ -107,13 +112,7 @@ async fn a_look_waits_while_the_secondaries_are_behind() {
     world.clock.advance_ms(5 * 3_600_000);
     let (worker, store) = world.worker(FaultPlan::none()).await;
     let shutdown = CancellationToken::new();
-    let hurry = async {
-        for _ in 0..700 {
-            world.clock.advance_ms(1_000);
-            Runtime::system().sleep_ms(2).await;
-        }
-    };
-    let (passed, ()) = tokio::join!(world.run_clock(worker.pass(&shutdown)), hurry);
+    let (passed, ()) = tokio::join!(world.run_clock(worker.pass(&shutdown)), minutes_pass(&world));
     passed.expect("a pass");
     store.close().await;
     let job = world.job().await;

@@ -4,19 +4,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
-use bson::{RawBson, RawDocument, RawDocumentBuf};
-use portolan_cluster::{
-    BatchOutcome, BatchRequest, Cluster, ClusterError, CollectionInfo, DeleteRequest, Deleted,
-    DocumentStream, Fence, Holder, KeptRecord, MemoryCluster, Probe, ReadOptions,
-};
+use portolan_cluster::{ClusterError, MemoryCluster};
 use portolan_model::{ArchiveEvent, ArchiveState, GuardLevel, Namespace};
 use portolan_runtime::FaultPlan;
 
+use super::door::{Call, Deed, door};
 use super::world::{World, flight, flights};
 use crate::effects;
-
-type Deed = Box<dyn FnOnce(&MemoryCluster) + Send>;
 
 /// When a client acts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,148 +23,41 @@ pub(super) enum Moment {
     AfterDelete,
 }
 
-/// The simulated cluster with a client who acts once, at a moment.
+/// What else stands in the way of a client who acts once.
 pub(super) struct Busy {
-    cluster: Arc<MemoryCluster>,
-    moment: Moment,
-    deed: Mutex<Option<Deed>>,
-    deletes: AtomicU32,
-    /// So many transactions meet a client's write and come to nothing.
-    pub(super) conflicts: AtomicU32,
+    /// So many deletes meet a client's write and come to nothing.
+    pub(super) conflicts: Arc<AtomicU32>,
 }
 
-impl Busy {
-    fn act(&self, moment: Moment) {
-        if moment == self.moment
-            && let Some(deed) = self.deed.lock().expect("no panic").take()
-        {
-            deed(&self.cluster);
-        }
-    }
-}
-
-#[async_trait]
-impl Cluster for Busy {
-    async fn probe(&self) -> Result<Probe, ClusterError> {
-        self.cluster.probe().await
-    }
-
-    async fn collection(&self, ns: &Namespace) -> Result<Option<CollectionInfo>, ClusterError> {
-        self.cluster.collection(ns).await
-    }
-
-    async fn read(
-        &self,
-        ns: &Namespace,
-        filter: &RawDocument,
-        options: ReadOptions,
-    ) -> Result<DocumentStream, ClusterError> {
-        self.cluster.read(ns, filter, options).await
-    }
-
-    async fn find_by_ids(
-        &self,
-        ns: &Namespace,
-        ids: &[RawBson],
-    ) -> Result<Vec<RawDocumentBuf>, ClusterError> {
-        self.act(Moment::BeforeLookUp);
-        self.cluster.find_by_ids(ns, ids).await
-    }
-
-    async fn delete_guarded(
-        &self,
-        ns: &Namespace,
-        request: &DeleteRequest<'_>,
-    ) -> Result<Deleted, ClusterError> {
-        self.deletes.fetch_add(1, Ordering::Relaxed);
-        self.act(Moment::BeforeDelete);
-        let deleted = self.cluster.delete_guarded(ns, request).await;
-        self.act(Moment::AfterDelete);
-        deleted
-    }
-
-    async fn delete_batch(
-        &self,
-        ns: &Namespace,
-        request: &BatchRequest<'_>,
-    ) -> Result<BatchOutcome, ClusterError> {
-        self.deletes.fetch_add(1, Ordering::Relaxed);
-        self.act(Moment::BeforeDelete);
-        let conflict = self
-            .conflicts
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        if conflict.is_ok() {
-            return Err(ClusterError::Aborted("a client wrote the same".to_owned()));
-        }
-        let outcome = self.cluster.delete_batch(ns, request).await;
-        self.act(Moment::AfterDelete);
-        outcome
-    }
-
-    async fn fence(&self, uuid: [u8; 16]) -> Result<Option<Fence>, ClusterError> {
-        self.cluster.fence(uuid).await
-    }
-
-    async fn raise_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
-        self.cluster.raise_fence(holder, seq).await
-    }
-
-    async fn close_fence(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
-        self.cluster.close_fence(holder, seq).await
-    }
-
-    async fn kept_records(
-        &self,
-        uuid: [u8; 16],
-        seq: i64,
-    ) -> Result<Vec<KeptRecord>, ClusterError> {
-        self.cluster.kept_records(uuid, seq).await
-    }
-
-    async fn clear_kept(&self, holder: &Holder<'_>, seq: i64) -> Result<(), ClusterError> {
-        self.cluster.clear_kept(holder, seq).await
-    }
-
-    async fn clock_ms(&self) -> Result<i64, ClusterError> {
-        self.cluster.clock_ms().await
-    }
-
-    async fn list_databases(&self) -> Result<Vec<String>, ClusterError> {
-        self.cluster.list_databases().await
-    }
-
-    async fn list_collections(&self, database: &str) -> Result<Vec<CollectionInfo>, ClusterError> {
-        self.cluster.list_collections(database).await
-    }
-
-    async fn estimated_count(&self, ns: &Namespace) -> Result<u64, ClusterError> {
-        self.cluster.estimated_count(ns).await
-    }
-
-    async fn any_in_id_range(
-        &self,
-        ns: &Namespace,
-        low: &RawBson,
-        high: &RawBson,
-    ) -> Result<bool, ClusterError> {
-        self.cluster.any_in_id_range(ns, low, high).await
-    }
-}
-
+/// Lets a client act once, at a moment.
 pub(super) fn busy(
     world: &mut World,
     moment: Moment,
     deed: impl FnOnce(&MemoryCluster) + Send + 'static,
-) -> Arc<Busy> {
-    let busy = Arc::new(Busy {
-        cluster: world.cluster.clone(),
-        moment,
-        deed: Mutex::new(Some(Box::new(deed))),
-        deletes: AtomicU32::new(0),
-        conflicts: AtomicU32::new(0),
+) -> Busy {
+    let (before, after): (Option<Deed>, Option<Deed>) = match moment {
+        Moment::AfterDelete => (None, Some(Box::new(deed))),
+        _ => (Some(Box::new(deed)), None),
+    };
+    let (before, conflicts) = (Mutex::new(before), Arc::new(AtomicU32::new(0)));
+    let left = conflicts.clone();
+    let door = door(world, move |cluster, call, _| {
+        let is_moment = match moment {
+            Moment::BeforeLookUp => call == Call::LookUp,
+            _ => call == Call::Delete,
+        };
+        if is_moment && let Some(deed) = before.lock().expect("no panic").take() {
+            deed(cluster);
+        }
+        let take = |left: u32| left.checked_sub(1);
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        if call == Call::Delete && left.fetch_update(set, get, take).is_ok() {
+            return Err(ClusterError::Aborted("a client wrote the same".to_owned()));
+        }
+        Ok(())
     });
-    world.between = Some(busy.clone());
-    busy
+    *door.after_delete.lock().expect("no panic") = after;
+    Busy { conflicts }
 }
 
 pub(super) fn update_all(cluster: &MemoryCluster, days: i64) {

@@ -1,8 +1,6 @@
 //! The ways out for archives that wait for their operator: what he has to accept, and what becomes of rows
 //! and documents afterwards.
 
-use std::path::Path;
-
 use portolan_auth::Authorized;
 use portolan_model::{
     Acceptance, ArchiveEvent, ArchiveState, GuardLevel, Namespace, OrgId, ProjectId, SuspendReason,
@@ -11,7 +9,7 @@ use portolan_runtime::{Fate, FaultPlan};
 use portolan_store::archives::{self, StoredArchive};
 use portolan_store::{StoreError, jobs, moves};
 
-use super::world::{World, flight, flights};
+use super::world::{World, copy, flight, flights};
 use crate::{ArchiverError, effects};
 
 impl World {
@@ -100,18 +98,6 @@ impl World {
 
 fn witness() -> Authorized<portolan_auth::ProjectScope> {
     Authorized::system("a test").in_project(OrgId::new([3; 12]), ProjectId::new([1; 12]))
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("copied");
-        }
-    }
 }
 
 #[tokio::test]

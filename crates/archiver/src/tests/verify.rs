@@ -1,7 +1,7 @@
 //! What verify, estimate and statistics tell of an archive that is not as it should be, and of one that is.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use portolan_model::ArchiveEvent;
@@ -10,23 +10,11 @@ use portolan_store::operations::{OperationKind, OperationState};
 use serde_json::Value;
 
 use super::operations::done;
-use super::world::{NOW_MS, World, flight, flights};
+use super::world::{NOW_MS, World, copy, flight, flights};
 use crate::{Prices, effects};
 
 fn table_folder(world: &World) -> PathBuf {
     world.folder.path().join("archives").join(world.archive.to_string())
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("copied");
-        }
-    }
 }
 
 async fn verified(world: &mut World) -> Value {

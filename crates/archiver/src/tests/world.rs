@@ -1,6 +1,7 @@
 //! A small world: one collection of a simulated cluster, one archive, a worker whose clock moves.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -519,6 +520,19 @@ impl World {
             assert!(twice.is_none(), "{context}: a document is in both places");
         }
         assert!(union == *all, "{context}: {} of {} documents", union.len(), all.len());
+    }
+}
+
+/// Copies a folder.
+pub(super) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use portolan_lake::{DataFile, LakeError, Table, Version};
+use portolan_lake::{DataFile, Table, Version};
 use portolan_model::ArchiveId;
 
 use crate::ArchiverError;
@@ -47,7 +47,7 @@ pub(super) async fn blame(
     files: &[DataFile],
     error: ArchiverError,
 ) -> Result<(), ArchiverError> {
-    if !tells_of_damage(&error) {
+    if !matches!(&error, ArchiverError::Lake(error) if error.tells_of_damage()) {
         return Err(error);
     }
     let mut found = false;
@@ -59,10 +59,4 @@ pub(super) async fn blame(
         }
     }
     if found { Ok(()) } else { Err(error) }
-}
-
-/// Whether a file may be to blame for an error: not one of the storage, or of the order of things.
-const fn tells_of_damage(error: &ArchiverError) -> bool {
-    use LakeError::{Internal, Invalid, Missing, Unverified};
-    matches!(error, ArchiverError::Lake(Internal(_) | Invalid(_) | Missing(_) | Unverified(_)))
 }

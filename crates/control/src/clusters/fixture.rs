@@ -6,14 +6,16 @@ use portolan_api_types::Fields;
 use portolan_api_types::cluster::{Form, parse_create};
 use portolan_api_types::own_api::parse_attach;
 use portolan_api_types::project::CreateProject;
-use portolan_auth::Principal;
-use portolan_model::{Limits, OrgId, ProjectId, RequestId};
+use portolan_auth::{Action, Principal};
+use portolan_model::{ArchiveEvent, ArchiveId, Limits, OrgId, ProjectId, RequestId};
 use portolan_runtime::Runtime;
 use portolan_security::KeyRing;
-use portolan_store::{Store, StoreError, principals};
+use portolan_store::archives::work;
+use portolan_store::events::{Event, EventFilter, list_of_project};
+use portolan_store::{Page, Store, StoreError, principals};
 use serde_json::{Value, json};
 
-use super::FoundCluster;
+use super::{FoundCluster, SYSTEM};
 use crate::hosts::fake::FakeHost;
 use crate::{Caller, Control, ControlError, Founding};
 
@@ -101,6 +103,33 @@ impl House {
     pub(crate) async fn attach(&self, body: Value) -> Result<FoundCluster, ControlError> {
         let draft = parse_attach(fields(&body)).expect("a right body");
         self.control.attach_cluster(&self.owner, self.project_id, draft).await
+    }
+
+    /// Lets an event happen to an archive.
+    pub(crate) async fn happen(&self, id: ArchiveId, event: ArchiveEvent) {
+        let advanced: Result<_, StoreError> = self
+            .control
+            .store
+            .run_tx("test.event", |tx| Box::pin(work::advance(tx, &SYSTEM, id, event)))
+            .await;
+        advanced.expect("written").expect("allowed");
+    }
+
+    /// The project's events, newest first.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        let action = Action::ProjectRead;
+        let witness = self.control.project(&self.owner.principal, action, self.project_id).await;
+        let witness = &witness.expect("a witness");
+        let listed: Result<_, StoreError> = self
+            .control
+            .store
+            .read_tx("test.events", |tx| {
+                Box::pin(async move {
+                    list_of_project(tx, witness, &EventFilter::default(), Page::ALL).await
+                })
+            })
+            .await;
+        listed.expect("a list").items
     }
 }
 

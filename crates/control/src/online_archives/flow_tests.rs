@@ -2,14 +2,12 @@
 
 use portolan_api_types::online_archive::{parse_create, parse_update};
 use portolan_api_types::{ErrorCode, Paging};
-use portolan_auth::Action;
 use portolan_cluster::{CollectionInfo, CollectionKind, Probe};
 use portolan_model::{
     ArchiveEvent, ArchiveId, ArchiveState, JobId, Limits, Namespace, OnlineArchive,
 };
 use portolan_store::archives::work;
-use portolan_store::events::{EventFilter, list_of_project};
-use portolan_store::{Page, StoreError, jobs, runs};
+use portolan_store::{StoreError, jobs, runs};
 use serde_json::{Value, json};
 
 use crate::clusters::SYSTEM;
@@ -45,13 +43,7 @@ async fn update(house: &House, id: ArchiveId, body: Value) -> Result<OnlineArchi
 
 async fn advance(house: &House, id: ArchiveId, events: &[ArchiveEvent]) {
     for event in events {
-        let event = *event;
-        let next: Result<_, StoreError> = house
-            .control
-            .store
-            .run_tx("test.advance", |tx| Box::pin(work::advance(tx, &SYSTEM, id, event)))
-            .await;
-        next.expect("written").expect("allowed");
+        house.happen(id, *event).await;
     }
 }
 
@@ -64,22 +56,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, ControlError>) -> ErrorCode {
 }
 
 async fn event_types(house: &House) -> Vec<String> {
-    let witness = house
-        .control
-        .project(&house.owner.principal, Action::ProjectRead, house.project_id)
-        .await
-        .expect("a witness");
-    let witness = &witness;
-    let listed: Result<_, StoreError> = house
-        .control
-        .store
-        .read_tx("test.events", |tx| {
-            Box::pin(async move {
-                list_of_project(tx, witness, &EventFilter::default(), Page::ALL).await
-            })
-        })
-        .await;
-    listed.expect("a list").items.into_iter().map(|event| event.type_name).collect()
+    house.events().await.into_iter().map(|event| event.type_name).collect()
 }
 
 #[tokio::test]

@@ -4,20 +4,16 @@
 use portolan_api_types::ErrorCode;
 use portolan_api_types::online_archive::parse_create;
 use portolan_api_types::operators::{parse_reattach, parse_resume};
-use portolan_auth::Action;
 use portolan_cluster::{CollectionInfo, CollectionKind};
 use portolan_model::{
     ArchiveEvent, ArchiveId, ArchiveState, JobId, Namespace, OnlineArchive, SuspendReason,
 };
-use portolan_store::archives::work;
-use portolan_store::events::{EventFilter, list_of_project};
+use portolan_store::StoreError;
 use portolan_store::leases::{self, LeaseKey, NewLease};
 use portolan_store::moves::{self, Move, MoveState};
-use portolan_store::{Page, StoreError};
 use serde_json::{Value, json};
 
 use crate::ControlError;
-use crate::clusters::SYSTEM;
 use crate::clusters::fixture::{House, fields};
 
 fn code<T: std::fmt::Debug>(result: Result<T, ControlError>) -> ErrorCode {
@@ -59,15 +55,6 @@ impl House {
         }
     }
 
-    async fn happen(&self, id: ArchiveId, event: ArchiveEvent) {
-        let advanced: Result<_, StoreError> = self
-            .control
-            .store
-            .run_tx("test.event", |tx| Box::pin(work::advance(tx, &SYSTEM, id, event)))
-            .await;
-        advanced.expect("written").expect("allowed");
-    }
-
     async fn save(&self, item: &Move) {
         let saved: Result<(), StoreError> =
             self.control.store.run_tx("test.move", |tx| Box::pin(moves::save(tx, item))).await;
@@ -76,19 +63,7 @@ impl House {
 
     /// The newest event of a type.
     async fn event(&self, type_name: &str) -> Value {
-        let action = Action::ProjectRead;
-        let witness = self.control.project(&self.owner.principal, action, self.project_id).await;
-        let witness = &witness.expect("a witness");
-        let listed: Result<_, StoreError> = self
-            .control
-            .store
-            .read_tx("test.events", |tx| {
-                Box::pin(async move {
-                    list_of_project(tx, witness, &EventFilter::default(), Page::ALL).await
-                })
-            })
-            .await;
-        let mut events = listed.expect("a list").items.into_iter();
+        let mut events = self.events().await.into_iter();
         let event = events.find(|event| event.type_name == type_name).expect("an event");
         Value::Object(event.target)
     }

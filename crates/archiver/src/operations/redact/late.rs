@@ -10,11 +10,9 @@ use std::collections::BTreeSet;
 use portolan_cluster::Cluster;
 use portolan_model::{GuardLevel, JobId};
 use portolan_store::leases::LeaseKey;
-use portolan_store::moves::Move;
 use portolan_store::operations::{Operation, OperationKind};
 use serde_json::Value;
 
-use crate::criteria::CLOCK_SPREAD_MAX_MS;
 use crate::journal::Journal;
 use crate::lease::Held;
 use crate::operations::Working;
@@ -24,8 +22,6 @@ use crate::{ArchiverError, quiet};
 
 /// A delete whose answer was lost so long ago is nowhere any more, whatever the clocks say.
 const DELETES_LIVE_MS: i64 = 24 * 60 * 60 * 1000;
-/// While it waits, the clock is looked at so often.
-const POLL_MS: u64 = 1_000;
 
 /// What may still be on its way.
 pub(super) struct Late {
@@ -100,14 +96,7 @@ impl Late {
             raise_fences(working, (cluster, held), seen).await?;
         }
         let quiet_at_ms = self.quiet_at_ms(working, cluster, level).await?;
-        let runtime = &working.shared.runtime;
-        while quiet::clock_ms(cluster, runtime, level).await? <= quiet_at_ms {
-            held.check()?;
-            working.beat().await?;
-            runtime.sleep_ms(POLL_MS).await;
-        }
-        working.figures.remove("waitingFor");
-        Ok(())
+        working.wait_until_quiet((cluster, held), (level, quiet_at_ms)).await
     }
 
     /// By the clock of that level.
@@ -118,14 +107,11 @@ impl Late {
         level: GuardLevel,
     ) -> Result<i64, ArchiverError> {
         let (runtime, options) = (&working.shared.runtime, &working.shared.options);
-        let from_now_ms = quiet::from_now_ms(cluster, runtime, options, level).await?;
         if self.restores.iter().any(|restore| level < GuardLevel::L3 || !restore.fenced) {
-            return Ok(from_now_ms);
+            return Ok(quiet::from_now_ms(cluster, runtime, options, level).await?);
         }
         let Some(until_ms) = self.deletes_until_ms else { return Ok(i64::MIN) };
-        let clock_ms = quiet::clock_ms(cluster, runtime, level).await?;
-        let passed_ms = clock_ms.saturating_sub(until_ms.saturating_add(CLOCK_SPREAD_MAX_MS));
-        Ok(from_now_ms.saturating_sub(passed_ms.max(0)))
+        Ok(quiet::since_ms(cluster, runtime, options, (level, until_ms)).await?)
     }
 }
 
@@ -151,10 +137,7 @@ async fn raise_fences(
     let uuids: BTreeSet<[u8; 16]> =
         versions().filter_map(|version| version.spec.collection_uuid()).collect();
     for uuid in uuids {
-        let fenced =
-            |item: &&Move| item.level == GuardLevel::L3 && item.collection_uuid == Some(uuid);
-        let known: Vec<&Move> = newest.values().filter(fenced).collect();
-        raising.raise(uuid, &known).await?;
+        raising.raise(uuid, newest.values()).await?;
     }
     Ok(())
 }

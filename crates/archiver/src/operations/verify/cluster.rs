@@ -140,10 +140,7 @@ impl Live {
         let runtime = &working.shared.runtime;
         let began_ms = runtime.boot_ms();
         let live = self.cluster.find_by_ids(&self.namespace, &group.ids).await?;
-        let now_ms = runtime.boot_ms();
-        let bytes = live.iter().map(|document| document.as_bytes().len()).sum();
-        self.load.spend(now_ms, 1, bytes);
-        self.load.took("read", now_ms, now_ms.saturating_sub(began_ms));
+        self.load.looked_up(runtime, began_ms, &live);
         for document in &live {
             if let Some(archived) = group.hashes.get(&table.spec().identity(document)) {
                 self.count(document, *archived == hash(document), found);
