@@ -50,6 +50,17 @@ pub enum ArchiverError {
     /// Conflict: the collection is gone, or another one stands in its place.
     #[error("the collection is gone or was replaced by another one")]
     CollectionLost,
+    /// Internal: a file that a run has to read is damaged. It stands still until the file is whole again.
+    #[error(
+        "file {path} of archive {archive_id} is damaged and in quarantine; bring its object back as it \
+         was, and have the archive verified: until then nothing more is moved"
+    )]
+    Damaged {
+        /// The archive.
+        archive_id: ArchiveId,
+        /// The file, in the archive's table.
+        path: String,
+    },
     /// Conflict: a system is older than the others, or somebody else writes; the operator decides.
     #[error("archive {archive_id} is suspended, {reason:?}: {detail}")]
     Suspended {
@@ -115,8 +126,14 @@ impl ArchiverError {
             | Self::Overtaken
             | Self::CollectionLost
             | Self::Suspended { .. }
+            | Self::Damaged { .. }
             | Self::Internal(_) => false,
         }
+    }
+
+    /// Whether a file of a table may be to blame.
+    pub(crate) fn tells_of_damage(&self) -> bool {
+        matches!(self, Self::Lake(error) if error.tells_of_damage())
     }
 
     pub(crate) fn suspended(

@@ -13,6 +13,7 @@ mod alerts;
 mod attach;
 mod clocks;
 pub mod criteria;
+mod damage;
 mod due;
 pub mod effects;
 mod error;

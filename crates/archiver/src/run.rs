@@ -22,7 +22,7 @@ use crate::scene::{Scene, TableOf};
 use crate::steps::{self, plan, read};
 use crate::takeover::{self, Seen};
 use crate::worker::Shared;
-use crate::{ArchiverError, look, sampling, source_fence};
+use crate::{ArchiverError, damage, look, sampling, source_fence};
 
 /// What is to be run.
 pub(crate) struct Task {
@@ -33,6 +33,8 @@ pub(crate) struct Task {
     pub(crate) begin: bool,
     /// An operator asked for it: the schedule does not matter.
     pub(crate) requested: bool,
+    /// So many runs in a row failed before this one.
+    pub(crate) failures: i64,
     /// The level of earlier runs.
     pub(crate) level_before: Option<GuardLevel>,
     pub(crate) shutdown: CancellationToken,
@@ -77,7 +79,10 @@ pub(crate) async fn run(
         return Ok(Ended::Busy);
     }
     let mut scene = scene(shared, cluster, &task, held, level)?;
-    let ended = Box::pin(under_lease(shared, &mut scene, &task, seen)).await;
+    let ended = match Box::pin(under_lease(shared, &mut scene, &task, seen)).await {
+        Err(error) => Err(damage::named(shared, &scene, task.failures, error).await),
+        ended => ended,
+    };
     let ended = end(&mut scene, ended).await;
     shared.metrics.run_ended(&scene.run);
     ended.map(|()| Ended::Ran { documents: scene.run.documents_moved, level, left: scene.left })

@@ -8,7 +8,7 @@
 mod clean_up;
 mod compaction;
 mod expiry;
-mod quarantine;
+pub(crate) mod quarantine;
 
 use portolan_lake::{Leftover, LogCare, Table, Version};
 use portolan_model::ArchiveId;

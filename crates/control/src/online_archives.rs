@@ -207,6 +207,19 @@ pub(crate) fn about(archive: &OnlineArchive) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// What lets an archive run that does not.
+fn way_out(state: ArchiveState) -> &'static str {
+    match state {
+        ArchiveState::Pausing | ArchiveState::Paused => "set `paused` to false to let it run",
+        ArchiveState::Suspended(_) => "see `archive explain` and `archive resume`",
+        ArchiveState::Orphaned => "see `archive reattach`",
+        ArchiveState::Deleted => "it can be undeleted while its files are there",
+        ArchiveState::Pending | ArchiveState::Archiving | ArchiveState::Idle => {
+            "it runs when its schedule says so, or by `archive run`"
+        }
+    }
+}
+
 /// A worker that moves documents for the archive must stop before the deletion is acknowledged.
 async fn take_lease_away(tx: &mut Tx<'_>, stored: &StoredArchive) -> Result<(), ControlError> {
     let archive = &stored.archive;

@@ -24,7 +24,8 @@ const OUTSIDE: &[&str] = &[
 
 /// Points that a first run does not pass: nothing is kept or superseded, no lease gets old, nothing is
 /// purged, expired, compacted or cleaned up (that takes days), nobody asks for anything, and every batch may
-/// be deleted. Processes are killed there in `kill_operations`, `kill_situations` and `attach`.
+/// be deleted. Processes are killed there in `kill_operations`,
+/// `kill_situations`, `kill_recovery` and `attach`.
 const NOT_PASSED: &[&str] = &[
     effects::LEASE_RENEW,
     effects::RUN_WAIT,

@@ -173,13 +173,23 @@ impl Stage {
         orders.insert_one(document).await.expect("inserted");
     }
 
+    /// A client drops the collection, and makes one of the same name with the same documents.
+    pub(crate) async fn make_collection_anew(&self) {
+        let database = self.client().await.database(&self.database);
+        let orders: Collection<RawDocumentBuf> = database.collection("orders");
+        let found = orders.find(doc! {}).await.expect("find");
+        let documents: Vec<RawDocumentBuf> = found.try_collect().await.expect("all documents");
+        orders.drop().await.expect("dropped");
+        orders.insert_many(documents).await.expect("inserted");
+    }
+
     /// What makes an archive like the stage's own.
     pub(crate) fn archive_body(&self) -> Value {
         archive_body(&self.database)
     }
 
     /// The folder of the table, where the stage lies in a folder.
-    fn table(&self) -> PathBuf {
+    pub(crate) fn table(&self) -> PathBuf {
         self.setting.dir.join("archives").join(&self.archive)
     }
 
@@ -199,6 +209,11 @@ impl Stage {
 
     /// How many data files lie in the table's folder, wanted or not.
     pub(crate) fn data_files(&self) -> usize {
+        self.table_files().len()
+    }
+
+    /// These files.
+    pub(crate) fn table_files(&self) -> Vec<PathBuf> {
         files_below(&self.table(), "parquet")
     }
 
@@ -330,17 +345,18 @@ pub(crate) async fn read(client: &Client, database: &str) -> Documents {
     by_id
 }
 
-/// Files with that extension; those of the log are not counted.
-fn files_below(folder: &Path, extension: &str) -> usize {
+/// Files with that extension; those of the log are left out.
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths
         .filter(|path| !path.ends_with("_delta_log"))
-        .map(|path| match path.is_dir() {
+        .flat_map(|path| match path.is_dir() {
             true => files_below(&path, extension),
-            false => usize::from(path.extension().is_some_and(|it| it == extension)),
+            false => vec![path],
         })
-        .sum()
+        .filter(|path| path.extension().is_some_and(|it| it == extension))
+        .collect()
 }
 
 /// Those of the documents that are wanted.

@@ -9,6 +9,7 @@ mod detached;
 mod docs;
 mod kill;
 mod kill_operations;
+mod kill_recovery;
 mod kill_situations;
 mod kill_stage;
 mod lent;

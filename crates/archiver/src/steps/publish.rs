@@ -17,7 +17,7 @@ pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), Archiv
     let table = scene.table(item.archive_id)?;
     match scene.runtime.effect(effects::PRESENT, table.check_present(&files)).await {
         Ok(()) => {}
-        Err(LakeError::Missing(detail)) => {
+        Err(LakeError::Missing(detail) | LakeError::Unverified(detail)) => {
             let detail = format!("a committed file is not as it was verified: {detail}");
             return Err(ArchiverError::suspended(
                 item.archive_id,

@@ -4,12 +4,13 @@
 use std::path::PathBuf;
 
 use portolan_lake::DataFile;
+use portolan_model::ArchiveState;
 use portolan_runtime::FaultPlan;
 use portolan_store::operations::OperationKind;
 use portolan_store::{StoreError, quarantine};
 
 use super::upkeep::{with_rule, with_small_files};
-use super::world::World;
+use super::world::{World, flight, flights};
 
 impl World {
     async fn files(&self) -> Vec<DataFile> {
@@ -118,4 +119,36 @@ async fn a_verification_puts_what_it_finds_into_quarantine() {
     std::fs::remove_file(world.object(&file.path)).expect("removed");
     world.verify().await;
     assert_eq!(world.quarantined().await, [file.path]);
+}
+
+/// A document comes back, and grows cold again: the row that it has in the damaged file cannot leave, so that
+/// the move stays open and readers see the newer row once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_in_the_way_of_a_run_is_named_and_stops_nothing_else() {
+    let mut world = World::with_flights().await;
+    let mut all = world.live();
+    world.settle().await;
+    let files = world.files().await;
+    let august =
+        files.iter().find(|file| file.month.as_deref() == Some("2023-08")).expect("a file");
+    let sound = world.spoil(august);
+    let again = flight(9, 83, "it came back");
+    all.insert(portolan_lake::identity(&again), again.as_bytes().to_vec());
+    world.cluster.insert(&flights(), [again.clone()]).expect("inserted");
+    world.settle().await;
+    assert_eq!(world.quarantined().await, std::slice::from_ref(&august.path));
+    let error = world.job().await.last_error.expect("it stands still");
+    assert!(error.contains(&august.path) && error.contains("verified"), "{error}");
+    assert_eq!(world.state().await, ArchiveState::Idle);
+    world.settle().await;
+    assert_eq!(world.job().await.last_error, Some(error), "said of every run");
+
+    std::fs::write(world.object(&august.path), sound).expect("written");
+    world.verify().await;
+    assert!(world.quarantined().await.is_empty());
+    world.settle().await;
+    assert_eq!(world.job().await.last_error, None);
+    let archived = world.archived().await;
+    assert_eq!(archived[&portolan_lake::identity(&again)], again.as_bytes());
+    world.assert_moved(&all, "each once").await;
 }

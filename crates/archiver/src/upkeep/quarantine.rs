@@ -19,7 +19,7 @@ pub(crate) fn without(version: &Version, quarantined: &HashSet<String>) -> Versi
 }
 
 /// The files of an archive that are left alone. Those that left the table are forgotten.
-pub(super) async fn of(
+pub(crate) async fn of(
     shared: &Shared,
     id: ArchiveId,
     version: &Version,
@@ -35,28 +35,36 @@ pub(super) async fn of(
     Ok(there.into_iter().collect())
 }
 
-/// Writing these files again did not go well: finds out which of them are to blame, and puts them into
+/// Reading these files did not go well: finds out which of them are to blame, and puts them into
 /// quarantine.
 ///
 /// # Errors
 /// The error itself, when none of them is.
-pub(super) async fn blame(
+pub(crate) async fn blame(
     shared: &Shared,
     held: &Held,
     (table, id): (&Table, ArchiveId),
     files: &[DataFile],
     error: ArchiverError,
 ) -> Result<(), ArchiverError> {
-    if !matches!(&error, ArchiverError::Lake(error) if error.tells_of_damage()) {
+    if !error.tells_of_damage() {
         return Err(error);
     }
     let mut found = false;
     for file in files {
         held.check()?;
-        if let Some(problem) = table.audit_file(file).await?.problem {
-            shared.journal.quarantine(id, &file.path, &problem.to_string()).await?;
-            found = true;
-        }
+        found |= is_damaged(shared, (table, id), file).await?;
     }
     if found { Ok(()) } else { Err(error) }
+}
+
+/// Reads a file back; one that is not sound goes into quarantine.
+pub(crate) async fn is_damaged(
+    shared: &Shared,
+    (table, id): (&Table, ArchiveId),
+    file: &DataFile,
+) -> Result<bool, ArchiverError> {
+    let Some(problem) = table.audit_file(file).await?.problem else { return Ok(false) };
+    shared.journal.quarantine(id, &file.path, &problem.to_string()).await?;
+    Ok(true)
 }

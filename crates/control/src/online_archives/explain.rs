@@ -110,24 +110,27 @@ fn because(
     (open, waiting): (Option<&Move>, Option<&str>),
     window_open: bool,
 ) -> String {
+    let error = job.and_then(|job| job.last_error.as_deref());
     if let Some(why) = waiting {
         return format!("Its run waits for the cluster: {why}.");
     }
-    if let Some(item) = open {
+    if let Some(item) = open.filter(|_| stored.archive.state.suspend_reason().is_none()) {
         let (seq, state) = (item.seq, item.state.as_str());
-        return format!("Move {seq} is {state}; it is finished before anything else happens.");
+        let failed = error.map_or_else(String::new, |why| format!(" The last run failed: {why}."));
+        return format!(
+            "Move {seq} is {state}; it is finished before anything else happens.{failed}"
+        );
     }
     let next_waits = job.and_then(|job| job.waiting_for.as_deref());
     if let (true, Some(why)) = (stored.archive.state.is_active(), next_waits) {
         return format!("Its next run waits for the cluster: {why}.");
     }
-    let error = job.and_then(|job| job.last_error.as_deref());
     match (stored.archive.state, error) {
         (ArchiveState::Suspended(reason), error) => {
             let detail = error.unwrap_or("see the log");
             format!("Suspended, {}: {detail}. See `archive resume`.", reason.as_str())
         }
-        (ArchiveState::Paused, _) => "Paused; resume it to let it run.".to_owned(),
+        (ArchiveState::Paused, _) => "Paused; set `paused` to false to let it run.".to_owned(),
         (ArchiveState::Pausing, _) => "A run ends, then it is paused.".to_owned(),
         (ArchiveState::Orphaned, _) => {
             "Its collection is gone or was replaced; what it holds can be read. See `archive reattach`."

@@ -13,7 +13,7 @@ use portolan_store::endpoints::EndpointRole;
 use portolan_store::operations::{self, Operation, OperationKind};
 use portolan_store::{Tx, archives, jobs, moves};
 
-use super::{archive_in, note, rules};
+use super::{archive_in, note, rules, way_out};
 use crate::access::project_in;
 use crate::clusters::{cluster_in, refuse_deleting};
 use crate::paging::{api_page, store_page};
@@ -40,7 +40,7 @@ impl Control {
                     let (_, stored) = archive_in(tx, &witness, cluster_name, id).await?;
                     if !stored.archive.state.is_active() {
                         let state = stored.archive.state;
-                        let detail = format!("The archive is {state}; resume it to let it run.");
+                        let detail = format!("The archive is {state}; {}.", way_out(state));
                         let code = ErrorCode::OnlineArchiveNotActive;
                         return Err(Problem::new(code, detail).into());
                     }

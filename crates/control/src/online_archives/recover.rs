@@ -12,7 +12,7 @@ use portolan_store::events::EventScope;
 use portolan_store::leases::LeaseKey;
 use portolan_store::{Tx, archives, jobs, moves, restore_holds};
 
-use super::{about, archive_in, operators};
+use super::{about, archive_in, operators, way_out};
 use crate::access::project_in;
 use crate::{Caller, Control, ControlError, HostError, trail};
 
@@ -193,7 +193,8 @@ async fn write(
 }
 
 fn not_waiting(stored: &StoredArchive, what: &str) -> ControlError {
-    let detail = format!("The archive is {}, and not {what}.", stored.archive.state);
+    let state = stored.archive.state;
+    let detail = format!("The archive is {state}, and not {what}; {}.", way_out(state));
     Problem::new(ErrorCode::OnlineArchiveNotActive, detail).into()
 }
 
