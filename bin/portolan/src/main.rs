@@ -36,11 +36,15 @@ use portolan_runtime::Runtime;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// As a shell tells of a program that ended by SIGPIPE: 128 and the signal's number.
+const EXIT_READER_GONE: u8 = 141;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     tls::install_provider();
     match run(Cli::parse().command, Runtime::system()).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_reader_gone(&error) => ExitCode::from(EXIT_READER_GONE),
         Err(error) => {
             use std::io::Write;
             // Standard error may be closed; the exit code says it all the same.
@@ -48,6 +52,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever read standard output, `head` for one, has seen enough.
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 async fn run(command: Command, runtime: Runtime) -> anyhow::Result<()> {

@@ -56,12 +56,25 @@ impl From<FederationError> for CommandError {
             FederationError::Cluster(ClusterError::Server { code, name, message }) => {
                 of_server(code, &name, &message)
             }
-            FederationError::Cluster(
-                ClusterError::Unavailable(_) | ClusterError::Denied(_) | ClusterError::Unknown(_),
-            )
-            | FederationError::Catalog(_)
-            | FederationError::Lake(LakeError::Retry(_)) => {
-                Self::new(codes::HOST_UNREACHABLE, text)
+            FederationError::Cluster(ClusterError::Denied(_)) => {
+                hidden(codes::HOST_UNREACHABLE, "the cluster does not let itself be read", &text)
+            }
+            FederationError::Cluster(ClusterError::Unavailable(_) | ClusterError::Unknown(_)) => {
+                hidden(codes::HOST_UNREACHABLE, "the cluster could not be read now", &text)
+            }
+            FederationError::Catalog(_) => {
+                let told = "what this endpoint shows could not be looked up now";
+                hidden(codes::HOST_UNREACHABLE, told, &text)
+            }
+            FederationError::Lake(LakeError::Retry(_)) => hidden(
+                codes::HOST_UNREACHABLE,
+                "the archive's storage could not be read now",
+                &text,
+            ),
+            FederationError::Lake(error) if error.tells_of_damage() => {
+                let told = "a file of the archive is damaged or missing; its operator learns which \
+                            from `portolan archive verify`";
+                hidden(codes::OPERATION_FAILED, told, &text)
             }
             FederationError::Cluster(_)
             | FederationError::Lake(_)
@@ -69,9 +82,19 @@ impl From<FederationError> for CommandError {
             | FederationError::OverLimit { .. } => Self::new(codes::OPERATION_FAILED, text),
             FederationError::TooLarge(_) => Self::new(codes::QUERY_EXCEEDED_MEMORY_LIMIT, text),
             FederationError::TooLong(_) => Self::new(codes::MAX_TIME_EXPIRED, text),
-            FederationError::Internal(_) => Self::internal(text),
+            FederationError::Internal(_) => {
+                tracing::error!(error = text, "a query met a defect");
+                Self::internal("the query met a defect of the server, whose log says more")
+            }
         }
     }
+}
+
+/// What went wrong behind the endpoint, addresses and paths in it, is for the log; clients are told what it
+/// means for them.
+fn hidden(code: i32, told: &str, text: &str) -> CommandError {
+    tracing::warn!(error = text, "a query could not be answered");
+    CommandError::new(code, told)
 }
 
 fn of_query(error: MqlError) -> CommandError {
@@ -91,5 +114,37 @@ fn of_server(code: i32, name: &str, message: &str) -> CommandError {
         CommandError { message: text, code_name: name.to_owned(), ..CommandError::new(code, "") }
     } else {
         CommandError::new(codes::OPERATION_FAILED, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_behind_the_endpoint_is_not_told() {
+        let storage = "http://10.0.0.7:9000/bucket: connection refused";
+        let errors = [
+            FederationError::Lake(LakeError::Retry(storage.to_owned())),
+            FederationError::Lake(LakeError::Internal("part-1.parquet: cannot parse".to_owned())),
+            FederationError::Cluster(ClusterError::Unavailable(storage.to_owned())),
+            FederationError::Cluster(ClusterError::Denied(storage.to_owned())),
+            FederationError::Catalog(storage.to_owned()),
+            FederationError::Internal(storage.to_owned()),
+        ];
+        for error in errors {
+            let told = CommandError::from(error);
+            assert!(!told.message.contains("10.0.0.7"), "{told:?}");
+            assert!(!told.message.contains("parse"), "{told:?}");
+        }
+        let stale = FederationError::Stale("the table is older than before".to_owned());
+        assert_eq!(CommandError::from(stale).message, "the table is older than before");
+    }
+
+    #[test]
+    fn drivers_try_again_what_may_pass_and_nothing_else() {
+        let code = |error: LakeError| CommandError::from(FederationError::Lake(error)).code;
+        assert_eq!(code(LakeError::Retry(String::new())), codes::HOST_UNREACHABLE);
+        assert_eq!(code(LakeError::Missing(String::new())), codes::OPERATION_FAILED);
     }
 }

@@ -125,3 +125,18 @@ fn a_configuration_is_checked_without_starting_anything() {
     let absent = portolan(&["check-config", "--config", "/nowhere/portolan.toml"]);
     assert!(refusal(&absent).contains("/nowhere/portolan.toml"));
 }
+
+/// The description of the API is longer than a pipe holds.
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = Command::new(PORTOLAN)
+        .arg("openapi")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), told.as_ref()), (Some(141), ""));
+}

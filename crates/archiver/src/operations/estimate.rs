@@ -125,8 +125,15 @@ async fn storage_figures(
         Some(table) => table.load().await?.compression(),
         None => None,
     };
-    let expected = compression.map(|ratio| (as_float(bytes) * ratio).round());
-    for (name, figure) in costs(bytes, expected, &shared.options.prices) {
+    let expected = compression.map(|ratio| whole(as_float(bytes) * ratio));
+    let [cluster, archive, saving] = costs(bytes, expected, &shared.options.prices);
+    let figures = [
+        ("expectedBytesStored", expected.map(Value::from)),
+        ("monthlyCostInCluster", cluster.map(Value::from)),
+        ("monthlyCostInArchive", archive.map(Value::from)),
+        ("monthlySaving", saving.map(Value::from)),
+    ];
+    for (name, figure) in figures {
         working.figures.remove(name);
         if let Some(figure) = figure {
             working.set(name, figure);
@@ -135,23 +142,23 @@ async fn storage_figures(
     Ok(())
 }
 
-/// The figures by name.
-fn costs(bytes: u64, expected: Option<f64>, prices: &Prices) -> [(&'static str, Option<f64>); 4] {
-    let cost = |bytes: Option<f64>, price: Option<f64>| Some(bytes? / GIGABYTE * price?);
-    let cluster = cost(Some(as_float(bytes)), prices.cluster_gb_month);
+/// What a month costs in the cluster, in the archive, and what is saved.
+fn costs(bytes: u64, expected: Option<u64>, prices: &Prices) -> [Option<f64>; 3] {
+    let cost = |bytes: Option<u64>, price: Option<f64>| Some(as_float(bytes?) / GIGABYTE * price?);
+    let cluster = cost(Some(bytes), prices.cluster_gb_month);
     let archive = cost(expected, prices.archive_gb_month);
     let saving = cluster.zip(archive).map(|(cluster, archive)| cluster - archive);
-    [
-        ("expectedBytesStored", expected),
-        ("monthlyCostInCluster", cluster.map(rounded)),
-        ("monthlyCostInArchive", archive.map(rounded)),
-        ("monthlySaving", saving.map(rounded)),
-    ]
+    [cluster, archive, saving].map(|cost| cost.map(rounded))
 }
 
 /// Hundredths of the smallest usual coin.
 fn rounded(cost: f64) -> f64 {
     (cost * 1e4).round() / 1e4
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
+fn whole(bytes: f64) -> u64 {
+    bytes.round() as u64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate needs no 53 bits")]
@@ -227,14 +234,14 @@ mod tests {
 
     #[test]
     fn costs_are_told_as_far_as_they_are_known() {
-        let known =
-            |expected, prices| costs(2_000_000_000, expected, &prices).map(|(_, figure)| figure);
+        let known = |expected, prices| costs(2_000_000_000, expected, &prices);
         let (cluster_gb_month, archive_gb_month) = (Some(0.25), Some(0.023));
         let both = Prices { cluster_gb_month, archive_gb_month };
-        assert_eq!(known(Some(2e8), both), [Some(2e8), Some(0.5), Some(0.0046), Some(0.4954)]);
-        assert_eq!(known(None, both), [None, Some(0.5), None, None]);
+        let stored = Some(200_000_000);
+        assert_eq!(known(stored, both), [Some(0.5), Some(0.0046), Some(0.4954)]);
+        assert_eq!(known(None, both), [Some(0.5), None, None]);
         let one = Prices { cluster_gb_month, archive_gb_month: None };
-        assert_eq!(known(Some(2e8), one), [Some(2e8), Some(0.5), None, None]);
-        assert_eq!(known(None, Prices::default()), [None; 4]);
+        assert_eq!(known(stored, one), [Some(0.5), None, None]);
+        assert_eq!(known(None, Prices::default()), [None; 3]);
     }
 }
