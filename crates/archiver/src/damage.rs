@@ -1,27 +1,30 @@
 //! A damaged file in the way of a run: which one it is, so that the run's error says it. Care for files
 //! outside runs is in `upkeep`.
 //!
-//! A run reads older files for rows that its own took the place of. What it cannot read it does not pass
-//! over: the file may be whole again one day, and would then hold a document twice.
+//! A run reads older files when it confirms, for rows that its own took the place of. What it cannot read it
+//! does not pass over: the file may be whole again one day, and would then hold a document twice.
 
 use crate::ArchiverError;
 use crate::scene::{Scene, TableOf};
+use crate::steps::confirm;
 use crate::upkeep::quarantine;
 use crate::worker::Shared;
 
 /// The error of a run, with the damaged file named that stopped it, if it was one. Tables are read for it
-/// after the first failure of a row only; later ones know it from quarantine.
+/// once for an error, and not again while runs end with the same.
 pub(crate) async fn named(
     shared: &Shared,
     scene: &Scene,
-    failures: i64,
+    last_error: Option<&str>,
     error: ArchiverError,
 ) -> ArchiverError {
-    if !error.tells_of_damage() {
+    // Before, it reads files of its own alone, which are not worth looking through all others for.
+    if scene.run.phase != confirm::PHASE || !error.tells_of_damage() {
         return error;
     }
+    let anew = last_error != Some(error.to_string().as_str());
     for entry in &scene.tables {
-        match Box::pin(find(shared, scene, entry, failures == 0)).await {
+        match Box::pin(find(shared, scene, entry, anew)).await {
             Ok(None) => {}
             Ok(Some(path)) => {
                 tracing::warn!(archive = %entry.archive_id, path, %error, "a run needs a damaged file");

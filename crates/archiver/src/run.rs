@@ -33,8 +33,8 @@ pub(crate) struct Task {
     pub(crate) begin: bool,
     /// An operator asked for it: the schedule does not matter.
     pub(crate) requested: bool,
-    /// So many runs in a row failed before this one.
-    pub(crate) failures: i64,
+    /// Why the last look failed, if it did.
+    pub(crate) last_error: Option<String>,
     /// The level of earlier runs.
     pub(crate) level_before: Option<GuardLevel>,
     pub(crate) shutdown: CancellationToken,
@@ -80,7 +80,7 @@ pub(crate) async fn run(
     }
     let mut scene = scene(shared, cluster, &task, held, level)?;
     let ended = match Box::pin(under_lease(shared, &mut scene, &task, seen)).await {
-        Err(error) => Err(damage::named(shared, &scene, task.failures, error).await),
+        Err(error) => Err(damage::named(shared, &scene, task.last_error.as_deref(), error).await),
         ended => ended,
     };
     let ended = end(&mut scene, ended).await;

@@ -313,8 +313,8 @@ impl Worker {
             due.job.create_index = self.missing_index(due, cluster.as_ref()).await;
         }
         let siblings = std::mem::take(&mut due.siblings);
-        let (requested, failures) = (due.job.run_requested, due.job.failures);
-        let task = Task { archive, siblings, begin, requested, failures, level_before, shutdown };
+        let (requested, last_error) = (due.job.run_requested, due.job.last_error.clone());
+        let task = Task { archive, siblings, begin, requested, last_error, level_before, shutdown };
         match Box::pin(run::run(shared, cluster, task, taken)).await? {
             Ended::Busy => Ok(Look::Busy),
             Ended::Ran { documents, level, left } => Ok(Look::Ran { documents, level, left }),

@@ -31,10 +31,13 @@ pub(super) struct Leaving {
     pub(super) supersedes: bool,
 }
 
+/// What a run is said to do while it confirms.
+pub(crate) const PHASE: &str = "CONFIRM";
+
 const QUIET_POLL_MS: u64 = 1_000;
 
 pub(crate) async fn run(scene: &mut Scene, item: &mut Move) -> Result<(), ArchiverError> {
-    scene.enter("CONFIRM");
+    scene.enter(PHASE);
     let table = scene.table(item.archive_id)?.clone();
     let version = table.load().await?;
     let mut drops = Box::pin(rows_that_stayed(scene, item, (&table, &version))).await?;
@@ -104,7 +107,7 @@ async fn wait_until_quiet(scene: &mut Scene, item: &Move) -> Result<(), Archiver
     while scene.quiet_clock_ms(item.level).await? <= quiet_at_ms {
         scene.pause_ms(QUIET_POLL_MS).await?;
     }
-    scene.enter("CONFIRM");
+    scene.enter(PHASE);
     Ok(())
 }
 

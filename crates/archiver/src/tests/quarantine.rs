@@ -135,6 +135,10 @@ async fn a_damaged_file_in_the_way_of_a_run_is_named_and_stops_nothing_else() {
     let again = flight(9, 83, "it came back");
     all.insert(portolan_lake::identity(&again), again.as_bytes().to_vec());
     world.cluster.insert(&flights(), [again.clone()]).expect("inserted");
+    world.cluster.set_down(true);
+    world.settle().await;
+    assert!(world.job().await.last_error.is_some(), "it fails for another reason first");
+    world.cluster.set_down(false);
     world.settle().await;
     assert_eq!(world.quarantined().await, std::slice::from_ref(&august.path));
     let error = world.job().await.last_error.expect("it stands still");
