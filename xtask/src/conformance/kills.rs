@@ -39,6 +39,6 @@ fn cases(environment: &[(&str, String)]) -> Result<()> {
     for line in answer.lines().filter(|line| line.starts_with("killed")) {
         println!("· kills: {line}");
     }
-    ensure!(answer.contains("test result: ok. 3 passed"), "not all cases passed:\n{answer}");
+    ensure!(answer.contains("test result: ok. 4 passed"), "not all cases passed:\n{answer}");
     Ok(())
 }
