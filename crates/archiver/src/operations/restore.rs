@@ -10,35 +10,30 @@
 //! one batch, whoever sends it. Below, sending it again may bring a document back that a client deleted in
 //! between.
 
-use std::collections::HashMap;
+mod insert;
+
 use std::sync::Arc;
 
-use bson::{RawBson, RawDocumentBuf};
+use bson::RawDocumentBuf;
 use futures::TryStreamExt;
-use portolan_cluster::{Cluster, ClusterError, CollectionKind, FencedStep, Inserted, NotInserted};
+use portolan_cluster::{Cluster, CollectionKind};
 use portolan_lake::{DataFile, Predicate, Table, Version, identity_under};
 use portolan_model::{GuardLevel, Namespace, ShardKey};
 use portolan_mql::{Context, Filter};
 use portolan_store::archives::StoredArchive;
 use portolan_store::leases::LeaseKey;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Outcome, Working};
 use crate::lease::{Held, Taken};
 use crate::load::Load;
 use crate::run::key_of;
-use crate::source_fence::{self, Raising};
+use crate::source_fence::Raising;
 use crate::steps::commit::fence_table;
-use crate::steps::id_of;
-use crate::{ArchiverError, effects, quiet, takeover};
+use crate::{ArchiverError, quiet, takeover};
 
 /// So long after it returned a document is not archived again.
 const HELD_MS: i64 = 24 * 60 * 60 * 1000;
-/// Server error for an `_id`, or another unique key, that is there already.
-const DUPLICATE_KEY: i32 = 11_000;
-/// Attempts to insert one batch before the operation is left to the next look.
-const ATTEMPTS_MAX: u32 = 5;
-const BACKOFF_MS: u64 = 200;
 /// While the cluster has no room, it is asked again so often.
 const WAIT_MS: u64 = 1_000;
 
@@ -319,9 +314,9 @@ async fn give_back(
         working.shared.journal.hold_back(held, &identities, until_ms).await?;
     }
     ease(working, restoring, held).await?;
-    let done = insert(working, restoring, held, &documents).await?;
+    let done = insert::run(working, restoring, held, &documents).await?;
     working.add("inserted", done.n);
-    refusals(working, restoring, &documents, &done).await
+    insert::refusals(working, restoring, &documents, &done).await
 }
 
 fn count(working: &mut Working<'_>, documents: &[RawDocumentBuf]) {
@@ -349,131 +344,5 @@ async fn ease(
         runtime.sleep_ms(ms).await;
     }
     working.figures.remove("waitingFor");
-    Ok(())
-}
-
-/// Sends a batch until it was answered.
-async fn insert(
-    working: &Working<'_>,
-    restoring: &Restoring<'_>,
-    held: &Held,
-    documents: &[RawDocumentBuf],
-) -> Result<Inserted, ArchiverError> {
-    let runtime = &working.shared.runtime;
-    let mut attempt = 1;
-    loop {
-        held.check()?;
-        let began_ms = runtime.boot_ms();
-        let inserted = send(working, restoring, held, documents).await;
-        restoring.load.burdened("insert", runtime, began_ms, documents);
-        match inserted {
-            Ok(done) => return Ok(done),
-            Err(ClusterError::Fenced) => {
-                return done_before(working, restoring, held, documents).await;
-            }
-            Err(
-                ClusterError::Unknown(_) | ClusterError::Unavailable(_) | ClusterError::Aborted(_),
-            ) if attempt < ATTEMPTS_MAX => {
-                runtime.sleep_ms(BACKOFF_MS << attempt).await;
-                attempt += 1;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-async fn send(
-    working: &Working<'_>,
-    restoring: &Restoring<'_>,
-    held: &Held,
-    documents: &[RawDocumentBuf],
-) -> Result<Inserted, ClusterError> {
-    let (runtime, cluster) = (&working.shared.runtime, &restoring.cluster);
-    let target = &restoring.request.target;
-    let Some(uuid) = restoring.fence else {
-        return runtime.effect(effects::RESTORE, cluster.insert(target, documents)).await;
-    };
-    let job = working.operation.id.to_string();
-    let holder = source_fence::holder(&working.shared.options.owner, held, uuid);
-    let (shard_key, step) = (restoring.shard_key.as_ref(), step_of(working));
-    let step = FencedStep { holder, shard_key, job: &job, step };
-    runtime.effect(effects::RESTORE, cluster.insert_fenced(target, documents, &step)).await
-}
-
-/// The number of the batch in hand: one more than those that the journal knows.
-fn step_of(working: &Working<'_>) -> i64 {
-    i64::try_from(working.count("steps")).unwrap_or(i64::MAX).saturating_add(1)
-}
-
-/// The fence refused: either somebody else holds it, or this step took effect and its answer was lost.
-async fn done_before(
-    working: &Working<'_>,
-    restoring: &Restoring<'_>,
-    held: &Held,
-    documents: &[RawDocumentBuf],
-) -> Result<Inserted, ArchiverError> {
-    let Some(uuid) = restoring.fence else { return Err(ArchiverError::LeaseLost) };
-    let fence = restoring.cluster.fence(uuid).await?;
-    let ours = fence.filter(|fence| fence.epoch == held.epoch && fence.token == held.token);
-    let job = working.operation.id.to_string();
-    let done = ours.and_then(|fence| fence.job).filter(|(of, _)| *of == job);
-    match done {
-        Some((_, done)) if done >= step_of(working) => what_came(restoring, documents).await,
-        _ => Err(ArchiverError::LeaseLost),
-    }
-}
-
-/// What a batch did whose answer was lost, as far as the cluster still shows it.
-async fn what_came(
-    restoring: &Restoring<'_>,
-    documents: &[RawDocumentBuf],
-) -> Result<Inserted, ArchiverError> {
-    let ids: Vec<RawBson> = documents.iter().filter_map(|document| id_of(document)).collect();
-    let live = restoring.cluster.find_by_ids(&restoring.request.target, &ids).await?;
-    let is_there = |document: &RawDocumentBuf| {
-        live.iter().any(|there| there.as_bytes() == document.as_bytes())
-    };
-    let missing = documents.iter().enumerate().filter(|(_, document)| !is_there(document));
-    let message = "the answer of the cluster was lost: it refused the document, or lost it since";
-    let refused: Vec<NotInserted> = missing
-        .map(|(index, _)| NotInserted { index, code: 0, message: message.to_owned() })
-        .collect();
-    Ok(Inserted { n: (documents.len() - refused.len()) as u64, refused })
-}
-
-/// What the cluster refused: there already and equal, in conflict, or refused for another reason.
-async fn refusals(
-    working: &mut Working<'_>,
-    restoring: &Restoring<'_>,
-    documents: &[RawDocumentBuf],
-    done: &Inserted,
-) -> Result<(), ArchiverError> {
-    let refused: Vec<(&RawDocumentBuf, &str, i32)> = done
-        .refused
-        .iter()
-        .filter_map(|it| Some((documents.get(it.index)?, it.message.as_str(), it.code)))
-        .collect();
-    let ids: Vec<RawBson> = refused.iter().filter_map(|(document, ..)| id_of(document)).collect();
-    let live = restoring.cluster.find_by_ids(&restoring.request.target, &ids).await?;
-    let live: HashMap<Vec<u8>, RawDocumentBuf> =
-        live.into_iter().map(|document| (restoring.identity(&document), document)).collect();
-    for (document, message, code) in refused {
-        let (list, why) = match live.get(&restoring.identity(document)) {
-            Some(there) if there.as_bytes() == document.as_bytes() => {
-                working.add("alreadyThere", 1);
-                continue;
-            }
-            Some(_) => ("conflicts", "the cluster holds another document with its _id"),
-            None if code == DUPLICATE_KEY => ("conflicts", message),
-            None => ("refusals", message),
-        };
-        working.add(list, 1);
-        let id = id_of(document).and_then(|id| bson::Bson::try_from(id).ok());
-        let id = serde_json::to_value(id).unwrap_or(Value::Null);
-        working.name("notRestored", json!({ "_id": id, "reason": why }));
-        if restoring.request.stop_at_conflict {
-            return Err(ArchiverError::Denied(format!("stopped at a conflict: {why}")));
-        }
-    }
     Ok(())
 }

@@ -4,17 +4,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::TryStreamExt;
-use portolan_auth::Authorized;
 use portolan_cluster::{ClusterError, MemoryCluster};
 use portolan_lake::{Location, Predicate};
-use portolan_model::{ArchiveEvent, ArchiveState, GuardLevel, OrgId, ProjectId, SuspendReason};
+use portolan_model::{ArchiveEvent, ArchiveState, GuardLevel, SuspendReason};
 use portolan_runtime::{Fate, FaultPlan};
-use portolan_store::StoreError;
-use portolan_store::archives::{self, StoredArchive};
+use portolan_store::archives::StoredArchive;
 use tokio_util::sync::CancellationToken;
 
 use super::door::{Call, door};
-use super::levels::attached_cluster;
 use super::world::{Documents, World, by_identity, criteria, flight, flights};
 use crate::effects;
 
@@ -22,7 +19,7 @@ const LEVELS: [GuardLevel; 3] = [GuardLevel::L3, GuardLevel::L2, GuardLevel::L1]
 const DAY_MS: u64 = 86_400_000;
 
 impl World {
-    async fn last_error(&self) -> String {
+    pub(super) async fn last_error(&self) -> String {
         self.job().await.last_error.unwrap_or_default()
     }
 
@@ -36,7 +33,7 @@ impl World {
     }
 
     /// Each of these is in the cluster or in the table, as it was.
-    async fn assert_nothing_lost(&self, all: &Documents, context: &str) {
+    pub(super) async fn assert_nothing_lost(&self, all: &Documents, context: &str) {
         let (live, rows) = (self.live(), self.all_rows().await);
         for (identity, bytes) in all {
             let found = live.get(identity).or_else(|| rows.get(identity));
@@ -201,113 +198,6 @@ async fn a_storage_that_is_full_ends_the_run_until_there_is_room() {
         world.assert_goes_on(&all, &format!("room for {objects}")).await;
     }
     assert!(full > 6, "{full}");
-}
-
-/// What another engine does to a table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Foreign {
-    /// Writes the files again under other names.
-    Optimize,
-    /// Takes the table back to what it was before.
-    Restore,
-    /// Removes objects.
-    Vacuum,
-}
-
-impl Foreign {
-    /// Does it to the files that the last entry of the log added; `None`: it added none.
-    fn act(self, folder: &std::path::Path) -> Option<()> {
-        let log = folder.join("_delta_log");
-        let number = (0..).take_while(|n| log.join(format!("{n:020}.json")).exists()).last()?;
-        let entry = std::fs::read_to_string(log.join(format!("{number:020}.json"))).ok()?;
-        let actions = entry.lines().filter_map(|line| serde_json::from_str(line).ok());
-        let adds: Vec<serde_json::Value> =
-            actions.filter_map(|action: serde_json::Value| action.get("add").cloned()).collect();
-        let mut written =
-            vec![serde_json::json!({"commitInfo": {"operation": format!("{self:?}")}})];
-        for add in &adds {
-            let path = add["path"].as_str()?;
-            let data_change = self == Self::Restore;
-            written.push(serde_json::json!({"remove":
-                {"path": path, "dataChange": data_change, "deletionTimestamp": 1}}));
-            if self == Self::Vacuum {
-                std::fs::remove_file(folder.join(path)).ok()?;
-            }
-            if self == Self::Optimize {
-                let copy = path.replace("part-", "foreign-");
-                std::fs::copy(folder.join(path), folder.join(&copy)).ok()?;
-                let mut add = add.clone();
-                (add["path"], add["dataChange"]) = (copy.into(), false.into());
-                written.push(serde_json::json!({ "add": add }));
-            }
-        }
-        if adds.is_empty() {
-            return None;
-        }
-        if self != Self::Vacuum {
-            let lines: Vec<String> = written.iter().map(ToString::to_string).collect();
-            std::fs::write(log.join(format!("{:020}.json", number + 1)), lines.join("\n")).ok()?;
-        }
-        Some(())
-    }
-}
-
-/// Between the commit and the first delete: the look that permits deleting sees it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_engine_does_to_a_committed_move_is_seen_before_anything_is_deleted() {
-    for foreign in [Foreign::Optimize, Foreign::Restore, Foreign::Vacuum] {
-        let mut world = World::with_flights_at(GuardLevel::L3).await;
-        let all = world.live();
-        let plan = FaultPlan::none().with(effects::PRESENT, 1, Fate::Delayed { ms: 120_000 });
-        let (worker, store) = world.worker(plan).await;
-        let shutdown = CancellationToken::new();
-        let folder = world.folder.path().join("archives").join(world.archive.to_string());
-        let act = async {
-            while foreign.act(&folder).is_none() {
-                world.runtime.sleep_ms(1_000).await;
-            }
-        };
-        let (passed, ()) =
-            world.run_clock(async { tokio::join!(worker.pass(&shutdown), act) }).await;
-        passed.expect("a pass");
-        store.close().await;
-        let error = world.last_error().await;
-        let expected = if foreign == Foreign::Vacuum { "not as it was" } else { "another engine" };
-        assert!(error.contains(expected), "{foreign:?}: {error}");
-        world.settle().await;
-        let state = world.state().await;
-        assert_eq!(state, ArchiveState::Suspended(SuspendReason::ForeignWriter), "{foreign:?}");
-        assert!(world.live() == all, "{foreign:?}: nothing was deleted");
-    }
-}
-
-/// While batches are deleted the table is looked at every minute.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_engine_does_between_two_batches_stops_the_deletes() {
-    for foreign in [Foreign::Optimize, Foreign::Restore, Foreign::Vacuum] {
-        let mut world = World::with_flights_at(GuardLevel::L3).await;
-        let all = world.live();
-        let folder = world.folder.path().join("archives").join(world.archive.to_string());
-        door(&mut world, move |_, call, n| {
-            if call == Call::Delete && n == 1 {
-                foreign.act(&folder).expect("done");
-            }
-            Ok(())
-        });
-        let minute = Fate::Delayed { ms: 70_000 };
-        world.pass(FaultPlan::none().with(effects::BATCH_DONE, 1, minute)).await;
-        world.settle().await;
-        let live = world.live();
-        assert_eq!(live.len(), 8, "{foreign:?}: no batch after the first");
-        assert!(live.iter().all(|(identity, bytes)| all.get(identity) == Some(bytes)));
-        let (state, error) = (world.state().await, world.last_error().await);
-        let suspended = ArchiveState::Suspended(SuspendReason::ForeignWriter);
-        assert_eq!(state, suspended, "{foreign:?}: {error}");
-        assert!(foreign != Foreign::Vacuum || error.contains(".parquet"), "it is named: {error}");
-        if foreign == Foreign::Optimize {
-            world.assert_nothing_lost(&all, "rows under other names").await;
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -488,65 +378,6 @@ async fn criteria_older_than_the_tables_suspend() {
     world.happen(ArchiveEvent::Resumed).await;
     world.settle().await;
     assert_eq!((world.live().len(), world.archived().await.len()), (2, 11));
-}
-
-impl World {
-    /// A client takes a deletion back; whether it could.
-    async fn undelete(&self) -> bool {
-        let store = self.store(FaultPlan::none()).await;
-        let id = self.archive;
-        let witness =
-            Authorized::system("a test").in_project(OrgId::new([3; 12]), ProjectId::new([1; 12]));
-        let cluster = attached_cluster();
-        let undeleted = store
-            .run_tx::<_, StoreError, _>("test.undelete", |tx| {
-                let (witness, cluster) = (&witness, &cluster);
-                Box::pin(async move { archives::undelete(tx, witness, id, cluster).await })
-            })
-            .await;
-        store.close().await;
-        undeleted.expect("stored")
-    }
-}
-
-/// A deletion is taken back while the purge is at its first step: the table stays whole.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_undelete_that_comes_before_the_purge_s_first_step_keeps_the_table() {
-    let mut world = World::with_flights().await;
-    world.settle().await;
-    world.happen(ArchiveEvent::Deleted).await;
-    world.clock.advance_ms(6 * DAY_MS);
-    let plan = FaultPlan::none().with(effects::FENCE, 1, Fate::Delayed { ms: 60_000 });
-    world.options.exclusive = true;
-    let (worker, store) = world.worker(plan).await;
-    let shutdown = CancellationToken::new();
-    let undelete = async {
-        world.runtime.sleep_ms(20_000).await;
-        assert!(world.undelete().await);
-    };
-    let (passed, ()) =
-        world.run_clock(async { tokio::join!(worker.pass(&shutdown), undelete) }).await;
-    passed.expect("a pass");
-    store.close().await;
-    world.days_pass(2.0).await;
-    assert_eq!(world.state().await, ArchiveState::Paused);
-    assert_eq!(world.archived().await.len(), 10);
-}
-
-/// The purge's first step was taken, and nothing more: what it began it ends.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_undelete_that_comes_after_the_purge_s_first_step_is_refused() {
-    let mut world = World::with_flights().await;
-    world.settle().await;
-    world.happen(ArchiveEvent::Deleted).await;
-    world.options.exclusive = true;
-    world.clock.advance_ms(6 * DAY_MS);
-    world.pass(FaultPlan::none().with(effects::PURGE, 1, Fate::FailsBefore)).await;
-    assert!(world.stored().await.expect("it is there").purging_at.is_some());
-    assert!(!world.undelete().await, "half a table must not come to life");
-    world.days_pass(2.5).await;
-    assert!(world.stored().await.is_none());
-    assert_eq!(world.live().len(), 2);
 }
 
 /// A worker sleeps for a month on its way to commit; meanwhile others commit, and the log that it knew is
