@@ -8,6 +8,7 @@ use std::process::Command;
 use portolan_archiver::effects;
 use portolan_runtime::Runtime;
 
+use crate::kill_stage::{AFTER, BEFORE};
 use crate::served::PORTOLAN;
 use crate::support::{Documents, Instance, run_until_killed, sample};
 
@@ -24,8 +25,8 @@ const OUTSIDE: &[&str] = &[
 
 /// Points that a first run does not pass: nothing is kept or superseded, no lease gets old, nothing is
 /// purged, expired, compacted or cleaned up (that takes days), nobody asks for anything, and every batch may
-/// be deleted. Processes are killed there in `kill_operations`,
-/// `kill_situations`, `kill_recovery` and `attach`.
+/// be deleted. Processes are killed there in `kill_operations`, `kill_situations`, `kill_recovery` and
+/// `attach`.
 const NOT_PASSED: &[&str] = &[
     effects::LEASE_RENEW,
     effects::RUN_WAIT,
@@ -70,8 +71,8 @@ pub(crate) fn points() -> impl Iterator<Item = &'static str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_killed_at_any_step_loses_and_doubles_nothing() {
     let sample = sample(40);
-    let before = effects::ALL.iter().map(|point| (*point, "dies_before"));
-    let after = OUTSIDE.iter().map(|point| (*point, "dies_after"));
+    let before = effects::ALL.iter().map(|point| (*point, BEFORE));
+    let after = OUTSIDE.iter().map(|point| (*point, AFTER));
     for (point, fate) in before.chain(after).filter(|(point, _)| !NOT_PASSED.contains(point)) {
         let fault = format!("{point}={fate}");
         let dir = tempfile::tempdir().expect("a folder");

@@ -10,11 +10,10 @@ use portolan_store::scratch;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::kill_stage::{COLD_HALF, DAY_MS, Documents, Ground, MORE, Stage, WARM, part};
+use crate::kill_stage::{
+    AFTER, BEFORE, COLD_HALF, DAY_MS, Documents, Ground, MORE, Stage, WARM, part,
+};
 use crate::served::{Api, Process, until};
-
-const BEFORE: &str = "dies_before";
-const AFTER: &str = "dies_after";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {

@@ -8,11 +8,8 @@ use portolan_archiver::effects;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::kill_stage::{COLD_HALF, Documents, Ground, MORE, Stage, part};
+use crate::kill_stage::{AFTER, BEFORE, COLD_HALF, Documents, Ground, MORE, Stage, part};
 use crate::served::{Api, until};
-
-const BEFORE: &str = "dies_before";
-const AFTER: &str = "dies_after";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Help {

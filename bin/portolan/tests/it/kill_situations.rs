@@ -8,7 +8,9 @@ use portolan_archiver::effects;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::kill_stage::{COLD_HALF, DAY_MS, Documents, Ground, MORE, Stage, WARM, part};
+use crate::kill_stage::{
+    AFTER, BEFORE, COLD_HALF, DAY_MS, Documents, Ground, MORE, Stage, WARM, part,
+};
 use crate::served::{Api, until};
 use crate::{kill, kill_operations, kill_recovery};
 
@@ -42,26 +44,23 @@ enum Situation {
 type Faults = &'static [(&'static str, &'static str)];
 
 const KILLS: &[(Situation, Faults)] = &[
-    (
-        Situation::Renewed,
-        &[(effects::UPLOAD, "delayed:4000"), (effects::LEASE_RENEW, "dies_before")],
-    ),
-    (Situation::Waits, &[(effects::RUN_WAIT, "dies_before")]),
-    (Situation::Unjournalled, &[(effects::RECONCILE, "dies_before")]),
-    (Situation::CameBack, &[(effects::REWRITE, "dies_after")]),
-    (Situation::CameBackToAnother, &[(effects::SUPERSEDE, "dies_after")]),
-    (Situation::Rule, &[(effects::RULES, "dies_before")]),
-    (Situation::Definition, &[(effects::DEFINE, "dies_before")]),
-    (Situation::Leftovers, &[(effects::CLEAN_UP, "dies_after")]),
+    (Situation::Renewed, &[(effects::UPLOAD, "delayed:4000"), (effects::LEASE_RENEW, BEFORE)]),
+    (Situation::Waits, &[(effects::RUN_WAIT, BEFORE)]),
+    (Situation::Unjournalled, &[(effects::RECONCILE, BEFORE)]),
+    (Situation::CameBack, &[(effects::REWRITE, AFTER)]),
+    (Situation::CameBackToAnother, &[(effects::SUPERSEDE, AFTER)]),
+    (Situation::Rule, &[(effects::RULES, BEFORE)]),
+    (Situation::Definition, &[(effects::DEFINE, BEFORE)]),
+    (Situation::Leftovers, &[(effects::CLEAN_UP, AFTER)]),
 ];
 
 /// The other side of the same effects.
 const MORE_KILLS: &[(Situation, Faults)] = &[
-    (Situation::CameBack, &[(effects::REWRITE, "dies_before")]),
-    (Situation::CameBackToAnother, &[(effects::SUPERSEDE, "dies_before")]),
-    (Situation::Rule, &[(effects::RULES, "dies_after")]),
-    (Situation::Definition, &[(effects::DEFINE, "dies_after")]),
-    (Situation::Leftovers, &[(effects::CLEAN_UP, "dies_before")]),
+    (Situation::CameBack, &[(effects::REWRITE, BEFORE)]),
+    (Situation::CameBackToAnother, &[(effects::SUPERSEDE, BEFORE)]),
+    (Situation::Rule, &[(effects::RULES, AFTER)]),
+    (Situation::Definition, &[(effects::DEFINE, AFTER)]),
+    (Situation::Leftovers, &[(effects::CLEAN_UP, BEFORE)]),
 ];
 
 #[test]

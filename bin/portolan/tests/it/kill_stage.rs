@@ -21,6 +21,10 @@ pub(crate) const WARM: i64 = 10;
 /// Cold documents that come later.
 pub(crate) const MORE: i64 = 20;
 
+/// How a process dies at an effect: before it takes place, or after it and before anything is concluded from it.
+pub(crate) const BEFORE: &str = "dies_before";
+pub(crate) const AFTER: &str = "dies_after";
+
 /// By `_id`.
 pub(crate) type Documents = BTreeMap<i64, Vec<u8>>;
 

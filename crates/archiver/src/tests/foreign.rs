@@ -18,9 +18,19 @@ enum Foreign {
     Restore,
     /// Removes objects.
     Vacuum,
+    /// Writes other bytes under the same names.
+    Overwrite,
 }
 
+const EVERY: [Foreign; 4] =
+    [Foreign::Optimize, Foreign::Restore, Foreign::Vacuum, Foreign::Overwrite];
+
 impl Foreign {
+    /// Whether it leaves the log as it is.
+    const fn is_silent(self) -> bool {
+        matches!(self, Self::Vacuum | Self::Overwrite)
+    }
+
     /// Does it to the files that the last entry of the log added; `None`: it added none.
     fn act(self, folder: &std::path::Path) -> Option<()> {
         let log = folder.join("_delta_log");
@@ -39,6 +49,9 @@ impl Foreign {
             if self == Self::Vacuum {
                 std::fs::remove_file(folder.join(path)).ok()?;
             }
+            if self == Self::Overwrite {
+                std::fs::write(folder.join(path), "another engine's").ok()?;
+            }
             if self == Self::Optimize {
                 let copy = path.replace("part-", "foreign-");
                 std::fs::copy(folder.join(path), folder.join(&copy)).ok()?;
@@ -50,7 +63,7 @@ impl Foreign {
         if adds.is_empty() {
             return None;
         }
-        if self != Self::Vacuum {
+        if !self.is_silent() {
             let lines: Vec<String> = written.iter().map(ToString::to_string).collect();
             std::fs::write(log.join(format!("{:020}.json", number + 1)), lines.join("\n")).ok()?;
         }
@@ -61,13 +74,13 @@ impl Foreign {
 /// Between the commit and the first delete: the look that permits deleting sees it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_engine_does_to_a_committed_move_is_seen_before_anything_is_deleted() {
-    for foreign in [Foreign::Optimize, Foreign::Restore, Foreign::Vacuum] {
+    for foreign in EVERY {
         let mut world = World::with_flights_at(GuardLevel::L3).await;
         let all = world.live();
         let plan = FaultPlan::none().with(effects::PRESENT, 1, Fate::Delayed { ms: 120_000 });
         let (worker, store) = world.worker(plan).await;
         let shutdown = CancellationToken::new();
-        let folder = world.folder.path().join("archives").join(world.archive.to_string());
+        let folder = world.table_folder();
         let act = async {
             while foreign.act(&folder).is_none() {
                 world.runtime.sleep_ms(1_000).await;
@@ -78,7 +91,7 @@ async fn what_another_engine_does_to_a_committed_move_is_seen_before_anything_is
         passed.expect("a pass");
         store.close().await;
         let error = world.last_error().await;
-        let expected = if foreign == Foreign::Vacuum { "not as it was" } else { "another engine" };
+        let expected = if foreign.is_silent() { "not as it was" } else { "another engine" };
         assert!(error.contains(expected), "{foreign:?}: {error}");
         world.settle().await;
         let state = world.state().await;
@@ -90,10 +103,10 @@ async fn what_another_engine_does_to_a_committed_move_is_seen_before_anything_is
 /// While batches are deleted the table is looked at every minute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_engine_does_between_two_batches_stops_the_deletes() {
-    for foreign in [Foreign::Optimize, Foreign::Restore, Foreign::Vacuum] {
+    for foreign in EVERY {
         let mut world = World::with_flights_at(GuardLevel::L3).await;
         let all = world.live();
-        let folder = world.folder.path().join("archives").join(world.archive.to_string());
+        let folder = world.table_folder();
         door(&mut world, move |_, call, n| {
             if call == Call::Delete && n == 1 {
                 foreign.act(&folder).expect("done");
@@ -109,7 +122,7 @@ async fn what_another_engine_does_between_two_batches_stops_the_deletes() {
         let (state, error) = (world.state().await, world.last_error().await);
         let suspended = ArchiveState::Suspended(SuspendReason::ForeignWriter);
         assert_eq!(state, suspended, "{foreign:?}: {error}");
-        assert!(foreign != Foreign::Vacuum || error.contains(".parquet"), "it is named: {error}");
+        assert!(!foreign.is_silent() || error.contains(".parquet"), "it is named: {error}");
         if foreign == Foreign::Optimize {
             world.assert_nothing_lost(&all, "rows under other names").await;
         }

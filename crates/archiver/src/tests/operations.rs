@@ -65,7 +65,7 @@ async fn verify_reads_everything_and_finds_what_is_wrong() {
     assert_eq!(figures["files"].as_u64(), Some(world.table_files().await as u64));
 
     let file = world.table().await.load().await.expect("a version").files[0].path.clone();
-    let folder = world.folder.path().join("archives").join(world.archive.to_string());
+    let folder = world.table_folder();
     std::fs::remove_file(folder.join(&file)).expect("removed");
     let (_, figures) = done(&mut world, OperationKind::Verify, "{}").await;
     assert_eq!(

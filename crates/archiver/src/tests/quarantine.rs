@@ -18,7 +18,7 @@ impl World {
     }
 
     fn object(&self, file: &str) -> PathBuf {
-        self.folder.path().join("archives").join(self.archive.to_string()).join(file)
+        self.table_folder().join(file)
     }
 
     /// Damages a file; gives back what it was.

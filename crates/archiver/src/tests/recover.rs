@@ -180,7 +180,7 @@ async fn a_cluster_that_was_set_back_is_accepted() {
 async fn a_table_that_was_set_back_is_accepted_and_one_that_is_gone_is_not() {
     let mut world = World::with_flights().await;
     world.settle().await;
-    let table = world.folder.path().join("archives").join(world.archive.to_string());
+    let table = world.table_folder();
     let backup = world.folder.path().join("backup");
     copy(&table, &backup);
     world.cluster.insert(&flights(), [flight(50, 30, "lost")]).expect("inserted");
@@ -285,7 +285,7 @@ async fn an_archive_is_given_another_collection_only_on_its_operators_word() {
 async fn what_another_engine_did_is_accepted_by_name() {
     let mut world = World::with_flights_at(GuardLevel::L3).await;
     world.settle().await;
-    let log = world.folder.path().join("archives").join(world.archive.to_string());
+    let log = world.table_folder();
     let log = log.join("_delta_log");
     let entries = || (0..).map(|n| log.join(format!("{n:020}.json"))).take_while(|it| it.exists());
     let added = entries().find_map(|entry| {

@@ -232,8 +232,7 @@ async fn a_cluster_that_is_down_is_tried_again() {
 async fn a_table_that_is_gone_suspends_and_is_never_made_again() {
     let mut world = World::with_flights().await;
     world.settle().await;
-    std::fs::remove_dir_all(world.folder.path().join("archives").join(world.archive.to_string()))
-        .expect("removed");
+    std::fs::remove_dir_all(world.table_folder()).expect("removed");
     world.cluster.insert(&flights(), [flight(50, 30, "late")]).expect("inserted");
     world.settle().await;
     assert_eq!(world.state().await, ArchiveState::Suspended(SuspendReason::TableOlder));

@@ -52,7 +52,7 @@ impl World {
     }
 
     fn log_entry(&self, number: i64) -> std::path::PathBuf {
-        let table = self.folder.path().join("archives").join(self.archive.to_string());
+        let table = self.table_folder();
         table.join("_delta_log").join(format!("{number:020}.json"))
     }
 }
@@ -416,7 +416,7 @@ async fn a_commit_that_wakes_below_a_trimmed_log_permits_nothing() {
 async fn until_uploaded(world: &World) {
     loop {
         world.runtime.sleep_ms(1_000).await;
-        let folder = world.folder.path().join("archives").join(world.archive.to_string());
+        let folder = world.table_folder();
         if folder.exists() && world.objects().await > 0 {
             // Until it has verified them, too, and asks for the newest version.
             world.runtime.sleep_ms(30_000).await;

@@ -62,7 +62,7 @@ async fn nothing_expires_while_paused_where_it_is_not_to() {
 async fn the_log_of_a_quiet_table_is_trimmed_in_time() {
     let mut world = World::with_flights().await;
     world.settle().await;
-    let folder = world.folder.path().join("archives").join(world.archive.to_string());
+    let folder = world.table_folder();
     let first = folder.join("_delta_log/00000000000000000000.json");
     world.days_pass(2.0).await;
     assert!(folder.join("_delta_log/_last_checkpoint").exists());
@@ -292,7 +292,7 @@ async fn a_purged_table_is_swept_a_day_later_and_only_then_forgotten() {
             .is_none()
     );
     // A worker that slept since then finishes its upload.
-    let late = world.folder.path().join("archives").join(world.archive.to_string());
+    let late = world.table_folder();
     std::fs::write(late.join("part-9-1-0123456789abcdef.parquet"), "late").expect("written");
     world.days_pass(1.5).await;
     assert!(world.stored().await.is_none());

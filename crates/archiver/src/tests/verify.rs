@@ -1,7 +1,6 @@
 //! What verify, estimate and statistics tell of an archive that is not as it should be, and of one that is.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use portolan_model::ArchiveEvent;
@@ -12,10 +11,6 @@ use serde_json::Value;
 use super::operations::done;
 use super::world::{NOW_MS, World, copy, flight, flights};
 use crate::{Prices, effects};
-
-fn table_folder(world: &World) -> PathBuf {
-    world.folder.path().join("archives").join(world.archive.to_string())
-}
 
 async fn verified(world: &mut World) -> Value {
     done(world, OperationKind::Verify, "{}").await.1
@@ -29,7 +24,7 @@ fn sound(figures: &Value) -> bool {
 async fn a_table_that_is_older_than_the_journal_or_gone_is_not_sound() {
     let mut world = World::with_flights().await;
     world.settle().await;
-    let (table, before) = (table_folder(&world), world.folder.path().join("before"));
+    let (table, before) = (world.table_folder(), world.folder.path().join("before"));
     copy(&table, &before);
     world.cluster.insert(&flights(), [flight(20, 50, "later")]).expect("inserted");
     world.request_run().await;
@@ -61,7 +56,7 @@ async fn rows_that_another_engine_removed_are_told() {
         r#"{{"remove":{{"path":"{removed}","dataChange":true,"deletionTimestamp":{NOW_MS}}}}}"#
     );
     let entry = format!("_delta_log/{:020}.json", version.number + 1);
-    std::fs::write(table_folder(&world).join(entry), remove).expect("written");
+    std::fs::write(world.table_folder().join(entry), remove).expect("written");
     let figures = verified(&mut world).await;
     assert!(!sound(&figures), "{figures}");
     assert_eq!(figures["difference"]["reason"], "FOREIGN_WRITER");
@@ -72,7 +67,7 @@ async fn objects_that_nothing_names_are_counted_and_harm_only_when_nobody_remove
     let mut world = World::with_flights().await;
     world.settle().await;
     world.happen(ArchiveEvent::PauseRequested).await;
-    let path = table_folder(&world).join("part-1-0-0123456789abcdef.parquet");
+    let path = world.table_folder().join("part-1-0-0123456789abcdef.parquet");
     std::fs::write(&path, "nothing").expect("written");
     let file = File::options().write(true).open(&path).expect("opened");
     let written = |ms: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
@@ -94,7 +89,7 @@ async fn a_file_that_cannot_be_read_now_is_read_later() {
     world.happen(ArchiveEvent::PauseRequested).await;
     let mut files = world.table().await.load().await.expect("a version").files;
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let path = table_folder(&world).join(&files.last().expect("a file").path);
+    let path = world.table_folder().join(&files.last().expect("a file").path);
     let aside = world.folder.path().join("aside");
     std::fs::rename(&path, &aside).expect("moved");
     std::os::unix::fs::symlink(&path, &path).expect("a loop");
@@ -118,7 +113,7 @@ async fn a_storage_that_stays_away_ends_a_verification_in_the_end() {
     world.settle().await;
     world.happen(ArchiveEvent::PauseRequested).await;
     let file = world.table().await.load().await.expect("a version").files[0].path.clone();
-    let path = table_folder(&world).join(file);
+    let path = world.table_folder().join(file);
     std::fs::remove_file(&path).expect("removed");
     std::os::unix::fs::symlink(&path, &path).expect("a loop");
     world.queue(OperationKind::Verify, "{}").await;
@@ -242,7 +237,7 @@ async fn statistics_tell_what_is_there_before_and_after_archiving() {
     let months: std::collections::BTreeSet<_> = files.iter().map(|file| &file.month).collect();
     assert_eq!((told.files, told.partitions), (files.len() as u64, months.len() as u64));
     assert_eq!((told.partitions, told.documents_without_date), (3, 0), "August to October");
-    let sizes = files.iter().map(|file| std::fs::metadata(table_folder(&world).join(&file.path)));
+    let sizes = files.iter().map(|file| std::fs::metadata(world.table_folder().join(&file.path)));
     let size: u64 = sizes.map(|size| size.expect("a file").len()).sum();
     assert_eq!(told.bytes_stored, size);
     // Rewritten files tell it, too.

@@ -1,7 +1,7 @@
 //! A small world: one collection of a simulated cluster, one archive, a worker whose clock moves.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -253,6 +253,11 @@ impl World {
         store.close().await;
     }
 
+    /// The folder of the archive's table.
+    pub(super) fn table_folder(&self) -> PathBuf {
+        self.folder.path().join("archives").join(self.archive.to_string())
+    }
+
     /// Looks again and again, each time by a new worker after the last one's lease ran out, until
     /// nothing is open and nothing cold is left.
     pub(super) async fn settle(&mut self) {
@@ -337,7 +342,7 @@ impl World {
 
     /// Data objects in the table's folder.
     pub(super) async fn objects(&self) -> usize {
-        let root = self.folder.path().join("archives").join(self.archive.to_string());
+        let root = self.table_folder();
         let mut folders = vec![root];
         let mut count = 0;
         while let Some(folder) = folders.pop() {

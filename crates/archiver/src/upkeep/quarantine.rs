@@ -35,12 +35,12 @@ pub(crate) async fn of(
     Ok(there.into_iter().collect())
 }
 
-/// Reading these files did not go well: finds out which of them are to blame, and puts them into
+/// Writing these files again did not go well: finds out which of them are to blame, and puts them into
 /// quarantine.
 ///
 /// # Errors
 /// The error itself, when none of them is.
-pub(crate) async fn blame(
+pub(super) async fn blame(
     shared: &Shared,
     held: &Held,
     (table, id): (&Table, ArchiveId),
